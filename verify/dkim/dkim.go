@@ -1,0 +1,70 @@
+// Package dkim verifies the DKIM signatures of a message (RFC 6376, RFC 8301, RFC 8463). go-msgauth
+// decides on each; beside it the field, the key record and the canonical form are read by ourselves,
+// so that the report can show what was signed, and so that we can be stricter where it is lax.
+package dkim
+
+import (
+	"time"
+
+	"checkauth/verify/dns"
+	"checkauth/verify/result"
+)
+
+// Verifier checks signatures. It has no state: one serves any number of goroutines.
+type Verifier struct {
+	DNS        dns.Resolver
+	Now        func() time.Time // nil is time.Now
+	Signatures int              // at most so many are verified; 0 is 10
+}
+
+// Result is what was found, a signature each, from the top of the message.
+type Result struct {
+	Signatures []Signature
+	Findings   []result.Finding // of the message as a whole; those of one signature are there
+}
+
+// Signature is one DKIM-Signature field.
+type Signature struct {
+	Word     result.Word      `json:"-"` // none, pass, fail, policy, neutral, temperror, permerror (RFC 8601, 2.7.1)
+	Reason   result.Reason    `json:"-"`
+	Findings []result.Finding `json:"-"`
+	Cause    error            `json:"-"` // set with temperror and permerror
+
+	Index     int       `json:"index"` // from 0, from the top of the message, among the DKIM-Signature fields
+	Domain    string    `json:"d"`     // d=, as written
+	Selector  string    `json:"s"`
+	Algorithm string    `json:"a"`
+	Header    string    `json:"header_canon"` // c=, before the slash: simple or relaxed
+	Body      string    `json:"body_canon"`
+	Identity  string    `json:"i,omitempty"`
+	Signed    []string  `json:"h"` // names in h=, in order, as written
+	Length    *int64    `json:"l,omitempty"`
+	Time      time.Time `json:"t,omitzero"`
+	Expires   time.Time `json:"x,omitzero"`
+
+	HashClaimed  string `json:"bh"`                  // base64, white space removed
+	HashComputed string `json:"bh_computed"`         // base64; empty where it could not be computed
+	BodyVerifies bool   `json:"body_verifies"`       // the two are equal
+	KeyName      string `json:"key_name"`            // selector._domainkey.domain
+	Key          *Key   `json:"key,omitempty"`       // nil where there is no record that could be read
+	KeyRecord    string `json:"key_record"`          // joined text as published; a stranger's text
+	KeyTTL       uint32 `json:"key_ttl"`             // seconds
+	Strong       bool   `json:"oversigned_from"`     // From stands in h= more often than in the message
+	CanonHeader  []byte `json:"canon_header"`        // the canonical header as signed, at most 16 KiB
+	CanonBody    []byte `json:"canon_body"`          // the canonical body's first 2 KiB
+	CanonLength  int64  `json:"canon_body_length"`   // octets of the whole canonical body
+	Evaluated    bool   `json:"evaluated,omitempty"` // false beyond the bound of signatures
+}
+
+// Key is what a key record says: RFC 6376, 3.6.1.
+type Key struct {
+	Type       string   `json:"type"` // rsa, ed25519, or what k= says
+	Bits       int      `json:"bits"` // 0 where the key is revoked or cannot be read
+	Hashes     []string `json:"hashes,omitempty"`
+	Services   []string `json:"services,omitempty"`
+	Flags      []string `json:"flags,omitempty"`
+	Notes      string   `json:"notes,omitempty"`
+	Revoked    bool     `json:"revoked,omitempty"`
+	TestMode   bool     `json:"test_mode,omitempty"`   // t=y
+	StrictAUID bool     `json:"strict_auid,omitempty"` // t=s
+}

@@ -1,0 +1,136 @@
+package dns
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"checkauth/verify/result"
+)
+
+// Memo answers each question once for one message: equal questions wait for the same answer, so that a
+// report shows one consistent snapshot, and a question asked ahead is not asked again.
+//
+// Entries run under the memo's context, never the asker's: one caller's cancel must not answer the
+// others.
+type Memo struct {
+	ctx context.Context
+	up  Resolver
+
+	mu      sync.Mutex
+	entries map[Question]*entry
+	ahead   int // questions that Prefetch may still ask
+}
+
+type entry struct {
+	done   chan struct{} // closed when answer and err are set
+	answer Answer
+	err    error
+}
+
+// PrefetchBudget is how many questions may be asked ahead for one message.
+const PrefetchBudget = 40
+
+// NewMemo makes the memo of one message. ctx ends all of its questions.
+func NewMemo(ctx context.Context, up Resolver) *Memo {
+	return &Memo{ctx: ctx, up: up, entries: map[Question]*entry{}, ahead: PrefetchBudget}
+}
+
+// Prefetch asks ahead, without waiting; over its budget it does nothing. It changes how soon an answer
+// is there, never what the evaluation finds.
+func (m *Memo) Prefetch(q Question) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.entries[q] != nil || m.ahead == 0 {
+		return
+	}
+	m.ahead--
+	m.begin(q)
+}
+
+// begin starts a question; m.mu is held.
+func (m *Memo) begin(q Question) *entry {
+	e := &entry{done: make(chan struct{})}
+	m.entries[q] = e
+	go func() {
+		defer close(e.done)
+		defer func() {
+			if p := recover(); p != nil {
+				e.err = &Error{Question: q, Kind: Malformed, Err: fmt.Errorf("panic in the resolver: %v", p)}
+			}
+		}()
+		e.answer, e.err = m.up.Resolve(m.ctx, q)
+	}()
+	return e
+}
+
+func (m *Memo) resolve(ctx context.Context, q Question) (Answer, error) {
+	m.mu.Lock()
+	e := m.entries[q]
+	if e == nil {
+		e = m.begin(q)
+	}
+	m.mu.Unlock()
+	select {
+	case <-e.done:
+		return e.answer, e.err
+	default:
+	}
+	select {
+	case <-e.done:
+		return e.answer, e.err
+	case <-ctx.Done():
+		return Answer{}, &Error{Question: q, Kind: Canceled, Err: context.Cause(ctx)}
+	}
+}
+
+// View is one check's way to the memo. It counts the check's own distinct questions against its
+// budget, in the order of the check's walk and whoever asked first, so that no result depends on
+// timing, and keeps them as the check's evidence. A View serves one goroutine at a time.
+type View struct {
+	memo   *Memo
+	budget int
+
+	mu    sync.Mutex
+	seen  map[Question]bool
+	order []result.Evidence
+}
+
+// View makes one with a budget of n questions.
+func (m *Memo) View(n int) *View { return &View{memo: m, budget: n, seen: map[Question]bool{}} }
+
+// Resolve implements Resolver. Over the budget the error's Kind is Budget.
+func (v *View) Resolve(ctx context.Context, q Question) (Answer, error) {
+	v.mu.Lock()
+	first := !v.seen[q]
+	if first && len(v.seen) >= v.budget {
+		v.mu.Unlock()
+		return Answer{}, &Error{Question: q, Kind: Budget, Detail: fmt.Sprintf("%d questions", v.budget)}
+	}
+	v.seen[q] = true
+	v.mu.Unlock()
+	a, err := v.memo.resolve(ctx, q)
+	if first {
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		if err != nil {
+			v.order = append(v.order, AsError(q, err).Evidence())
+		} else {
+			v.order = append(v.order, a.Evidence())
+		}
+	}
+	return a, err
+}
+
+// Evidence is every question that was asked through this view, in order.
+func (v *View) Evidence() []result.Evidence {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.order[:len(v.order):len(v.order)]
+}
+
+// ResolverFunc makes a Resolver of a function.
+type ResolverFunc func(ctx context.Context, q Question) (Answer, error)
+
+// Resolve calls the function.
+func (f ResolverFunc) Resolve(ctx context.Context, q Question) (Answer, error) { return f(ctx, q) }

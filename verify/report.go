@@ -1,0 +1,176 @@
+package verify
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"checkauth/verify/dkim"
+	"checkauth/verify/dmarc"
+	"checkauth/verify/helo"
+	"checkauth/verify/iprev"
+	"checkauth/verify/mail"
+	"checkauth/verify/result"
+	"checkauth/verify/spf"
+)
+
+// Version of the JSON form. Fields are only added.
+const Version = 1
+
+// Report is everything that is said of one message. Its JSON form is published in docs/; package
+// compose adds the sentences (text) to it.
+type Report struct {
+	Version  int              `json:"version"`
+	ID       string           `json:"id"`
+	Host     string           `json:"host"` // who says this
+	Time     time.Time        `json:"time"`
+	Session  Session          `json:"session"`
+	Message  MessageFacts     `json:"message"`
+	Verdict  Verdict          `json:"verdict"`
+	Checks   []Check          `json:"checks"`
+	Findings []result.Finding `json:"findings"`
+}
+
+// Session is what SMTP said.
+type Session struct {
+	ClientIP   string   `json:"client_ip"`
+	ClientPort uint16   `json:"client_port"`
+	Helo       string   `json:"helo"`
+	TLS        *TLS     `json:"tls"` // null in clear text, {} where it is only known that there was TLS
+	MailFrom   string   `json:"mail_from"`
+	RcptTo     []string `json:"rcpt_to"`
+	Transcript []Line   `json:"transcript"`
+}
+
+// MessageFacts tell which message it was.
+type MessageFacts struct {
+	From      string      `json:"from"`
+	Subject   string      `json:"subject"`
+	MessageID string      `json:"message_id"`
+	Size      int64       `json:"size"` // octets
+	Fields    mail.Fields `json:"-"`    // the original header, for the reply alone
+}
+
+// Verdict is the answer in one word.
+type Verdict struct {
+	Word VerdictWord   `json:"result"`
+	Why  result.Reason `json:"why"`
+}
+
+// VerdictWord: does the message authenticate?
+type VerdictWord string
+
+// A message authenticates by DMARC's pass, or, where its domain has no DMARC record, by a pass of SPF
+// or DKIM. What could not be learnt is unknown.
+const (
+	Authenticated VerdictWord = "pass"
+	NotProved     VerdictWord = "fail"
+	Unknown       VerdictWord = "unknown"
+)
+
+// Methods, in the order of the report.
+const (
+	MethodSPF     = "spf"
+	MethodIPRev   = "iprev"
+	MethodDKIM    = "dkim"
+	MethodDMARC   = "dmarc"
+	MethodSPFHelo = "spf-helo"
+	MethodHelo    = "helo"
+	MethodTLS     = "tls"
+)
+
+// Check is one check of the message; DKIM has one a signature.
+type Check struct {
+	Method     string            `json:"method"`
+	Result     result.Word       `json:"result"`
+	Reason     result.Reason     `json:"reason,omitzero"`
+	Cause      string            `json:"cause,omitempty"` // of temperror and permerror: the error, in English
+	Identities map[string]string `json:"identities"`      // verified, by registered property (RFC 8601, 2.7)
+	Evidence   []result.Evidence `json:"evidence"`
+	Details    Details           `json:"details,omitzero"`
+}
+
+// Details of a check's own kind: at most one is set, and which follows from the method. In JSON it is
+// that one itself.
+type Details struct {
+	SPF   *spf.Result
+	DKIM  *dkim.Signature
+	DMARC *dmarc.Result
+	IPRev *iprev.Result
+	Helo  *helo.Result
+}
+
+// of gives the place for the details of a method, nil where it has none.
+func (d *Details) of(method string) any {
+	switch method {
+	case MethodSPF, MethodSPFHelo:
+		return &d.SPF
+	case MethodDKIM:
+		return &d.DKIM
+	case MethodDMARC:
+		return &d.DMARC
+	case MethodIPRev:
+		return &d.IPRev
+	case MethodHelo:
+		return &d.Helo
+	}
+	return nil
+}
+
+// MarshalJSON writes the one that is set.
+func (d Details) MarshalJSON() ([]byte, error) {
+	switch {
+	case d.SPF != nil:
+		return json.Marshal(d.SPF)
+	case d.DKIM != nil:
+		return json.Marshal(d.DKIM)
+	case d.DMARC != nil:
+		return json.Marshal(d.DMARC)
+	case d.IPRev != nil:
+		return json.Marshal(d.IPRev)
+	case d.Helo != nil:
+		return json.Marshal(d.Helo)
+	}
+	return []byte("null"), nil
+}
+
+// UnmarshalJSON reads what was written for the check's method.
+func (c *Check) UnmarshalJSON(b []byte) error {
+	type plain Check
+	v := struct {
+		*plain
+		Details json.RawMessage `json:"details"`
+	}{plain: (*plain)(c)}
+	if err := json.Unmarshal(b, &v); err != nil {
+		return err
+	}
+	if len(v.Details) == 0 {
+		return nil
+	}
+	place := c.Details.of(c.Method)
+	if place == nil {
+		return fmt.Errorf("check %q: details of an unknown kind", c.Method)
+	}
+	return json.Unmarshal(v.Details, place)
+}
+
+// Check gives the first check of a method; the zero Check where there is none.
+func (r *Report) Check(method string) Check {
+	for _, c := range r.Checks {
+		if c.Method == method {
+			return c
+		}
+	}
+	return Check{}
+}
+
+// All gives the checks of a method in order.
+func (r *Report) All(method string) []Check {
+	var out []Check
+	for _, c := range r.Checks {
+		if c.Method == method {
+			out = append(out, c)
+		}
+	}
+	return out
+}

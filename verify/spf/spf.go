@@ -1,0 +1,80 @@
+// Package spf evaluates SPF records: check_host of RFC 7208, section 4, with the mechanisms of
+// section 5, the modifiers of 6 and the macros of 7. It asks DNS and nothing else.
+package spf
+
+import (
+	"net/netip"
+	"time"
+
+	"checkauth/verify/dns"
+	"checkauth/verify/result"
+)
+
+// Query is one identity to check.
+type Query struct {
+	IP   netip.Addr // <ip>; a mapped IPv4 address is taken for what it maps (RFC 7208, 5)
+	Helo string     // as the client gave it, any bytes
+	// MailFrom is the reverse-path without its angle brackets, any bytes. Empty is the null
+	// reverse-path: postmaster@Helo is checked then (RFC 7208, 2.4).
+	MailFrom string
+}
+
+// Evaluator runs check_host. It has no state: one serves any number of goroutines.
+type Evaluator struct {
+	DNS  dns.Resolver
+	Host string           // our own name, for %{r}; empty gives "unknown" (RFC 7208, 7.3)
+	Now  func() time.Time // for %{t}; nil is time.Now
+}
+
+// Result is what check_host concluded and how it came there.
+type Result struct {
+	Word     result.Word      `json:"-"` // one of the seven of RFC 7208, 2.6
+	Reason   result.Reason    `json:"-"`
+	Findings []result.Finding `json:"-"`
+	Cause    error            `json:"-"` // set with temperror and permerror, else nil; errors.Is tells which
+
+	Sender      string `json:"sender"`                // the <sender> that was checked: local-part@domain
+	Domain      string `json:"domain"`                // the <domain> that was checked
+	Explanation string `json:"explanation,omitempty"` // of exp=, ASCII, with fail alone; a stranger's text
+	Lookups     int    `json:"lookups"`               // terms that ask DNS, of 10 (RFC 7208, 4.6.4)
+	Voids       int    `json:"voids"`                 // look-ups that found nothing, of 2 (RFC 7208, 4.6.4)
+	Matched     string `json:"matched,omitempty"`     // the term that decided, as published
+	MatchedIn   string `json:"matched_in,omitempty"`  // the domain whose record has it
+	// Network is the width in bits of the literal network that matched (ip4, ip6, and the address with
+	// its mask for a and mx); -1 where the match was by all, or there was none.
+	Network int     `json:"network"`
+	Root    *Record `json:"record,omitempty"` // nil where there is none
+}
+
+// Record is one published record in the tree of all that was visited.
+type Record struct {
+	Domain string `json:"domain"`
+	Text   string `json:"text"` // joined strings, as published; a stranger's text
+	TTL    uint32 `json:"ttl"`
+	Terms  []Term `json:"terms"` // in the record's order, also those that were not reached
+}
+
+// Outcome of one term.
+type Outcome string
+
+// What became of a term.
+const (
+	Match      Outcome = "match"
+	NoMatch    Outcome = "no match"
+	NotReached Outcome = "not reached"
+	Failed     Outcome = "error"    // it decided the result by an error
+	Modifier   Outcome = "modifier" // redirect, exp or unknown; not a mechanism
+)
+
+// Term is one term of a record and what became of it.
+type Term struct {
+	Text    string        `json:"text"`   // as published
+	Offset  int           `json:"offset"` // of its first byte in Record.Text
+	Outcome Outcome       `json:"outcome"`
+	Why     result.Reason `json:"why,omitzero"`
+	Target  string        `json:"target,omitempty"` // the domain that it asked about, macros expanded
+	Found   []string      `json:"found,omitempty"`  // addresses or names that it found, at most 20
+	Lookups int           `json:"lookups"`          // running count after this term
+	Voids   int           `json:"voids"`            // running count after this term
+	Record  *Record       `json:"record,omitempty"` // of include and redirect
+}
