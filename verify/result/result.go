@@ -39,8 +39,9 @@ type Args map[string]string
 
 // Reason says why a check concluded what it did. The zero Reason says nothing.
 type Reason struct {
-	Code Code `json:"code"`
-	Args Args `json:"args,omitempty"`
+	Code Code   `json:"code"`
+	Args Args   `json:"args,omitempty"`
+	Text string `json:"text,omitempty"` // the English sentence, set by who writes the JSON (compose)
 }
 
 // IsZero tells that there is nothing to say.
@@ -87,6 +88,7 @@ const (
 type Finding struct {
 	Code     Code       `json:"code"`
 	Args     Args       `json:"args,omitempty"`
+	Text     string     `json:"text,omitempty"` // as Reason.Text
 	Severity Severity   `json:"severity"`
 	Check    string     `json:"check,omitempty"` // method of the check that it belongs to
 	Evidence []Evidence `json:"evidence,omitempty"`

@@ -1,0 +1,226 @@
+package run
+
+import (
+	"context"
+	"time"
+
+	"checkauth/verify"
+	"checkauth/verify/dkim"
+	"checkauth/verify/dmarc"
+	"checkauth/verify/dns"
+	"checkauth/verify/helo"
+	"checkauth/verify/iprev"
+	"checkauth/verify/mail"
+	"checkauth/verify/result"
+	"checkauth/verify/spf"
+	"checkauth/verify/transport"
+)
+
+// check is one entry of the lists below. A stranger adds a check here and in order.
+type check struct {
+	method       string
+	budget       int                        // questions of its own; the sum over all checks is 200
+	limit        func(Config) time.Duration // nil: the evaluation's deadline alone
+	needsAddress bool                       // it says nothing where the client's address is private
+	run          func(context.Context, Evaluator, dns.Resolver, input) outcome
+}
+
+// input is what a check may look at: the envelope always, the message in the second list, what the
+// other checks found in the third.
+type input struct {
+	env       verify.Envelope
+	msg       *verify.Message
+	spf, dkim []verify.Check
+}
+
+func spfLimit(c Config) time.Duration { return c.SPF }
+
+// The checks that need the envelope alone run while the message comes in.
+var envelopeChecks = []check{
+	// RFC 7208, 4.6.4: ten terms, each an mx with ten names, and the record itself.
+	{method: verify.MethodSPF, budget: 112, limit: spfLimit, needsAddress: true, run: checkSPF},
+	{method: verify.MethodSPFHelo, budget: 30, limit: spfLimit, needsAddress: true, run: checkSPFHelo},
+	{method: verify.MethodIPRev, budget: 12, limit: spfLimit, needsAddress: true, run: checkIPRev},
+	{method: verify.MethodHelo, budget: 4, limit: spfLimit, run: checkHelo},
+	{method: verify.MethodTLS, run: checkTLS},
+}
+
+// The checks that need the message.
+var messageChecks = []check{
+	{method: verify.MethodDKIM, budget: 10, run: checkDKIM},
+}
+
+// The checks that need what others found, in this order.
+var conclusions = []check{
+	{method: verify.MethodDMARC, budget: 32, run: checkDMARC},
+}
+
+// order of the report.
+var order = []string{
+	verify.MethodSPF, verify.MethodIPRev, verify.MethodDKIM, verify.MethodDMARC,
+	verify.MethodSPFHelo, verify.MethodHelo, verify.MethodTLS,
+}
+
+func checkSPF(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
+	q := spf.Query{IP: in.env.Client.Addr(), Helo: in.env.Helo, MailFrom: in.env.MailFrom}
+	res := spf.Evaluator{DNS: r, Host: in.env.Host, Now: ev.Now}.Check(ctx, q)
+	o := spfOutcome(verify.MethodSPF, "smtp.mailfrom", res.Sender, res)
+	// RFC 7208, 2.4: with the null reverse-path the HELO name decided, and that is the cause to name.
+	if in.env.MailFrom == "" && res.Word != result.Pass {
+		o.findings = append(o.findings, result.Found(result.Warning, "spf-helo-null-sender", "helo", in.env.Helo, "result", string(res.Word)))
+	}
+	return o
+}
+
+func checkSPFHelo(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
+	q := spf.Query{IP: in.env.Client.Addr(), Helo: in.env.Helo, MailFrom: in.env.MailFrom}
+	res := spf.Evaluator{DNS: r, Host: in.env.Host, Now: ev.Now}.CheckHelo(ctx, q)
+	o := spfOutcome(verify.MethodSPFHelo, "smtp.helo", in.env.Helo, res)
+	// What HELO's record lacks is said by its own words; as a finding it would stand beside the one of
+	// MAIL FROM and read as if it were about the sender's domain.
+	o.findings = nil
+	return o
+}
+
+func spfOutcome(method, property, identity string, res spf.Result) outcome {
+	return outcome{findings: res.Findings, checks: []verify.Check{{
+		Method: method, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause),
+		Identities: map[string]string{property: identity}, Details: verify.Details{SPF: &res},
+	}}}
+}
+
+func checkIPRev(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outcome {
+	res := iprev.Evaluator{DNS: r}.Check(ctx, in.env.Client.Addr())
+	return outcome{findings: res.Findings, checks: []verify.Check{{
+		Method: verify.MethodIPRev, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause),
+		Identities: map[string]string{"policy.iprev": in.env.Client.Addr().String()}, Details: verify.Details{IPRev: &res},
+	}}}
+}
+
+func checkHelo(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outcome {
+	res := helo.Evaluator{DNS: r}.Check(ctx, helo.Query{Helo: in.env.Helo, IP: in.env.Client.Addr()})
+	return outcome{findings: res.Findings, checks: []verify.Check{{
+		Method: verify.MethodHelo, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause),
+		Identities: map[string]string{"smtp.helo": in.env.Helo}, Details: verify.Details{Helo: &res},
+	}}}
+}
+
+func checkTLS(_ context.Context, _ Evaluator, _ dns.Resolver, in input) outcome {
+	var q transport.Query
+	if t := in.env.TLS; t != nil {
+		q = transport.Query{Present: true, Version: t.Version, Cipher: t.Cipher}
+	}
+	res := transport.Check(q)
+	return outcome{findings: res.Findings, checks: []verify.Check{{
+		Method: verify.MethodTLS, Result: res.Word, Reason: res.Reason,
+	}}}
+}
+
+func checkDKIM(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
+	res := dkim.Verifier{DNS: r, Now: ev.Now, Signatures: ev.Config.Signatures}.Check(ctx, in.msg.Fields, in.msg.Body)
+	o := outcome{findings: res.Findings}
+	for i := range res.Signatures {
+		s := &res.Signatures[i]
+		o.findings = append(o.findings, s.Findings...)
+		ids := map[string]string{}
+		if s.Word == result.Pass {
+			ids["header.d"] = s.Domain
+		}
+		o.checks = append(o.checks, verify.Check{
+			Method: verify.MethodDKIM, Result: s.Word, Reason: s.Reason, Cause: cause(s.Cause),
+			Identities: ids, Evidence: evidenceOf(r, s.KeyName), Details: verify.Details{DKIM: s},
+		})
+	}
+	if len(o.checks) == 0 {
+		o.checks = []verify.Check{{Method: verify.MethodDKIM, Result: result.None, Reason: result.Because("dkim-message-not-signed")}}
+	}
+	return o
+}
+
+// evidenceOf picks what was asked for one name.
+func evidenceOf(r dns.Resolver, name string) []result.Evidence {
+	out := []result.Evidence{}
+	if v, ok := r.(*dns.View); ok {
+		for _, e := range v.Evidence() {
+			if e.Name == dns.Canonical(name) {
+				out = append(out, e)
+			}
+		}
+	}
+	return out
+}
+
+func checkDMARC(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outcome {
+	q := dmarc.Query{From: mail.ParseFrom(in.msg.Fields)}
+	for _, c := range in.spf {
+		if d := c.Details.SPF; d != nil {
+			q.SPF = dmarc.Identifier{Domain: d.Domain, Word: c.Result}
+		}
+	}
+	for _, c := range in.dkim {
+		if d := c.Details.DKIM; d != nil {
+			q.DKIM = append(q.DKIM, dmarc.Identifier{Domain: d.Domain, Selector: d.Selector, Word: c.Result})
+		}
+	}
+	res := dmarc.Evaluator{DNS: r}.Check(ctx, q)
+	ids := map[string]string{}
+	if res.Author != "" {
+		ids["header.from"] = res.Author
+	}
+	return outcome{findings: res.Findings, checks: []verify.Check{{
+		Method: verify.MethodDMARC, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause),
+		Identities: ids, Details: verify.Details{DMARC: &res},
+	}}}
+}
+
+func cause(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// ahead lists what the message's checks will ask for, as far as the header tells.
+func ahead(fields mail.Fields) []dns.Question {
+	var out []dns.Question
+	for _, f := range fields.All("DKIM-Signature") {
+		if name, ok := dkim.KeyName(f); ok {
+			out = append(out, dns.Ask(name, dns.TXT))
+		}
+	}
+	if d := mail.ParseFrom(fields).Domain; d != "" {
+		out = append(out, dns.Ask("_dmarc."+d, dns.TXT))
+	}
+	return out
+}
+
+// judge puts the whole into one word: DMARC decides where it can; without a DMARC record a pass of SPF
+// or DKIM is what there is.
+func judge(r *verify.Report) verify.Verdict {
+	d := r.Check(verify.MethodDMARC)
+	from := d.Identities["header.from"]
+	say := func(w verify.VerdictWord, code result.Code, pairs ...string) verify.Verdict {
+		return verify.Verdict{Word: w, Why: result.Because(code, append(pairs, "domain", from)...)}
+	}
+	switch d.Result {
+	case result.Pass:
+		return say(verify.Authenticated, "verdict-dmarc-pass")
+	case result.Fail:
+		return say(verify.NotProved, "verdict-dmarc-fail", "policy", d.Details.DMARC.Policy)
+	case result.TempError:
+		return say(verify.Unknown, "verdict-unknown")
+	case result.PermError:
+		return say(verify.NotProved, "verdict-dmarc-permerror")
+	}
+	for _, c := range r.Checks {
+		if c.Result == result.Pass && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM) {
+			return say(verify.Authenticated, "verdict-pass-without-dmarc", "method", c.Method)
+		}
+	}
+	for _, c := range r.Checks {
+		if c.Result == result.TempError && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM) {
+			return say(verify.Unknown, "verdict-unknown")
+		}
+	}
+	return say(verify.NotProved, "verdict-nothing")
+}

@@ -1,0 +1,279 @@
+// Package run makes a Report of a Message: it has the list of checks, runs them side by side under
+// their deadlines, and keeps one failing check from taking the others down. What a check finds is the
+// check's affair; how findings of two checks go together is package diagnose's.
+package run
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"checkauth/verify"
+	"checkauth/verify/dns"
+	"checkauth/verify/mail"
+	"checkauth/verify/result"
+)
+
+// Config of the evaluation. A bound of zero is refused by Check.
+type Config struct {
+	Evaluation time.Duration `toml:"evaluation" comment:"How long the client waits for the evaluation after its final dot; what is unfinished then is temperror."`
+	SPF        time.Duration `toml:"spf" comment:"How long one SPF evaluation may take (RFC 7208, 4.6.4 says at least 20 s)."`
+	Signatures int           `toml:"signatures" comment:"How many DKIM signatures of one message are verified."`
+}
+
+// Defaults of Config.
+func Defaults() Config {
+	return Config{Evaluation: 30 * time.Second, SPF: 20 * time.Second, Signatures: 10}
+}
+
+// Check tells every value that cannot be used.
+func (c Config) Check() error {
+	var errs []error
+	if c.Evaluation <= 0 {
+		errs = append(errs, fmt.Errorf("evaluation = %q: must be above zero", c.Evaluation))
+	}
+	if c.SPF <= 0 {
+		errs = append(errs, fmt.Errorf("spf = %q: must be above zero", c.SPF))
+	}
+	if c.Signatures <= 0 {
+		errs = append(errs, fmt.Errorf("signatures = %d: must be above zero", c.Signatures))
+	}
+	return errors.Join(errs...)
+}
+
+// Evaluator evaluates messages; one serves any number of them at once.
+type Evaluator struct {
+	Config Config
+	DNS    dns.Resolver
+	Now    func() time.Time
+	// Panicked is told of a check that panicked; that check's result is temperror. It may be nil.
+	Panicked func(id, method string, value any, stack []byte)
+}
+
+// Evaluation is one message on its way: Header at most once, then exactly one of Finish and Abandon.
+type Evaluation struct {
+	ev     Evaluator
+	env    verify.Envelope
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	memo   *dns.Memo
+
+	early sync.WaitGroup
+	mu    sync.Mutex
+	found map[string]outcome // by method
+}
+
+// outcome is what one check adds to the report.
+type outcome struct {
+	checks   []verify.Check
+	findings []result.Finding
+}
+
+var errAbandoned = errors.New("the client gave the message up")
+
+// Begin starts the checks that need the envelope alone. They run while the message is still coming in.
+func (ev Evaluator) Begin(ctx context.Context, env verify.Envelope) *Evaluation {
+	e := &Evaluation{ev: ev, env: env, found: map[string]outcome{}}
+	e.ctx, e.cancel = context.WithCancelCause(ctx)
+	e.memo = dns.NewMemo(e.ctx, ev.DNS)
+	for _, c := range envelopeChecks {
+		e.start(&e.early, c, input{env: env})
+	}
+	return e
+}
+
+// Header asks ahead for what the message's checks will need.
+func (e *Evaluation) Header(fields mail.Fields) {
+	for _, q := range ahead(fields) {
+		e.memo.Prefetch(q)
+	}
+}
+
+// Abandon ends what runs and waits for it.
+func (e *Evaluation) Abandon() {
+	e.cancel(errAbandoned)
+	e.early.Wait()
+}
+
+// Finish evaluates the message and gives the report. Nothing that it started runs on after it.
+func (e *Evaluation) Finish(m *verify.Message) *verify.Report {
+	ctx, cancel := context.WithTimeoutCause(e.ctx, e.ev.Config.Evaluation,
+		fmt.Errorf("the %s for one message are over", e.ev.Config.Evaluation))
+	defer cancel()
+	// The early checks live under e.ctx; they must end with this deadline as well.
+	stop := context.AfterFunc(ctx, func() { e.cancel(context.Cause(ctx)) })
+	defer stop()
+	defer e.cancel(nil)
+
+	in := input{env: e.env, msg: bounded(ctx, m)}
+	var late sync.WaitGroup
+	for _, c := range messageChecks {
+		e.start(&late, c, in)
+	}
+	e.early.Wait()
+	late.Wait()
+	in.spf, in.dkim = e.found[verify.MethodSPF].checks, e.found[verify.MethodDKIM].checks
+	for _, c := range conclusions {
+		e.start(&late, c, in)
+		late.Wait()
+	}
+	return e.report(m)
+}
+
+// Evaluate does all of it for a message that is there as a whole.
+func (ev Evaluator) Evaluate(ctx context.Context, m *verify.Message) *verify.Report {
+	e := ev.Begin(ctx, m.Envelope)
+	e.Header(m.Fields)
+	return e.Finish(m)
+}
+
+// start runs one check in a goroutine of its own.
+func (e *Evaluation) start(wg *sync.WaitGroup, c check, in input) {
+	wg.Go(func() {
+		o := e.guarded(c, in)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.found[c.method] = o
+	})
+}
+
+// guarded runs a check under its own deadline and turns a panic into that check's temperror.
+func (e *Evaluation) guarded(c check, in input) (o outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			if e.ev.Panicked != nil {
+				e.ev.Panicked(e.env.ID, c.method, p, debug.Stack())
+			}
+			o = only(verify.Check{Method: c.method, Result: result.TempError,
+				Reason: result.Because("check-panicked", "id", e.env.ID), Cause: "our own fault"})
+		}
+	}()
+	ctx := e.ctx
+	if c.limit != nil {
+		limit := c.limit(e.ev.Config)
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("the %s for %s are over", limit, c.method))
+		defer cancel()
+	}
+	if c.needsAddress && !Evaluable(in.env.Client.Addr()) {
+		return only(verify.Check{Method: c.method, Result: result.NotRun, Reason: result.Because("client-address-private",
+			"ip", in.env.Client.Addr().String())})
+	}
+	view := e.memo.View(c.budget)
+	o = c.run(ctx, e.ev, view, in)
+	evidence := view.Evidence()
+	for i := range o.checks {
+		if o.checks[i].Evidence == nil {
+			o.checks[i].Evidence = evidence
+		}
+	}
+	return o
+}
+
+// Evaluable tells whether anything can be said of a client by its address: a private one means that we
+// stand behind NAT or a container's proxy. Loopback is taken as it is: there it is meant.
+func Evaluable(a netip.Addr) bool {
+	a = a.Unmap()
+	return a.IsValid() && !a.IsPrivate() && !a.IsLinkLocalUnicast() && !a.IsUnspecified() && !a.IsMulticast() &&
+		!sharedAddressSpace.Contains(a)
+}
+
+// RFC 6598, 7: carrier-grade NAT.
+var sharedAddressSpace = netip.MustParsePrefix("100.64.0.0/10")
+
+func only(c verify.Check) outcome { return outcome{checks: []verify.Check{c}} }
+
+// bounded makes every reader of the message end with the context, so that nothing outlives Finish.
+func bounded(ctx context.Context, m *verify.Message) *verify.Message {
+	b := *m
+	if m.Body.At != nil {
+		b.Body.At = ctxReaderAt{ctx, m.Body.At}
+	}
+	if m.Whole.At != nil {
+		b.Whole.At = ctxReaderAt{ctx, m.Whole.At}
+	}
+	return &b
+}
+
+type ctxReaderAt struct {
+	ctx context.Context
+	at  io.ReaderAt
+}
+
+func (r ctxReaderAt) ReadAt(p []byte, off int64) (int, error) {
+	if r.ctx.Err() != nil {
+		return 0, context.Cause(r.ctx)
+	}
+	return r.at.ReadAt(p, off)
+}
+
+// report puts together what the checks found, in the report's order.
+func (e *Evaluation) report(m *verify.Message) *verify.Report {
+	r := &verify.Report{
+		Version: verify.Version, ID: e.env.ID, Host: e.env.Host, Time: e.env.Time,
+		Session: session(m),
+		Message: verify.MessageFacts{
+			From: m.Fields.Value("From"), Subject: m.Fields.Value("Subject"),
+			MessageID: m.Fields.Value("Message-ID"), Size: m.Whole.Size, Fields: m.Fields,
+		},
+		Findings: []result.Finding{},
+	}
+	for _, method := range order {
+		o := e.found[method]
+		for _, f := range o.findings {
+			if f.Check == "" {
+				f.Check = method
+			}
+			r.Findings = append(r.Findings, f)
+		}
+		for _, c := range o.checks {
+			if c.Identities == nil {
+				c.Identities = map[string]string{}
+			}
+			if c.Evidence == nil {
+				c.Evidence = []result.Evidence{}
+			}
+			r.Checks = append(r.Checks, c)
+		}
+	}
+	r.Findings = append(r.Findings, notes(m)...)
+	if !Evaluable(e.env.Client.Addr()) {
+		r.Findings = append(r.Findings, result.Found(result.Error, "client-address-private", "ip", e.env.Client.Addr().String()))
+	}
+	slices.SortStableFunc(r.Findings, func(a, b result.Finding) int { return cmp.Compare(rank[a.Severity], rank[b.Severity]) })
+	r.Verdict = judge(r)
+	return r
+}
+
+var rank = map[result.Severity]int{result.Error: 0, result.Warning: 1, result.Info: 2}
+
+func session(m *verify.Message) verify.Session {
+	env := m.Envelope
+	s := verify.Session{
+		ClientIP: env.Client.Addr().String(), ClientPort: env.Client.Port(), Helo: env.Helo, TLS: env.TLS,
+		MailFrom: env.MailFrom, RcptTo: env.RcptTo, Transcript: m.Transcript,
+	}
+	if s.RcptTo == nil {
+		s.RcptTo = []string{}
+	}
+	if s.Transcript == nil {
+		s.Transcript = []verify.Line{}
+	}
+	return s
+}
+
+// notes turns what the SMTP side saw into findings.
+func notes(m *verify.Message) []result.Finding {
+	var out []result.Finding
+	for _, n := range m.Notes {
+		out = append(out, result.Found(result.Warning, result.Code("smtp-"+n.Code), "count", fmt.Sprint(n.Count)))
+	}
+	return out
+}
