@@ -1,0 +1,142 @@
+// Package sign keeps the DKIM key that our replies are signed with, and signs them. The key is made at
+// the first start; the record that the operator must publish is written beside it.
+package sign
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-msgauth/dkim"
+)
+
+// Key is our signing key with the names that it is published under.
+type Key struct {
+	Domain   string
+	Selector string
+	signer   crypto.Signer
+}
+
+// bits: RFC 8301, 3.2 wants 2048.
+const bits = 2048
+
+// Open reads the key of a domain from dir, or makes it there: selector.key (PKCS#8 in PEM, mode 0600)
+// and selector.dns (the record as a zone line). made tells that it is new.
+func Open(dir, domain, selector string) (k *Key, made bool, err error) {
+	k = &Key{Domain: domain, Selector: selector}
+	file := filepath.Join(dir, selector+".key")
+	b, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		made = true
+		err = k.create(file)
+	case err == nil:
+		k.signer, err = parse(b)
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("DKIM key %s: %w", file, err)
+	}
+	// Written at every start: the domain may have changed in the configuration.
+	if err := os.WriteFile(filepath.Join(dir, selector+".dns"), []byte(k.Record()+"\n"), 0o644); err != nil {
+		return nil, false, fmt.Errorf("DKIM record beside the key: %w", err)
+	}
+	return k, made, nil
+}
+
+func (k *Key) create(file string) error {
+	key, err := rsa.GenerateKey(rand.Reader, bits)
+	if err != nil {
+		return err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	k.signer = key
+	return os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+}
+
+func parse(b []byte) (crypto.Signer, error) {
+	block, _ := pem.Decode(b)
+	if block == nil {
+		return nil, errors.New("no PEM block in it: restore the file, or remove it to have a new key made")
+	}
+	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+		return key, nil
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("not a private key in PKCS#8 or PKCS#1: %w", err)
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("a key of type %T cannot sign", key)
+	}
+	return signer, nil
+}
+
+// Name is where the record is published, with its final dot.
+func (k *Key) Name() string { return k.Selector + "._domainkey." + k.Domain + "." }
+
+// Text is the record's value: RFC 6376, 3.6.1.
+func (k *Key) Text() string {
+	der, err := x509.MarshalPKIXPublicKey(k.signer.Public())
+	if err != nil {
+		return ""
+	}
+	kind := "rsa"
+	if _, ok := k.signer.Public().(*rsa.PublicKey); !ok {
+		kind = "ed25519"
+		// RFC 8463, 4: the 32 octets themselves, not the structure around them.
+		der = der[len(der)-32:]
+	}
+	return "v=DKIM1; k=" + kind + "; p=" + base64.StdEncoding.EncodeToString(der)
+}
+
+// Record is the whole as a line of a zone file, in strings of at most 255 octets (RFC 1035, 3.3.14).
+func (k *Key) Record() string {
+	var parts []string
+	for t := k.Text(); t != ""; {
+		n := min(len(t), 255)
+		parts = append(parts, `"`+t[:n]+`"`)
+		t = t[n:]
+	}
+	return k.Name() + " 3600 IN TXT " + strings.Join(parts, " ")
+}
+
+// life of a signature: long enough for every retry, short enough that a reply is no use for replaying.
+const life = 7 * 24 * time.Hour
+
+// signed fields. Each stands once more than it occurs, so that none can be added afterwards (RFC 6376,
+// 5.4.2).
+var signed = []string{
+	"From", "From", "To", "To", "Subject", "Subject", "Date", "Date", "Message-ID", "Message-ID",
+	"Cc", "Reply-To", "In-Reply-To", "In-Reply-To", "References", "References",
+	"MIME-Version", "MIME-Version", "Content-Type", "Content-Type", "Auto-Submitted", "Auto-Submitted",
+}
+
+// Sign puts a DKIM-Signature on top of a message with CRLF line ends.
+func (k *Key) Sign(message []byte, now time.Time) ([]byte, error) {
+	var out bytes.Buffer
+	out.Grow(len(message) + 1024)
+	err := dkim.Sign(&out, bytes.NewReader(message), &dkim.SignOptions{
+		Domain: k.Domain, Selector: k.Selector, Signer: k.signer, Hash: crypto.SHA256,
+		HeaderCanonicalization: dkim.CanonicalizationRelaxed, BodyCanonicalization: dkim.CanonicalizationRelaxed,
+		HeaderKeys: signed, Expiration: now.Add(life),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("signing the reply with %s: %w", k.Name(), err)
+	}
+	return out.Bytes(), nil
+}
