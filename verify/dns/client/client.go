@@ -1,0 +1,97 @@
+// Package client asks the DNS over the wire: UDP first, TCP where the answer is cut, several servers in
+// turn. It makes a dns.Answer of what came back and a *dns.Error of what did not.
+//
+// It validates nothing (the resolver does), caches nothing (dns.Memo does, for one message) and follows
+// no referrals.
+//
+// Where we differ: RFC 2308, 7.1 lets a resolver's SERVFAIL stand; we ask once more with checking
+// disabled, because the report must tell a broken DNSSEC from a broken server.
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"checkauth/verify/dns"
+)
+
+// Config of a Client. The zero values are refused: start from Defaults.
+type Config struct {
+	Servers []netip.AddrPort // asked in this order
+	Tries   int              // rounds over all servers
+	Timeout time.Duration    // of one question to one server, over UDP and again over TCP
+
+	// TrustAD believes the AD bit of servers that are not on loopback. On the way from any other
+	// server it could have been set by anybody (RFC 4035, 4.9.3).
+	TrustAD bool
+	// Authoritative asks without RD and takes only answers with AA: for asking a domain's own servers.
+	Authoritative bool
+	Now           func() time.Time
+}
+
+// Defaults are two tries of three seconds; Servers must be filled in.
+func Defaults() Config {
+	return Config{Tries: 2, Timeout: 3 * time.Second, Now: time.Now}
+}
+
+// Client implements dns.Resolver; any number of goroutines may use it.
+type Client struct{ config Config }
+
+// New checks the configuration; nothing is asked yet.
+func New(config Config) (*Client, error) {
+	if len(config.Servers) == 0 {
+		return nil, errors.New("DNS client: no server: name one, or read them from /etc/resolv.conf")
+	}
+	for _, s := range config.Servers {
+		if !s.IsValid() || s.Port() == 0 {
+			return nil, fmt.Errorf("DNS client: server %q: want an address and a port, such as 127.0.0.1:53", s)
+		}
+	}
+	if config.Tries < 1 {
+		return nil, fmt.Errorf("DNS client: %d tries: want at least one", config.Tries)
+	}
+	if config.Timeout <= 0 {
+		return nil, fmt.Errorf("DNS client: timeout %s: want more than zero", config.Timeout)
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	return &Client{config}, nil
+}
+
+// Resolve asks for the records of one name and type and follows CNAMEs to where they are. The error is
+// always a *dns.Error.
+func (c *Client) Resolve(ctx context.Context, q dns.Question) (dns.Answer, error) {
+	q.Name = dns.Canonical(q.Name)
+	if !dns.Askable(q.Name) {
+		return dns.Answer{}, &dns.Error{
+			Question: q, Kind: dns.Malformed,
+			Err: errors.New("the name cannot be asked for: want labels of 1 to 63 octets, 253 in all"),
+		}
+	}
+	began := c.config.Now()
+	walk := newWalk(q)
+	for !walk.done {
+		reply, err := c.ask(ctx, walk.question())
+		if err == nil {
+			err = walk.take(reply.message)
+			walk.answer.Server = reply.server.String()
+			walk.answer.AD = walk.answer.AD && c.trusts(reply.server)
+		}
+		if err != nil {
+			err.Question = q
+			return dns.Answer{}, err
+		}
+	}
+	walk.answer.Time = c.config.Now()
+	walk.answer.Took = walk.answer.Time.Sub(began)
+	return walk.answer, nil
+}
+
+// trusts tells whether the AD bit of a server means anything.
+func (c *Client) trusts(server netip.AddrPort) bool {
+	return c.config.TrustAD || server.Addr().Unmap().IsLoopback()
+}
