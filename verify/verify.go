@@ -58,6 +58,8 @@ type Message struct {
 	Received   time.Time // of the final dot
 	Transcript []Line
 	Notes      []Note // what the SMTP side saw on the way
+	// Unparsed: why the header could not be taken apart; then there are no Fields and no Body.
+	Unparsed error
 }
 
 // Line is one line of the SMTP dialogue.

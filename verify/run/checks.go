@@ -208,7 +208,7 @@ func judge(r *verify.Report) verify.Verdict {
 	case result.Fail:
 		return say(verify.NotProved, "verdict-dmarc-fail", "policy", d.Details.DMARC.Policy)
 	case result.TempError:
-		return say(verify.Unknown, "verdict-unknown")
+		return say(verify.Unknown, "verdict-could-not-tell")
 	case result.PermError:
 		return say(verify.NotProved, "verdict-dmarc-permerror")
 	}
@@ -219,7 +219,7 @@ func judge(r *verify.Report) verify.Verdict {
 	}
 	for _, c := range r.Checks {
 		if c.Result == result.TempError && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM) {
-			return say(verify.Unknown, "verdict-unknown")
+			return say(verify.Unknown, "verdict-could-not-tell")
 		}
 	}
 	return say(verify.NotProved, "verdict-nothing")

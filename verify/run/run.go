@@ -4,6 +4,7 @@
 package run
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -12,6 +13,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -275,5 +277,30 @@ func notes(m *verify.Message) []result.Finding {
 	for _, n := range m.Notes {
 		out = append(out, result.Found(result.Warning, result.Code("smtp-"+n.Code), "count", fmt.Sprint(n.Count)))
 	}
+	if m.Unparsed != nil {
+		out = append(out, result.Found(result.Error, "message-unparsable", "error", m.Unparsed.Error()))
+	}
+	if bad := m.Fields.Malformed(); len(bad) > 0 {
+		out = append(out, result.Found(result.Warning, "header-malformed-line", "count", fmt.Sprint(len(bad)),
+			"line", fmt.Sprint(lineOf(m.Fields)), "text", strings.TrimSpace(string(bad[0].Raw))))
+	}
+	for _, f := range m.Fields {
+		if mail.ClaimsAuthserv(f, m.Envelope.Host) {
+			out = append(out, result.Found(result.Warning, "ar-forged", "host", m.Envelope.Host))
+			break
+		}
+	}
 	return out
+}
+
+// lineOf is the number of the first line that is no field, from 1.
+func lineOf(fs mail.Fields) int {
+	n := 1
+	for _, f := range fs {
+		if f.Name == "" {
+			break
+		}
+		n += bytes.Count(f.Raw, []byte("\n"))
+	}
+	return n
 }

@@ -1,0 +1,106 @@
+// Command check-auth is an e-mail authentication tester: a mail comes in, a report goes back.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+)
+
+// env is all that a command touches of the outside, so that tests run it whole.
+type env struct {
+	in       io.Reader
+	out, err io.Writer
+	now      func() time.Time
+	getenv   func(string) string
+}
+
+// Exit codes of every command.
+const (
+	exitPass     = 0
+	exitFail     = 1
+	exitUnknown  = 2
+	exitUsage    = 64 // EX_USAGE of sysexits.h: bad arguments or unreadable input
+	exitSoftware = 70 // EX_SOFTWARE: our fault
+	exitConfig   = 78 // EX_CONFIG
+)
+
+// exitError carries the code with which the program ends. err is nil where everything was said already.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func usage(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// commands of the program, a file each.
+type commands struct {
+	Demo   demoCmd   `cmd:"" help:"Show what it does: servers on loopback, five mails, five answers. Needs nothing."`
+	Serve  serveCmd  `cmd:"" help:"Take mail and answer it with reports."`
+	Verify verifyCmd `cmd:"" help:"Evaluate a saved message and print the report that would be mailed."`
+	Config configCmd `cmd:"" help:"Print the configuration in force, with a comment over each key."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], env{os.Stdin, os.Stdout, os.Stderr, time.Now, os.Getenv})
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program; it returns the exit code.
+func run(ctx context.Context, args []string, e env) (code int) {
+	var c commands
+	ended := -1
+	k, err := kong.New(&c,
+		kong.Name("check-auth"), kong.Description("E-mail authentication tester."),
+		kong.Writers(e.out, e.err), kong.Exit(func(n int) { ended = n }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(e),
+	)
+	if err != nil {
+		return fail(e, &exitError{exitSoftware, err})
+	}
+	setDefaults(k.Model.Node, &c.Serve, args, e)
+	k2, err := k.Parse(args)
+	if ended >= 0 { // --help
+		return ended
+	}
+	if err != nil {
+		return fail(e, &exitError{exitUsage, fmt.Errorf("%w (see check-auth --help)", err)})
+	}
+	return fail(e, k2.Run())
+}
+
+// fail prints an error in one line and gives its exit code; nil is 0.
+func fail(e env, err error) int {
+	if err == nil {
+		return exitPass
+	}
+	x, ok := errors.AsType[*exitError](err)
+	if !ok {
+		x = &exitError{exitSoftware, err}
+	}
+	if x.err != nil {
+		fmt.Fprintf(e.err, "check-auth: %v\n", x.err)
+	}
+	return x.code
+}

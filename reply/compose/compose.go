@@ -1,0 +1,140 @@
+// Package compose puts a Report into the forms that people and programs read: the text part of
+// REPORT-FORMAT (Port25's layout, byte-stable), the JSON form, the answer at the final dot, and the one
+// MIME message that is mailed. Every byte of a stranger is made safe here, at the last step.
+package compose
+
+import (
+	"fmt"
+	"strings"
+	"text/template"
+	"time"
+
+	"checkauth/reply"
+	"checkauth/reply/policy"
+	"checkauth/reply/sign"
+	"checkauth/templates"
+	"checkauth/verify"
+	"checkauth/verify/result"
+)
+
+// Config of a Composer. Addresses are local@domain.
+type Config struct {
+	Host      string // who answers: the host name, also the authserv-id
+	Service   string // address that tests are sent to
+	From      string // address that replies come from
+	Operator  string // whom to write to; empty where there is none (a try)
+	Templates string // folder with the operator's own report.txt; empty: the built-in one
+	Size      int    // octets of a whole reply
+	Header    int    // octets of the original's header in it
+	Body      int    // octets of the original's body in it
+	// Compatible: the Subject is Port25's, without the verdict.
+	Compatible bool
+}
+
+// Defaults of the bounds.
+func Defaults() Config {
+	return Config{Size: 64 << 10, Header: 16 << 10, Body: 2 << 10}
+}
+
+// Composer writes replies; one serves any number of goroutines.
+type Composer struct {
+	cfg    Config
+	words  *templates.Words
+	layout *template.Template
+	key    *sign.Key
+}
+
+// New makes a Composer. key may be nil where nothing is mailed (verify).
+func New(cfg Config, key *sign.Key) (*Composer, error) {
+	words, err := templates.Default()
+	if err != nil {
+		return nil, err
+	}
+	c := &Composer{cfg: cfg, words: words, key: key}
+	c.layout, err = templates.Report(cfg.Templates, template.FuncMap{
+		"rule": func(char string, n int) string { return strings.Repeat(char, n) },
+		"wrap": func(s string) string { return wrap(s, "", width) },
+		"say":  c.sayPairs,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// say puts a reason into English words. Arguments come from strangers: they are made safe and short.
+func (c *Composer) say(code result.Code, args result.Args) string {
+	safe := make(map[string]string, len(args))
+	for k, v := range args {
+		safe[k] = result.Cut(result.Clean(v), argument)
+	}
+	return c.words.Say(templates.English, string(code), safe)
+}
+
+// argument: octets of one stranger's text within a sentence.
+const argument = 300
+
+func (c *Composer) reason(r result.Reason) string { return c.say(r.Code, r.Args) }
+
+func (c *Composer) sayPairs(code string, pairs ...string) string {
+	return c.reason(result.Because(result.Code(code), pairs...))
+}
+
+// Answer puts a decision into the lines that the client hears: ASCII, at most 480 octets each.
+func (c *Composer) Answer(d policy.Decision) reply.Answer {
+	a := reply.Answer{Code: d.Code, Enhanced: d.Enhanced}
+	for _, l := range d.Lines {
+		a.Lines = append(a.Lines, result.Cut(result.ASCII(c.reason(l)), answerLine))
+	}
+	return a
+}
+
+// answerLine: RFC 5321, 4.5.3.1.5 allows 512 octets with the code and CRLF.
+const answerLine = 480
+
+// Say is for cmd: a reason as a sentence.
+func (c *Composer) Say(r result.Reason) string { return c.reason(r) }
+
+// fill sets the English sentence wherever a report has a code.
+func (c *Composer) fill(r *verify.Report) {
+	set := func(w *result.Reason) {
+		if !w.IsZero() {
+			w.Text = c.reason(*w)
+		}
+	}
+	set(&r.Verdict.Why)
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		f.Text = c.say(f.Code, f.Args)
+	}
+	for i := range r.Checks {
+		k := &r.Checks[i]
+		set(&k.Reason)
+		if s := k.Details.SPF; s != nil {
+			eachTerm(s.Root, func(t *result.Reason) { set(t) })
+		}
+		if d := k.Details.DMARC; d != nil {
+			set(&d.SPF.Why)
+			for i := range d.DKIM {
+				set(&d.DKIM[i].Why)
+			}
+		}
+	}
+}
+
+// subject names the verdict, so that a full mailbox can be read without opening anything.
+func (c *Composer) subject(r *verify.Report) string {
+	const title = "Authentication Report"
+	if c.cfg.Compatible {
+		return title
+	}
+	word := map[verify.VerdictWord]string{verify.Authenticated: "PASS", verify.NotProved: "FAIL", verify.Unknown: "UNKNOWN"}[r.Verdict.Word]
+	domain := r.Check(verify.MethodDMARC).Identities["header.from"]
+	if domain == "" {
+		_, domain = policy.Split(r.Session.MailFrom)
+	}
+	return fmt.Sprintf("%s: %s %s", title, word, result.Cut(result.ASCII(domain), 100))
+}
+
+// date is RFC 5322, 3.3 in UTC.
+func date(t time.Time) string { return t.UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700") }

@@ -1,0 +1,235 @@
+package compose
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"checkauth/reply/policy"
+	"checkauth/verify"
+	"checkauth/verify/dkim"
+	"checkauth/verify/dmarc"
+	"checkauth/verify/result"
+	"checkauth/verify/spf"
+)
+
+// details are the lines of one check: Result, ID(s) verified, its own facts, the records.
+func (c *Composer) details(k verify.Check, class policy.Class) []string {
+	line := string(k.Result)
+	out := []string{wrapped("Result:", line+c.inBrackets(k))}
+	out = append(out, strings.TrimRight(field("ID(s) verified:", identities(k)), " "))
+	switch d := k.Details; {
+	case d.SPF != nil:
+		out = append(out, c.spfDetails(d.SPF)...)
+	case d.DKIM != nil:
+		out = append(out, dkimDetails(d.DKIM, class)...)
+	case d.DMARC != nil:
+		out = append(out, c.dmarcDetails(d.DMARC)...)
+	}
+	if k.Method == verify.MethodTLS {
+		return out
+	}
+	out = append(out, "DNS record(s):")
+	for _, e := range k.Evidence {
+		out = append(out, records(e)...)
+	}
+	return out
+}
+
+func (c *Composer) inBrackets(k verify.Check) string {
+	if k.Reason.IsZero() {
+		return ""
+	}
+	return " (" + strings.TrimSuffix(c.reason(k.Reason), ".") + ")"
+}
+
+// identities: what a check verified, by the registered property; empty where it verified nothing.
+func identities(k verify.Check) string {
+	switch k.Method {
+	case verify.MethodDKIM:
+		if k.Result != result.Pass {
+			return ""
+		}
+	case verify.MethodTLS:
+		return ""
+	}
+	for _, property := range []string{"smtp.mailfrom", "smtp.helo", "policy.iprev", "header.d", "header.from"} {
+		if v, ok := k.Identities[property]; ok {
+			return property + "=" + safe(v)
+		}
+	}
+	return ""
+}
+
+// records writes one answer as lines of a zone file.
+func records(e result.Evidence) []string {
+	name := result.Clean(e.Name) + "."
+	if len(e.Data) == 0 {
+		switch e.Rcode {
+		case "NOERROR", "NXDOMAIN":
+			return []string{fmt.Sprintf("    %s %s (no records)", name, e.Type)}
+		}
+		return []string{fmt.Sprintf("    %s %s (%s)", name, e.Type, e.Rcode)}
+	}
+	var out []string
+	for _, d := range e.Data {
+		out = append(out, fmt.Sprintf("    %s %d IN %s %s", name, e.TTL, e.Type, result.Clean(d)))
+	}
+	return out
+}
+
+// spfDetails shows the tree: a line a term, with the running counts.
+func (c *Composer) spfDetails(s *spf.Result) []string {
+	if s.Root == nil {
+		return nil
+	}
+	out := []string{"Evaluation:", fmt.Sprintf("    %-46s %10s  %5s", "", "look-ups", "voids")}
+	out = append(out, c.tree(s.Root, "    ")...)
+	out = append(out, fmt.Sprintf("    %-46s %7d/10  %3d/2", "in all", s.Lookups, s.Voids))
+	if s.Explanation != "" {
+		out = append(out, wrapped("Explanation:", "\""+safe(s.Explanation)+"\""))
+	}
+	return out
+}
+
+func (c *Composer) tree(rec *spf.Record, indent string) []string {
+	var out []string
+	out = append(out, indent+safe(rec.Domain)+":")
+	for _, t := range rec.Terms {
+		head := fmt.Sprintf("%s  %s  %s", indent, safe(t.Text), t.Outcome)
+		if t.Outcome == spf.NotReached || t.Outcome == spf.Modifier && t.Record == nil {
+			out = append(out, head)
+			continue
+		}
+		if len(head) > 50 {
+			out = append(out, head)
+			head = ""
+		}
+		out = append(out, fmt.Sprintf("%-50s %10d  %5d", head, t.Lookups, t.Voids))
+		if !t.Why.IsZero() {
+			out = append(out, indent+"      "+wrap(c.reason(t.Why), indent+"      ", width-len(indent)-6))
+		}
+		if len(t.Found) > 0 && t.Record == nil {
+			out = append(out, indent+"      "+wrap(result.Clean(strings.Join(t.Found, ", ")), indent+"      ", width-len(indent)-6))
+		}
+		if t.Record != nil {
+			out = append(out, c.tree(t.Record, indent+"    ")...)
+		}
+	}
+	return out
+}
+
+func eachTerm(rec *spf.Record, do func(*result.Reason)) {
+	if rec == nil {
+		return
+	}
+	for i := range rec.Terms {
+		do(&rec.Terms[i].Why)
+		eachTerm(rec.Terms[i].Record, do)
+	}
+}
+
+func dkimDetails(s *dkim.Signature, class policy.Class) []string {
+	out := []string{
+		field("Signature:", fmt.Sprintf("d=%s s=%s a=%s c=%s/%s", safe(s.Domain), safe(s.Selector), safe(s.Algorithm), safe(s.Header), safe(s.Body))),
+		field("", "signed "+when(s.Time, "at a time not given")+", "+expiry(s.Expires)),
+		wrapped("Signed fields:", result.Clean(strings.Join(s.Signed, " "))),
+	}
+	if s.HashClaimed != "" {
+		out = append(out, field("Body hash:", "in the signature  "+safe(s.HashClaimed)))
+		equal := "   (differs)"
+		if s.BodyVerifies {
+			equal = "   (equal)"
+		}
+		out = append(out, field("", "computed          "+s.HashComputed+equal))
+	}
+	if class == policy.Proved && s.Evaluated {
+		out = append(out, "Canonicalized Headers:")
+		out = append(out, visible(s.CanonHeader)...)
+		out = append(out, "Canonicalized Body:")
+		out = append(out, visible(s.CanonBody)...)
+		if n := s.CanonLength - int64(len(s.CanonBody)); n > 0 {
+			out = append(out, fmt.Sprintf("    [%d octets more]", n))
+		}
+	}
+	if s.Key != nil && s.Key.Bits > 0 {
+		out = append(out, fmt.Sprintf("Public key used for verification: %s (%d bits)", safe(s.KeyName), s.Key.Bits))
+	}
+	return out
+}
+
+func when(t time.Time, none string) string {
+	if t.IsZero() {
+		return none
+	}
+	return date(t)
+}
+
+func expiry(t time.Time) string {
+	if t.IsZero() {
+		return "no expiry"
+	}
+	return "expires " + date(t)
+}
+
+// visible writes octets as Port25 did: what is outside visible ASCII as quoted hex, a line each CRLF.
+func visible(b []byte) []string {
+	var out []string
+	var line strings.Builder
+	line.WriteString("    ")
+	for i, c := range b {
+		if c > ' ' && c < 0x7f {
+			line.WriteByte(c)
+		} else {
+			fmt.Fprintf(&line, "'%02X'", c)
+		}
+		if c == '\n' || i == len(b)-1 {
+			out = append(out, line.String())
+			line.Reset()
+			line.WriteString("    ")
+		}
+	}
+	return out
+}
+
+// dmarcDetails: the policy that applies, and alignment as a table in words.
+func (c *Composer) dmarcDetails(d *dmarc.Result) []string {
+	var out []string
+	if d.PolicyName != "" {
+		testing := ""
+		if d.Testing {
+			testing = ", testing"
+		}
+		out = append(out, field("Policy:", fmt.Sprintf("%s (%s= of _dmarc.%s%s)", d.Policy, d.Tag, safe(d.PolicyName), testing)))
+	}
+	if d.Author != "" {
+		out = append(out, field("From domain:", safe(d.Author)+organisation(d.Org)))
+	}
+	if d.SPF.Domain != "" {
+		out = append(out, c.alignment("SPF domain:", d.SPF)...)
+	}
+	for _, a := range d.DKIM {
+		out = append(out, c.alignment("DKIM domain:", a)...)
+	}
+	return out
+}
+
+func (c *Composer) alignment(label string, a dmarc.Alignment) []string {
+	aligned := "not aligned"
+	if a.Aligned {
+		aligned = "aligned"
+	}
+	out := []string{field(label, fmt.Sprintf("%s%s: %s, %s", safe(a.Domain), organisation(a.Org), a.Word, aligned))}
+	if !a.Why.IsZero() {
+		pad := strings.Repeat(" ", valueColumn)
+		out = append(out, pad+wrap(c.reason(a.Why), pad, width-valueColumn))
+	}
+	return out
+}
+
+func organisation(org string) string {
+	if org == "" {
+		return ""
+	}
+	return " (organisational domain " + safe(org) + ")"
+}

@@ -1,0 +1,68 @@
+package compose
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"unicode/utf8"
+
+	"checkauth/reply/policy"
+	"checkauth/verify"
+)
+
+// JSON is the report for programs, with the English sentence beside each code. It is pure ASCII: what
+// is not is written as \u escapes, so that no byte of a stranger reaches a terminal raw. It fills in
+// the sentences of r, and leaves out what its class does not get.
+func (c *Composer) JSON(r *verify.Report, class policy.Class) ([]byte, error) {
+	r = forClass(r, class)
+	c.fill(r)
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(r); err != nil {
+		return nil, fmt.Errorf("JSON of report %s: %w", r.ID, err)
+	}
+	return ascii(b.Bytes()), nil
+}
+
+// forClass leaves out what an unproved address must not get from us: free text of the message.
+func forClass(r *verify.Report, class policy.Class) *verify.Report {
+	if class == policy.Proved {
+		return r
+	}
+	out := *r
+	out.Message.Subject = ""
+	out.Message.From = r.Check(verify.MethodDMARC).Identities["header.from"]
+	out.Checks = append([]verify.Check(nil), r.Checks...)
+	for i, k := range out.Checks {
+		if d := k.Details.DKIM; d != nil {
+			s := *d
+			s.CanonHeader, s.CanonBody = nil, nil
+			out.Checks[i].Details.DKIM = &s
+		}
+	}
+	return &out
+}
+
+// ascii escapes every rune above ASCII in JSON text. Such runes stand in strings alone, where an escape
+// means the same.
+func ascii(b []byte) []byte {
+	if !bytes.ContainsFunc(b, func(r rune) bool { return r >= utf8.RuneSelf || r == 0x7f }) {
+		return b
+	}
+	out := make([]byte, 0, len(b)+len(b)/8)
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		switch {
+		case r < 0x7f:
+			out = append(out, b[:n]...)
+		case r > 0xffff:
+			r -= 0x10000
+			out = fmt.Appendf(out, `\u%04x\u%04x`, 0xd800+(r>>10), 0xdc00+(r&0x3ff))
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+		b = b[n:]
+	}
+	return out
+}

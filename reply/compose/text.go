@@ -1,0 +1,121 @@
+package compose
+
+import (
+	"fmt"
+	"strings"
+
+	"checkauth/reply/policy"
+	"checkauth/verify"
+	"checkauth/verify/mail"
+	"checkauth/verify/result"
+)
+
+// view is what the layout (templates/report.txt) shows.
+type view struct {
+	Host, Service, Operator string
+	Sender, Client, Date    string
+	Rule                    string // why no mail of it would be sent, for verify alone
+
+	Verdict   string
+	Found     []string // numbered findings that call for a change
+	Remarks   []string // findings that are good to know
+	Summary   []string // a line a check
+	Helo      string
+	Source    string
+	MailFrom  string
+	Checks    []section
+	Explained []section
+	Original  []string // lines of the original
+}
+
+type section struct {
+	Name  string
+	Lines []string
+}
+
+// Text is the report's text part, LF line ends.
+func (c *Composer) Text(r *verify.Report, d policy.Decision, body mail.Data) (string, error) {
+	v := view{
+		Host: c.cfg.Host, Service: c.cfg.Service, Operator: c.cfg.Operator,
+		Sender: safe(r.Session.MailFrom), Client: safe(r.Session.ClientIP), Date: date(r.Time),
+		Verdict: c.verdict(r),
+		Helo:    safe(r.Session.Helo), Source: safe(r.Session.ClientIP), MailFrom: safe(r.Session.MailFrom),
+		Summary: summary(r), Explained: c.explained(),
+	}
+	v.Found, v.Remarks = c.findings(r)
+	for _, k := range r.Checks {
+		v.Checks = append(v.Checks, section{labels[k.Method].details, c.details(k, d.Class)})
+	}
+	v.Original = c.original(r, d.Class, body)
+	var b strings.Builder
+	if err := c.layout.Execute(&b, v); err != nil {
+		return "", fmt.Errorf("template: %w", err)
+	}
+	return b.String(), nil
+}
+
+// safe makes one line of a stranger's text.
+func safe(s string) string { return result.Cut(result.Clean(s), 500) }
+
+// labels of the checks. Nothing here is ever renamed: scripts read the summary by it.
+var labels = map[string]struct{ summary, details string }{
+	verify.MethodSPF:     {"SPF check:", "SPF"},
+	verify.MethodIPRev:   {`"iprev" check:`, `"iprev"`},
+	verify.MethodDKIM:    {"DKIM check:", "DKIM"},
+	verify.MethodDMARC:   {"DMARC check:", "DMARC"},
+	verify.MethodSPFHelo: {"HELO SPF check:", "HELO SPF"},
+	verify.MethodHelo:    {"HELO check:", "HELO"},
+	verify.MethodTLS:     {"TLS check:", "TLS"},
+}
+
+// summary: the value stands in column 21.
+func summary(r *verify.Report) []string {
+	var out []string
+	for _, k := range r.Checks {
+		out = append(out, fmt.Sprintf("%-20s%s", labels[k.Method].summary, k.Result))
+	}
+	return out
+}
+
+// verdict is the first paragraph: authenticated or not, and what it rests on.
+func (c *Composer) verdict(r *verify.Report) string {
+	head := c.say(result.Code("verdict-"+string(r.Verdict.Word)), nil)
+	return head + " " + c.reason(r.Verdict.Why)
+}
+
+// findings in words: what calls for a change, and what is good to know.
+func (c *Composer) findings(r *verify.Report) (found, remarks []string) {
+	for _, f := range r.Findings {
+		s := c.say(f.Code, f.Args)
+		if f.Severity == result.Info {
+			remarks = append(remarks, wrap(s, "   ", width-3))
+			continue
+		}
+		found = append(found, fmt.Sprintf("%d. %s", len(found)+1, wrap(s, "   ", width-3)))
+	}
+	return found, remarks
+}
+
+// explanations, in the report's order: each method's words, whose sentences are "explain-method-word".
+var explanations = []struct {
+	method string
+	words  []result.Word
+}{
+	{"SPF", []result.Word{result.None, result.Neutral, result.Pass, result.Fail, result.SoftFail, result.TempError, result.PermError}},
+	{"iprev", []result.Word{result.Pass, result.Fail, result.TempError, result.PermError}},
+	{"DKIM", []result.Word{result.None, result.Pass, result.Fail, result.Policy, result.Neutral, result.TempError, result.PermError}},
+	{"DMARC", []result.Word{result.None, result.Pass, result.Fail, result.TempError, result.PermError}},
+}
+
+func (c *Composer) explained() []section {
+	var out []section
+	for _, e := range explanations {
+		s := section{Name: e.method}
+		for _, w := range e.words {
+			code := result.Code("explain-" + strings.ToLower(e.method) + "-" + string(w))
+			s.Lines = append(s.Lines, string(w)+":", "    "+wrap(c.say(code, nil), "    ", width-4))
+		}
+		out = append(out, s)
+	}
+	return out
+}

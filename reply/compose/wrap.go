@@ -1,0 +1,53 @@
+package compose
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// width of the text part: RFC 5322, 2.1.1 wants at most 78.
+const width = 78
+
+// wrap breaks text at spaces so that no line passes n columns, each line after the first indented. A
+// word that is longer than a line stays whole: a record must be copied as it is.
+func wrap(text, indent string, n int) string {
+	var b strings.Builder
+	column := 0
+	for i, word := range strings.Fields(text) {
+		w := utf8.RuneCountInString(word)
+		switch {
+		case i == 0:
+		case column+1+w > n:
+			b.WriteString("\n" + indent)
+			column = utf8.RuneCountInString(indent)
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += w
+	}
+	return b.String()
+}
+
+// field is one line of a check's details: the value begins in column 17.
+func field(label, value string) string {
+	return label + strings.Repeat(" ", max(valueColumn-len(label), 0)) + value
+}
+
+// wrapped is a field whose value is a sentence.
+func wrapped(label, text string) string {
+	pad := strings.Repeat(" ", valueColumn)
+	return strings.TrimRight(field(label, wrap(text, pad, width-valueColumn)), " ")
+}
+
+const valueColumn = 16
+
+// quoted writes a stranger's text, each line behind "> ".
+func quotedLine(s string) string { return "> " + s }
+
+// defang makes what looks like a link no link.
+func defang(s string) string {
+	s = strings.ReplaceAll(s, "://", " //")
+	return strings.ReplaceAll(s, "www.", "www .")
+}

@@ -1,0 +1,206 @@
+// Package respond is the way of one mail through the back of the house: evaluate, decide, compose,
+// store. Its answer says 250 only when the reply is durably stored.
+package respond
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"checkauth/reply"
+	"checkauth/reply/compose"
+	"checkauth/reply/policy"
+	"checkauth/verify"
+	"checkauth/verify/mail"
+	"checkauth/verify/result"
+	"checkauth/verify/run"
+)
+
+// Store is what is needed of the store: called from many transactions at once.
+type Store interface {
+	// Put stores an entry, all or nothing, and returns when it is durable. full is the key of the first
+	// bucket that was full; then nothing is stored.
+	Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket, now time.Time) (full string, err error)
+	// Seen gives the report id of an entry with that digest made since then, or "".
+	Seen(ctx context.Context, digest []byte, since time.Time) (id string, err error)
+}
+
+// Config of a Responder.
+type Config struct {
+	Host  string
+	Queue time.Duration // how long a reply is tried
+	Again time.Duration // the same message again within this time is not answered twice
+	// Operator: mail for the operator that is passed on, in an hour.
+	Operator int64
+	Log      *slog.Logger
+	Now      func() time.Time
+}
+
+// Defaults of Config.
+func Defaults() Config {
+	return Config{Queue: 24 * time.Hour, Again: time.Hour, Operator: 20}
+}
+
+// Responder begins transactions; one serves all sessions.
+type Responder struct {
+	Config  Config
+	Run     run.Evaluator
+	Policy  policy.Config
+	Compose *compose.Composer
+	Store   Store
+	Kick    func(reply.Entry) // tells the delivery that an entry is there
+}
+
+// Transaction is one mail: Header at most once, then exactly one of Finish and Abandon.
+type Transaction struct {
+	r    *Responder
+	env  verify.Envelope
+	ctx  context.Context
+	eval *run.Evaluation // nil for mail to the operator
+}
+
+// Begin starts the checks that need the envelope alone.
+func (r *Responder) Begin(ctx context.Context, env verify.Envelope) *Transaction {
+	t := &Transaction{r: r, env: env, ctx: ctx}
+	if env.Purpose == verify.ForTest {
+		t.eval = r.Run.Begin(ctx, env)
+	}
+	return t
+}
+
+// Header tells the fields, as soon as they are there.
+func (t *Transaction) Header(f mail.Fields) {
+	if t.eval != nil {
+		t.eval.Header(f)
+	}
+}
+
+// Abandon ends what runs.
+func (t *Transaction) Abandon() {
+	if t.eval != nil {
+		t.eval.Abandon()
+	}
+}
+
+// Finish returns when the reply is stored or refused. An error means that nothing is stored and that
+// the client should try again.
+func (t *Transaction) Finish(ctx context.Context, m *verify.Message) (reply.Answer, error) {
+	if t.eval == nil {
+		return t.forward(ctx, m)
+	}
+	digest, err := digest(m)
+	if err != nil {
+		t.eval.Abandon()
+		return reply.Answer{}, err
+	}
+	id, err := t.again(ctx, digest)
+	if err != nil || id != "" {
+		t.eval.Abandon()
+		return t.sameAgain(id), err
+	}
+	began := t.r.Config.Now()
+	stop := context.AfterFunc(ctx, t.eval.Abandon)
+	report := t.eval.Finish(m)
+	stop()
+	if ctx.Err() != nil {
+		return reply.Answer{}, context.Cause(ctx)
+	}
+	return t.settle(ctx, report, m, digest, t.r.Config.Now().Sub(began))
+}
+
+// settle decides, composes and stores.
+func (t *Transaction) settle(ctx context.Context, report *verify.Report, m *verify.Message, digest []byte, took time.Duration) (reply.Answer, error) {
+	now := t.r.Config.Now()
+	d := t.r.Policy.Decide(report, now)
+	if d.Mail {
+		e, err := t.r.Compose.Reply(report, d, m.Body, now)
+		if err != nil {
+			return reply.Answer{}, err
+		}
+		e.Digest = digest
+		if err := t.put(ctx, e, d.Buckets, now); err != nil {
+			return reply.Answer{}, err
+		}
+	}
+	t.r.Config.Log.InfoContext(ctx, "message evaluated", "report", report.ID, "client", report.Session.ClientIP,
+		"verdict", report.Verdict.Word, "spf", report.Check(verify.MethodSPF).Result,
+		"dmarc", report.Check(verify.MethodDMARC).Result, "class", d.Class, "mailed", d.Mail, "rule", d.Rule,
+		"code", d.Code, "size", m.Whole.Size, "took", took)
+	return t.r.Compose.Answer(d), nil
+}
+
+// errFull: a counter said no. Quotas of answers are policy's; here it is the operator's mail alone.
+var errFull = errors.New("over the quota")
+
+func (t *Transaction) put(ctx context.Context, e reply.Entry, buckets []reply.Bucket, now time.Time) error {
+	e.Expires = now.Add(t.r.Config.Queue)
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	// A Put that began is waited for, whatever becomes of the client (RFC 1047).
+	full, err := t.r.Store.Put(context.WithoutCancel(ctx), e, buckets, now)
+	if err != nil {
+		return fmt.Errorf("storing the reply %s: %w", e.ID, err)
+	}
+	if full != "" {
+		return fmt.Errorf("%w: %s", errFull, full)
+	}
+	t.r.Kick(e)
+	return nil
+}
+
+// digest names a message for the rule that the same one is not answered twice. Without a Message-ID
+// there is no telling a second try from a second test.
+func digest(m *verify.Message) ([]byte, error) {
+	id := m.Fields.Value("Message-ID")
+	if id == "" {
+		return nil, nil
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %q\n", id, m.Envelope.MailFrom, m.Envelope.RcptTo)
+	if _, err := io.Copy(h, m.Body.Reader()); err != nil {
+		return nil, fmt.Errorf("reading the message: %w", err)
+	}
+	return h.Sum(nil), nil
+}
+
+func (t *Transaction) again(ctx context.Context, digest []byte) (string, error) {
+	if digest == nil {
+		return "", nil
+	}
+	return t.r.Store.Seen(ctx, digest, t.r.Config.Now().Add(-t.r.Config.Again))
+}
+
+func (t *Transaction) sameAgain(id string) reply.Answer {
+	if id == "" {
+		return reply.Answer{}
+	}
+	t.r.Config.Log.Info("message seen before", "report", id, "client", t.env.Client.Addr())
+	return t.r.Compose.Answer(policy.Decision{Code: 250, Enhanced: [3]int{2, 0, 0},
+		Lines: []result.Reason{result.Because("answer-again", "id", id)}})
+}
+
+// forward passes mail for postmaster and abuse on to the operator.
+func (t *Transaction) forward(ctx context.Context, m *verify.Message) (reply.Answer, error) {
+	now := t.r.Config.Now()
+	e, err := t.r.Compose.Forward(t.env, m.Whole.Reader(), now)
+	if err != nil {
+		return reply.Answer{}, err
+	}
+	hour := now.UTC().Truncate(time.Hour)
+	bucket := reply.Bucket{Key: "operator-hour/" + hour.Format(time.RFC3339), Limit: t.r.Config.Operator, Expires: hour.Add(2 * time.Hour)}
+	code, lines := 250, result.Because("answer-operator", "id", e.ID)
+	enhanced := [3]int{2, 0, 0}
+	switch err := t.put(ctx, e, []reply.Bucket{bucket}, now); {
+	case errors.Is(err, errFull):
+		code, enhanced, lines = 452, [3]int{4, 3, 1}, result.Because("answer-operator-full")
+	case err != nil:
+		return reply.Answer{}, err
+	}
+	t.r.Config.Log.InfoContext(ctx, "mail for the operator", "report", e.ID, "client", t.env.Client.Addr(), "code", code)
+	return t.r.Compose.Answer(policy.Decision{Code: code, Enhanced: enhanced, Lines: []result.Reason{lines}}), nil
+}
