@@ -39,7 +39,7 @@ func (c *Client) ask(ctx context.Context, q dns.Question) (reply, *dns.Error) {
 			}
 		}
 	}
-	if worst.Kind == dns.ServFail && c.unchecked(ctx, by, q) {
+	if worst.Kind == dns.ServFail && !c.config.Authoritative && c.unchecked(ctx, by, q) {
 		worst.Kind = dns.Bogus
 		worst.Detail = "answered with checking disabled"
 	}

@@ -27,7 +27,8 @@ type Config struct {
 	// TrustAD believes the AD bit of servers that are not on loopback. On the way from any other
 	// server it could have been set by anybody (RFC 4035, 4.9.3).
 	TrustAD bool
-	// Authoritative asks without RD and takes only answers with AA: for asking a domain's own servers.
+	// Authoritative is for asking a domain's own servers: without RD, and only an answer with AA is
+	// taken. A CNAME that leads out of the server's zones ends the answer: Chain has it, Records is empty.
 	Authoritative bool
 	Now           func() time.Time
 }
@@ -74,6 +75,7 @@ func (c *Client) Resolve(ctx context.Context, q dns.Question) (dns.Answer, error
 	}
 	began := c.config.Now()
 	walk := newWalk(q)
+	walk.here = c.config.Authoritative
 	for !walk.done {
 		reply, err := c.ask(ctx, walk.question())
 		if err == nil {

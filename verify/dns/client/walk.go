@@ -18,6 +18,7 @@ type walk struct {
 	answer dns.Answer
 	at     string          // the owner that the chain has led to
 	seen   map[string]bool // owners of links
+	here   bool            // one message is all that is read
 	done   bool
 }
 
@@ -104,7 +105,7 @@ func (w *walk) end(m *mdns.Msg, asked string) *dns.Error {
 	// that the server looked there and found nothing; without it, a chain may just have been left where
 	// the server's knowledge ends.
 	w.answer.NX = m.Rcode == mdns.RcodeNameError
-	w.done = w.answer.NX || soa != nil || w.at == asked
+	w.done = w.answer.NX || soa != nil || w.at == asked || w.here
 	if !w.done {
 		return nil
 	}

@@ -11,8 +11,9 @@
 //
 // KIND is SERVFAIL, REFUSED, NXDOMAIN, TIMEOUT, or
 //   - LAME and BOGUS: SERVFAIL with extended error 22 and 6; BOGUS answers where CD is set. EDE=n: any.
+//     BOGUS-MUTE is BOGUS without the extended error.
 //   - RCODE=n: any code to 15. FORMERR-EDNS, NOTIMP-EDNS, BADVERS-EDNS: where the query has EDNS.
-//   - TRUNCATE: TC over UDP, whole over TCP.
+//   - TRUNCATE: TC over UDP, whole over TCP. TIMEOUT-TCP: silence over TCP.
 //   - DELAY=50ms. DROP=n: the first n queries stay without answer.
 //   - WRONGID, WRONGNAME, NOTRESPONSE, GARBAGE: such a datagram comes before the right one, with forged
 //     data in it. ALLGARBAGE: nothing else comes.

@@ -43,13 +43,15 @@ type exchange struct {
 
 // faults are the kinds without a value.
 var faults = map[string]func(*exchange){
-	"SERVFAIL": func(x *exchange) { x.fail(mdns.RcodeServerFailure) },
-	"REFUSED":  func(x *exchange) { x.fail(mdns.RcodeRefused) },
-	"NXDOMAIN": func(x *exchange) { x.fail(mdns.RcodeNameError) },
-	"LAME":     func(x *exchange) { x.extended(mdns.ExtendedErrorCodeNoReachableAuthority, "no server answers") },
-	"BOGUS":    (*exchange).bogus,
-	"TIMEOUT":  func(x *exchange) { x.silent = true },
-	"TRUNCATE": (*exchange).truncate,
+	"SERVFAIL":    func(x *exchange) { x.fail(mdns.RcodeServerFailure) },
+	"REFUSED":     func(x *exchange) { x.fail(mdns.RcodeRefused) },
+	"NXDOMAIN":    func(x *exchange) { x.fail(mdns.RcodeNameError) },
+	"LAME":        func(x *exchange) { x.extended(mdns.ExtendedErrorCodeNoReachableAuthority, "no server answers") },
+	"BOGUS":       (*exchange).bogus,
+	"BOGUS-MUTE":  (*exchange).bogusMute,
+	"TIMEOUT":     func(x *exchange) { x.silent = true },
+	"TIMEOUT-TCP": func(x *exchange) { x.silent = x.silent || !x.udp },
+	"TRUNCATE":    (*exchange).truncate,
 	"AD": func(x *exchange) {
 		x.reply.AuthenticatedData = x.request.AuthenticatedData && !x.request.CheckingDisabled
 	},
@@ -121,6 +123,13 @@ func (x *exchange) extended(code uint16, text string) {
 func (x *exchange) bogus() {
 	if !x.request.CheckingDisabled {
 		x.extended(mdns.ExtendedErrorCodeDNSBogus, "validation failure")
+	}
+}
+
+// bogusMute is the same from a resolver older than RFC 8914.
+func (x *exchange) bogusMute() {
+	if !x.request.CheckingDisabled {
+		x.fail(mdns.RcodeServerFailure)
 	}
 }
 
