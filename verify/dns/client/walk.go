@@ -54,6 +54,9 @@ func (w *walk) take(m *mdns.Msg) *dns.Error {
 // find gives the records at the present owner: those of the type asked for, else its CNAME.
 func (w *walk) find(m *mdns.Msg) (records []dns.Record, link *dns.Record, err *dns.Error) {
 	want := uint16(w.answer.Question.Type)
+	// RFC 2181, 5: a set holds no record twice; the second of a pair is suppressed. By a map: a message
+	// has room for 5000 records, and comparing each with each would take seconds.
+	have := map[string]bool{}
 	for _, rr := range m.Answer {
 		h := rr.Header()
 		if h.Class != mdns.ClassINET || h.Rrtype != want && h.Rrtype != mdns.TypeCNAME || fromWire(h.Name) != w.at {
@@ -63,24 +66,14 @@ func (w *walk) find(m *mdns.Msg) (records []dns.Record, link *dns.Record, err *d
 		if bad != nil {
 			return nil, nil, &dns.Error{Kind: dns.Malformed, Err: bad}
 		}
-		switch {
-		case h.Rrtype != want:
+		if h.Rrtype != want {
 			link = &r
-		case !contains(records, r):
+		} else if data := r.Data(); !have[data] {
+			have[data] = true
 			records = append(records, r)
 		}
 	}
 	return records, link, nil
-}
-
-// contains: RFC 2181, 5: a set holds no record twice; the second of a pair is suppressed.
-func contains(records []dns.Record, r dns.Record) bool {
-	for _, have := range records {
-		if have.Data() == r.Data() {
-			return true
-		}
-	}
-	return false
 }
 
 func (w *walk) follow(link dns.Record) *dns.Error {

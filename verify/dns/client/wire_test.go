@@ -74,6 +74,34 @@ func TestRFC2181_5_duplicates(t *testing.T) {
 	}
 }
 
+// As many records as a message can hold are read in the blink of an eye.
+func TestRFC1035_4_2_2_message_full_of_records(t *testing.T) {
+	t.Parallel()
+	query := testClient(t, nil).query(dns.Ask("example.org", dns.TXT), false)
+	packed, err := new(mdns.Msg).SetReply(query).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for ; len(packed) < 65_000; n++ {
+		packed = append(packed, 0xc0, 12, 0, 16, 0, 1, 0, 0, 1, 44, 0, 3, 2, byte(n>>8), byte(n)) // two octets of text
+	}
+	binary.BigEndian.PutUint16(packed[6:], uint16(n))
+	began := time.Now()
+	m, err := match(query, packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWalk(dns.Ask("example.org", dns.TXT))
+	if e := w.take(m); e != nil || len(w.answer.Records) != n {
+		t.Errorf("got %d records, error %v; want %d", len(w.answer.Records), e, n)
+	}
+	// It took 2 s while each record was compared with each.
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("%d records took %s", n, took)
+	}
+}
+
 // RFC 2181, 8: a TTL with the highest bit set is zero.
 func TestRFC2181_8_TTL(t *testing.T) {
 	t.Parallel()
