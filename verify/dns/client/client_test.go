@@ -47,7 +47,7 @@ func TestErrors_have_their_kind(t *testing.T) {
 ;FAULT TIMEOUT-TCP tcp.example.org. TXT
 loop.example.org. CNAME loop.example.org.
 `)
-	r := s.Client(t, dnstest.WithClient(func(c *client.Config) { c.Timeout = 100 * time.Millisecond }))
+	r := s.Client(t, dnstest.WithClient(func(c *client.Config) { c.Timeout = 300 * time.Millisecond }))
 	for _, c := range []struct {
 		name   string
 		kind   dns.Kind
@@ -95,7 +95,7 @@ func closedPort(t *testing.T) netip.AddrPort {
 func newClient(t *testing.T, change func(*client.Config), servers ...netip.AddrPort) *client.Client {
 	t.Helper()
 	config := client.Defaults()
-	config.Servers, config.Timeout = servers, 100*time.Millisecond
+	config.Servers, config.Timeout = servers, 300*time.Millisecond
 	if change != nil {
 		change(&config)
 	}

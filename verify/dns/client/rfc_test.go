@@ -111,12 +111,12 @@ func TestRFC1035_2_3_4_names_that_cannot_be_asked(t *testing.T) {
 		"", ".", "a..example.org", ".example.org", strings.Repeat("a", 64) + ".example.org",
 		strings.Repeat("abcdefg.", 31) + "abcdef", // 254 octets
 	} {
-		if got := resolve(t, s.Client(t), name, dns.TXT); got != "malformed" {
+		if got := resolve(t, s.Client(t, patient()), name, dns.TXT); got != "malformed" {
 			t.Errorf("%q: got %s, want malformed", name, got)
 		}
 	}
 	longest := strings.Repeat("abcdefg.", 31) + "abcde"
-	if got := resolve(t, s.Client(t), longest, dns.TXT); got != "NXDOMAIN" {
+	if got := resolve(t, s.Client(t, patient()), longest, dns.TXT); got != "NXDOMAIN" {
 		t.Errorf("253 octets: got %s, want NXDOMAIN", got)
 	}
 	if got := s.Queries(); len(got) != 1 {

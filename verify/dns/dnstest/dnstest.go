@@ -4,10 +4,10 @@
 // The text is a standard zone file (RFC 1035, 5; origin ".", $TTL 300) with these lines, which are
 // comments to other programs:
 //
-//	;FAULT KIND name type     what happens to that question; *.name is the name and all below, ANY all types
-//	;AUTH server rr           that authoritative server has this set in place of the text's
-//	;AUTHGONE server name type    it has none
-//	;AUTHFAULT server KIND    the whole server
+//	;FAULT KIND name type       what happens to that question; *.name is the name and all below, ANY all types
+//	;AUTH server rr             that authoritative server has this set in place of the text's
+//	;AUTHGONE server name type  it has none
+//	;AUTHFAULT server KIND      the whole server
 //
 // KIND is SERVFAIL, REFUSED, NXDOMAIN, TIMEOUT, or
 //   - LAME and BOGUS: SERVFAIL with extended error 22 and 6; BOGUS answers where CD is set. EDE=n: any.

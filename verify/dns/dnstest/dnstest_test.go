@@ -7,14 +7,19 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	mdns "github.com/miekg/dns"
+	"go.uber.org/goleak"
 
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/dnstest"
 )
 
 const soa = "example.org. SOA ns1.example.org. hostmaster.example.org. 1 3600 900 1209600 60\n"
+
+// Close ends everything that a server started.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // ask puts a plain question with miekg/dns alone, so that a fault of our own client cannot hide one of
 // the server.
@@ -238,6 +243,7 @@ func TestMistakes_are_named_with_their_line(t *testing.T) {
 		{"a word missing", ";FAULT SERVFAIL example.org.", "want ;FAULT KIND name type"},
 		{"a bad delay", ";FAULT DELAY=fast example.org. A", "fault DELAY:"},
 		{"a mistyped directive", ";AUTHGON ns1.example.org example.org. TXT", "unknown directive"},
+		{"another spelling of a directive", ";; fault example.org. TXT SERVFAIL", "unknown directive"},
 		{"a bad record of a server", ";AUTH ns1.example.org example.org. A nonsense", "want ;AUTH server rr:"},
 		{"a server without address", ";AUTHFAULT ns1.example.org REFUSED", `"ns1.example.org.", which has no A record`},
 	} {
@@ -297,6 +303,7 @@ func TestClose_ends_what_waits(t *testing.T) {
 		if t.Context().Err() != nil {
 			t.Fatal("the question never came")
 		}
+		time.Sleep(time.Millisecond)
 	}
 	if err := s.Close(); err != nil {
 		t.Errorf("close: %v", err)

@@ -86,18 +86,19 @@ func parsed(text string) ([]mdns.RR, error) {
 	return out, p.Err()
 }
 
-// directive reads a line that begins with a directive's word. A word in capitals that is none is a
-// mistake, not a comment: a mistyped fault would make a test pass for the wrong reason.
+// directive reads a line that begins with a directive's word. What only looks like one is a mistake and
+// no comment: a mistyped fault would make a test pass for the wrong reason.
 func (r *reader) directive(line string) error {
-	words := strings.Fields(line)
-	if len(words) == 0 || !strings.HasPrefix(words[0], ";") {
+	if !strings.HasPrefix(line, ";") {
 		return nil
 	}
+	words := strings.Fields(line)
 	if read := directives[words[0]]; read != nil {
 		return read(r, strings.TrimPrefix(line, words[0]), words[1:])
 	}
-	if strings.HasPrefix(words[0], ";FAULT") || strings.HasPrefix(words[0], ";AUTH") {
-		return errors.New("unknown directive; known are ;FAULT, ;AUTH, ;AUTHGONE, ;AUTHFAULT")
+	first, _, _ := strings.Cut(strings.TrimLeft(line, "; \t"), " ")
+	if _, ok := directives[";"+strings.ToUpper(first)]; ok || strings.HasPrefix(line, ";FAULT") || strings.HasPrefix(line, ";AUTH") {
+		return errors.New("unknown directive; known are ;FAULT, ;AUTH, ;AUTHGONE, ;AUTHFAULT, at the line's start and in capitals")
 	}
 	return nil
 }

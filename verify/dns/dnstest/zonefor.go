@@ -35,8 +35,9 @@ func WithClient(change func(*client.Config)) Option {
 
 func apply(opts []Option) options {
 	o := options{client: client.Defaults()}
-	// Short, so that a TIMEOUT costs a test half a second.
-	o.client.Tries, o.client.Timeout = 2, 250*time.Millisecond
+	// Short, so that a TIMEOUT costs a test one second; not shorter, as a busy machine may well take a
+	// quarter of a second for an answer over loopback.
+	o.client.Tries, o.client.Timeout = 2, 500*time.Millisecond
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -55,7 +56,7 @@ func New(t T, zone string, opts ...Option) *Server {
 }
 
 // Zone serves the zone text until the test is over and gives a real client that asks it, twice at
-// most, 250 ms each.
+// most, 500 ms each.
 func Zone(t T, zone string, opts ...Option) dns.Resolver {
 	t.Helper()
 	return New(t, zone, opts...).Client(t, opts...)
