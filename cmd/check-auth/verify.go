@@ -30,7 +30,7 @@ type verifyCmd struct {
 	TLS      bool     `help:"The mail came over TLS."`
 	Resolver string   `help:"Ask this DNS resolver instead of the system's." placeholder:"HOST:PORT"`
 	Host     string   `default:"localhost" help:"Our own name: authserv-id of Authentication-Results, macro %%{r} of SPF." placeholder:"NAME"`
-	JSON     bool     `help:"Print JSON (docs/report.schema.json)."`
+	JSON     bool     `help:"Print JSON."`
 	Full     bool     `help:"Show also what is mailed to a proved sender alone: fields and body."`
 	Message  string   `arg:"" help:"File with the message, or - for standard input."`
 }

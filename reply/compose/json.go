@@ -2,12 +2,15 @@ package compose
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"unicode/utf8"
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
+	"checkauth/verify/result"
 )
 
 // JSON is the report for programs, with the English sentence beside each code. It is pure ASCII: what
@@ -39,6 +42,14 @@ func forClass(r *verify.Report, class policy.Class) *verify.Report {
 			s := *d
 			s.CanonHeader, s.CanonBody = nil, nil
 			out.Checks[i].Details.DKIM = &s
+		}
+	}
+	out.Findings = append([]result.Finding(nil), r.Findings...)
+	for i, f := range out.Findings {
+		// An argument of this name is the message's own words.
+		if words, ok := f.Args["text"]; ok {
+			out.Findings[i].Args = maps.Clone(f.Args)
+			out.Findings[i].Args["text"] = fmt.Sprintf("%d octets, SHA-256 %.8x", len(words), sha256.Sum256([]byte(words)))
 		}
 	}
 	return &out

@@ -35,6 +35,7 @@ type section struct {
 
 // Text is the report's text part, LF line ends.
 func (c *Composer) Text(r *verify.Report, d policy.Decision, body mail.Data) (string, error) {
+	r = forClass(r, d.Class)
 	v := view{
 		Host: c.cfg.Host, Service: c.cfg.Service, Operator: c.cfg.Operator,
 		Sender: safe(r.Session.MailFrom), Client: safe(r.Session.ClientIP), Date: date(r.Time),

@@ -1,0 +1,369 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/pelletier/go-toml/v2"
+)
+
+// settings is the whole configuration: the file's keys, serve's flags and the table of the README come
+// from it. A default is written in the package that it belongs to, and joined in defaults().
+type settings struct {
+	Hostname string   `toml:"hostname" help:"Our name: in the greeting, the reports, Authentication-Results and the service address. Must have A and PTR records that agree."`
+	Domains  []string `toml:"domains" help:"Further domains whose check-auth@ is ours."`
+	Operator string   `toml:"operator" help:"Your address. Mail for postmaster and abuse goes there; needed as soon as a public address is listened on."`
+	State    string   `toml:"state" help:"Folder for the queue, the DKIM key and large messages on their way."`
+	Listen   []string `toml:"listen" help:"Addresses to take mail on."`
+
+	Proxy    proxySettings    `toml:"proxy" embed:"" prefix:"proxy-"`
+	TLS      tlsSettings      `toml:"tls" embed:"" prefix:"tls-"`
+	Resolver resolverSettings `toml:"resolver" embed:"" prefix:"resolver-"`
+	SMTP     smtpSettings     `toml:"smtp" embed:"" prefix:"smtp-"`
+	Evaluate evaluateSettings `toml:"evaluate" embed:"" prefix:"evaluate-"`
+	Reply    replySettings    `toml:"reply" embed:"" prefix:"reply-"`
+	Deliver  deliverSettings  `toml:"deliver" embed:"" prefix:"deliver-"`
+	Log      logSettings      `toml:"log" embed:"" prefix:"log-"`
+}
+
+type proxySettings struct {
+	Listen  []string       `toml:"listen" help:"Addresses to take mail on that comes through a load balancer with the PROXY protocol, v1 or v2."`
+	Trusted []netip.Prefix `toml:"trusted" help:"Networks of the load balancers; all other clients are closed."`
+	Timeout duration       `toml:"timeout" help:"How long to wait for the PROXY header."`
+}
+
+type tlsSettings struct {
+	Certificate string `toml:"certificate" help:"File with the certificate chain in PEM. Without one STARTTLS is offered with a self-signed certificate."`
+	Key         string `toml:"key" help:"File with the certificate's private key in PEM."`
+}
+
+type resolverSettings struct {
+	Servers []string `toml:"servers" help:"DNS resolvers, ADDRESS or ADDRESS:PORT; empty: those of /etc/resolv.conf. One that validates DNSSEC is best."`
+	Tries   int      `toml:"tries" help:"How often a question is asked."`
+	Timeout duration `toml:"timeout" help:"How long to wait for an answer."`
+}
+
+type evaluateSettings struct {
+	Time       duration `toml:"time" help:"How long the evaluation of one message may take; what is unfinished then is temperror."`
+	SPF        duration `toml:"spf" help:"How long one SPF evaluation may take."`
+	Signatures int      `toml:"signatures" help:"How many DKIM signatures of a message are verified."`
+}
+
+type replySettings struct {
+	Service    string   `toml:"service" help:"Local part of the address that tests are sent to."`
+	From       string   `toml:"from" help:"Local part of the address that replies come from."`
+	Selector   string   `toml:"selector" help:"Selector of the DKIM key of our replies."`
+	Templates  string   `toml:"templates" help:"Folder with your own report.txt; empty: the built-in one."`
+	Compatible bool     `toml:"compatible-subject" help:"Subject \"Authentication Report\" as Port25's, without the verdict."`
+	Size       size     `toml:"size" help:"Octets of a whole reply."`
+	Queue      duration `toml:"queue" help:"How long a reply is tried."`
+	Again      duration `toml:"again" help:"The same message again within this time is not answered twice."`
+	Operator   int      `toml:"operator-per-hour" help:"Mails for the operator that are passed on, an hour."`
+}
+
+type logSettings struct {
+	Level string `toml:"level" help:"debug, info, warn or error."`
+	JSON  bool   `toml:"json" help:"One JSON object a line."`
+}
+
+// duration is written as 5m, 90s, 1h30m.
+type duration time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil || v <= 0 {
+		return fmt.Errorf("%q: want a time above zero such as \"30s\", \"5m\" or \"24h\"", b)
+	}
+	*d = duration(v)
+	return nil
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (d duration) MarshalText() ([]byte, error) {
+	s := time.Duration(d).String()
+	for _, zero := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(s, zero) {
+			s = s[:len(s)-2]
+		}
+	}
+	return []byte(s), nil
+}
+
+// size is a number of octets, or with KiB or MiB.
+type size int64
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (z *size) UnmarshalText(b []byte) error {
+	s, unit := string(b), int64(1)
+	for name, n := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20} {
+		if v, ok := strings.CutSuffix(s, name); ok {
+			s, unit = strings.TrimSpace(v), n
+		}
+	}
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n <= 0 || n > (1<<62)/unit {
+		return fmt.Errorf("%q: want octets above zero such as \"10MiB\", \"128KiB\" or \"65536\"", b)
+	}
+	*z = size(n * unit)
+	return nil
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (z size) MarshalText() ([]byte, error) {
+	switch {
+	case z%(1<<20) == 0:
+		return fmt.Appendf(nil, "%dMiB", z>>20), nil
+	case z%(1<<10) == 0:
+		return fmt.Appendf(nil, "%dKiB", z>>10), nil
+	}
+	return fmt.Appendf(nil, "%d", int64(z)), nil
+}
+
+// limit is a count above zero, or unlimited.
+type limit int64
+
+const unlimited limit = 1<<63 - 1
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *limit) UnmarshalText(b []byte) error {
+	if string(b) == "unlimited" {
+		*l = unlimited
+		return nil
+	}
+	n, err := strconv.ParseInt(string(b), 10, 64)
+	if err != nil || n <= 0 {
+		return fmt.Errorf("%q: want a number above zero, or \"unlimited\"", b)
+	}
+	*l = limit(n)
+	return nil
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (l limit) MarshalText() ([]byte, error) {
+	if l == unlimited {
+		return []byte("unlimited"), nil
+	}
+	return strconv.AppendInt(nil, int64(l), 10), nil
+}
+
+// load reads a configuration file over s. The error names file, line, key and what is allowed.
+func (s *settings) load(file string) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return &exitError{exitConfig, fmt.Errorf("configuration: %w", err)}
+	}
+	d := toml.NewDecoder(strings.NewReader(string(b)))
+	d.DisallowUnknownFields()
+	if err := d.Decode(s); err != nil {
+		return &exitError{exitConfig, fmt.Errorf("configuration %w", s.explain(file, err))}
+	}
+	return nil
+}
+
+// explain puts go-toml's errors into the user's words: all unknown keys at once, with the nearest key.
+func (s *settings) explain(file string, err error) error {
+	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
+		var all []error
+		for _, e := range strict.Errors {
+			all = append(all, s.unknown(file, &e))
+		}
+		return errors.Join(all...)
+	}
+	d, ok := errors.AsType[*toml.DecodeError](err)
+	if !ok {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	line, column := d.Position()
+	key := strings.Join(d.Key(), ".")
+	allowed := strings.TrimPrefix(d.Error(), "toml: ")
+	if f, ok := s.find(key); ok && strings.Contains(allowed, "cannot decode") {
+		allowed = "want " + f.allowed()
+	}
+	return fmt.Errorf("%s, line %d, column %d: %s: %s", file, line, column, key, allowed)
+}
+
+func (s *settings) unknown(file string, e *toml.DecodeError) error {
+	line, _ := e.Position()
+	key := strings.Join(e.Key(), ".")
+	hint := "see check-auth config for the keys that there are"
+	if near := nearest(key, s.keys()); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	return fmt.Errorf("%s, line %d: unknown key %q: %s", file, line, key, hint)
+}
+
+// setting is one key with its place in the struct.
+type setting struct {
+	key, help string
+	value     reflect.Value
+}
+
+// all lists the settings in the struct's order.
+func (s *settings) all() []setting { return walk("", reflect.ValueOf(s).Elem()) }
+
+func walk(prefix string, v reflect.Value) []setting {
+	var out []setting
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		key := prefix + f.Tag.Get("toml")
+		if f.Tag.Get("help") == "" {
+			out = append(out, walk(key+".", v.Field(i))...)
+			continue
+		}
+		out = append(out, setting{key, f.Tag.Get("help"), v.Field(i)})
+	}
+	return out
+}
+
+func (s *settings) keys() []string {
+	var out []string
+	for _, f := range s.all() {
+		out = append(out, f.key)
+	}
+	return out
+}
+
+func (s *settings) find(key string) (setting, bool) {
+	all := s.all()
+	i := slices.IndexFunc(all, func(f setting) bool { return f.key == key })
+	if i < 0 {
+		return setting{}, false
+	}
+	return all[i], true
+}
+
+// allowed says what a value of the setting looks like.
+func (f setting) allowed() string {
+	switch f.value.Interface().(type) {
+	case duration:
+		return `a time such as "30s", "5m" or "24h", in quotes`
+	case size:
+		return `octets such as "10MiB" or "65536", in quotes`
+	case limit:
+		return `a number above zero or "unlimited", in quotes`
+	case []netip.Prefix:
+		return `networks such as ["192.0.2.0/24"]`
+	case []string:
+		return `a list of texts such as ["a", "b"]`
+	case bool:
+		return "true or false"
+	case int:
+		return "a number such as 10"
+	}
+	return "a text in quotes"
+}
+
+// text is the value as a flag takes it: lists with commas.
+func (f setting) text() string {
+	switch v := f.value.Interface().(type) {
+	case []string:
+		return strings.Join(v, ",")
+	case []netip.Prefix:
+		var out []string
+		for _, p := range v {
+			out = append(out, p.String())
+		}
+		return strings.Join(out, ",")
+	case interface{ MarshalText() ([]byte, error) }:
+		b, _ := v.MarshalText() // the three types above never fail
+		return string(b)
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// flag is the setting's name on the command line.
+func (f setting) flag() string { return strings.ReplaceAll(f.key, ".", "-") }
+
+// setDefaults makes the values of the configuration file, or the built-in ones, the defaults of serve's
+// flags, so that a flag wins over the file and --help shows what is in force. Faults of the file are
+// kept for Run: --help must work with a broken file.
+func setDefaults(root *kong.Node, c *serveCmd, args []string, e env) {
+	s := defaults(e.getenv)
+	file := configFile(args)
+	if file != "" {
+		c.broken = s.load(file)
+	}
+	values := map[string]setting{}
+	for _, f := range s.all() {
+		values[f.flag()] = f
+	}
+	for _, node := range root.Children {
+		for _, group := range node.AllFlags(false) {
+			for _, flag := range group {
+				if f, ok := values[flag.Name]; ok {
+					flag.Default, flag.HasDefault = f.text(), f.text() != "" && f.text() != "false"
+				}
+			}
+		}
+	}
+}
+
+// configFile finds --config before kong has parsed the rest.
+func configFile(args []string) string {
+	for i, a := range args {
+		if v, ok := strings.CutPrefix(a, "--config="); ok {
+			return v
+		}
+		if a == "--config" && i+1 < len(args) {
+			return args[i+1]
+		}
+	}
+	return ""
+}
+
+// nearest is the key with the fewest letters changed, if that is few enough to be a typing mistake.
+func nearest(key string, keys []string) string {
+	best, least := "", 4
+	for _, k := range keys {
+		if n := distance(key, k); n < least {
+			best, least = k, n
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// stateDir: systemd's, or the user's own.
+func stateDir(getenv func(string) string) string {
+	if d := getenv("STATE_DIRECTORY"); d != "" {
+		return d
+	}
+	if d := getenv("XDG_STATE_HOME"); d != "" {
+		return filepath.Join(d, "check-auth")
+	}
+	if d := getenv("HOME"); d != "" {
+		return filepath.Join(d, ".local", "state", "check-auth")
+	}
+	return "check-auth-state"
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// configCmd is `check-auth config`.
+type configCmd struct {
+	Config string `help:"Configuration file; without one the defaults are printed." placeholder:"FILE"`
+}
+
+// Run prints every key with its value, as a file that serve would take.
+func (c *configCmd) Run(e env) error {
+	s := defaults(e.getenv)
+	if c.Config != "" {
+		if err := s.load(c.Config); err != nil {
+			return err
+		}
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	_, err := e.out.Write([]byte(s.print()))
+	return err
+}
+
+// print writes the settings as TOML with each key's help over it.
+func (s *settings) print() string {
+	var b strings.Builder
+	table := ""
+	for _, f := range s.all() {
+		prefix, key, nested := strings.Cut(f.key, ".")
+		if !nested {
+			key = prefix
+		} else if prefix != table {
+			table = prefix
+			fmt.Fprintf(&b, "\n[%s]\n", table)
+		}
+		fmt.Fprintf(&b, "# %s\n%s = %s\n", f.help, key, f.toml())
+	}
+	return b.String()
+}
+
+// toml is the value as the file takes it.
+func (f setting) toml() string {
+	switch v := f.value.Interface().(type) {
+	case bool, int:
+		return fmt.Sprint(v)
+	case []string:
+		return list(v)
+	case []netip.Prefix:
+		return list(strings.FieldsFunc(f.text(), func(r rune) bool { return r == ',' }))
+	}
+	return strconv.Quote(f.text())
+}
+
+func list(items []string) string {
+	quoted := make([]string, len(items))
+	for i, s := range items {
+		quoted[i] = strconv.Quote(s)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}

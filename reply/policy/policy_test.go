@@ -1,0 +1,229 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"checkauth/verify"
+	"checkauth/verify/dkim"
+	"checkauth/verify/dmarc"
+	"checkauth/verify/iprev"
+	"checkauth/verify/mail"
+	"checkauth/verify/result"
+	"checkauth/verify/spf"
+)
+
+var now = time.Date(2026, 11, 24, 2, 10, 5, 0, time.UTC)
+
+// report makes one of a@example.org from 192.0.2.1 that nothing proves or refutes; change mends it.
+func report(t *testing.T, header string, change func(*verify.Report)) *verify.Report {
+	t.Helper()
+	fields, err := mail.Parse([]byte(strings.ReplaceAll(header, "\n", "\r\n")), mail.DefaultBounds())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &verify.Report{ID: "x", Session: verify.Session{ClientIP: "192.0.2.1", MailFrom: "a@example.org"},
+		Message: verify.MessageFacts{Fields: fields}}
+	r.Checks = []verify.Check{
+		{Method: verify.MethodSPF, Result: result.None, Details: verify.Details{SPF: &spf.Result{Network: -1}}},
+		{Method: verify.MethodIPRev, Result: result.PermError, Details: verify.Details{IPRev: &iprev.Result{}}},
+		{Method: verify.MethodDKIM, Result: result.None},
+		{Method: verify.MethodDMARC, Result: result.None, Details: verify.Details{DMARC: &dmarc.Result{}}},
+	}
+	if change != nil {
+		change(r)
+	}
+	return r
+}
+
+func setSPF(w result.Word, network int) func(*verify.Report) {
+	return func(r *verify.Report) {
+		r.Checks[0].Result = w
+		r.Checks[0].Details.SPF = &spf.Result{Network: network}
+	}
+}
+
+func TestClasses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		change func(*verify.Report)
+		want   Class
+	}{
+		{"nothing proves it", nil, Open},
+		{"SPF softfail", setSPF(result.SoftFail, -1), Open},
+		{"SPF passes by one address", setSPF(result.Pass, 32), Proved},
+		{"SPF passes by a /16", setSPF(result.Pass, 16), Proved},
+		{"SPF passes by a /15", setSPF(result.Pass, 15), Open},
+		{"SPF passes by +all", setSPF(result.Pass, -1), Open},
+		{"SPF of IPv6 passes by a /31", func(r *verify.Report) {
+			setSPF(result.Pass, 31)(r)
+			r.Session.ClientIP = "2001:db8::1"
+		}, Open},
+		{"SPF fails", setSPF(result.Fail, -1), Refuted},
+		{"SPF fails, a signature of the sender's domain passes", func(r *verify.Report) {
+			setSPF(result.Fail, -1)(r)
+			r.Checks[2].Result = result.Pass
+			r.Checks[2].Details.DKIM = &dkim.Signature{Domain: "Mail.Example.ORG"}
+		}, Proved},
+		{"a signature of another organisation", func(r *verify.Report) {
+			r.Checks[2].Result = result.Pass
+			r.Checks[2].Details.DKIM = &dkim.Signature{Domain: "notexample.org"}
+		}, Open},
+		{"a signature of the public suffix", func(r *verify.Report) {
+			r.Checks[2].Result = result.Pass
+			r.Checks[2].Details.DKIM = &dkim.Signature{Domain: "org"}
+		}, Open},
+		{"the client's confirmed name is under the sender's domain", func(r *verify.Report) {
+			r.Checks[1].Result = result.Pass
+			r.Checks[1].Details.IPRev = &iprev.Result{Confirmed: []string{"mx1.example.org"}}
+		}, Proved},
+		{"the client's name is, but is not confirmed", func(r *verify.Report) {
+			r.Checks[1].Result = result.Fail
+			r.Checks[1].Details.IPRev = &iprev.Result{Names: []string{"mx1.example.org"}}
+		}, Open},
+		{"DMARC fails under p=reject", func(r *verify.Report) {
+			r.Checks[3].Result = result.Fail
+			r.Checks[3].Details.DMARC = &dmarc.Result{Policy: "reject"}
+		}, Refuted},
+		{"DMARC fails under p=none", func(r *verify.Report) {
+			r.Checks[3].Result = result.Fail
+			r.Checks[3].Details.DMARC = &dmarc.Result{Policy: "none"}
+		}, Open},
+		{"DMARC fails, but SPF proves the envelope sender", func(r *verify.Report) {
+			setSPF(result.Pass, 32)(r)
+			r.Checks[3].Result = result.Fail
+			r.Checks[3].Details.DMARC = &dmarc.Result{Policy: "reject"}
+		}, Proved},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d := Config{}.Decide(report(t, "", c.change), now)
+			if d.Class != c.want || d.Mail != (c.want != Refuted) {
+				t.Errorf("got class %s, mailed %v; want %s", d.Class, d.Mail, c.want)
+			}
+		})
+	}
+}
+
+// suppressed asks with a header and a sender, and tells the rule.
+func suppressed(t *testing.T, header, sender string, change func(*verify.Report)) Decision {
+	t.Helper()
+	r := report(t, header, change)
+	r.Session.MailFrom = sender
+	ours := Addresses{Domains: []string{"verifier.example"}, Service: "check-auth", From: "auth-results"}
+	return Config{Own: ours.Own}.Decide(r, now)
+}
+
+func TestHostile_30(t *testing.T) {
+	t.Parallel()
+	d := suppressed(t, "From: a@example.org\n", "", nil)
+	if d.Mail || d.Code != 250 || d.Rule != "null sender" {
+		t.Errorf("null sender: got %+v", d)
+	}
+}
+
+func TestRFC3834_2_no_answer_to_automatic_mail(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, header, sender, rule string }{
+		{"31: auto-replied", "Auto-Submitted: auto-replied\n", "a@example.org", "Auto-Submitted"},
+		{"31: auto-generated with a comment", "Auto-Submitted: Auto-Generated (cron)\n", "a@example.org", "Auto-Submitted"},
+		{"31: no is an answer by a person", "Auto-Submitted: no\n", "a@example.org", ""},
+		{"31: no with a parameter", "Auto-Submitted: no; x=y\n", "a@example.org", ""},
+		{"32: Precedence list", "Precedence: list\n", "a@example.org", "Precedence"},
+		{"32: Precedence junk", "Precedence: Junk\n", "a@example.org", "Precedence"},
+		{"32: List-Id", "List-Id: <l.example.org>\n", "a@example.org", "List-Id"},
+		{"32: bulk of an unproved sender", "Precedence: bulk\n", "a@example.org", "bulk mail of an unproved sender"},
+		{"32: List-Unsubscribe of an unproved sender", "List-Unsubscribe: <mailto:u@example.org>\n", "a@example.org", "bulk mail of an unproved sender"},
+		{"33: suppress all", "X-Auto-Response-Suppress: DR, All\n", "a@example.org", "X-Auto-Response-Suppress"},
+		{"33: suppress automatic replies", "X-Auto-Response-Suppress: OOF, AutoReply\n", "a@example.org", "X-Auto-Response-Suppress"},
+		{"33: suppress out of office alone", "X-Auto-Response-Suppress: OOF\n", "a@example.org", ""},
+		{"34: mailer-daemon", "", "MAILER-DAEMON@example.org", "sender is a robot's address"},
+		{"34: list manager", "", "list-request@example.org", "sender is a robot's address"},
+		{"34: list owner", "", "owner-list@example.org", "sender is a robot's address"},
+		{"34: postmaster is a person", "", "postmaster@example.org", ""},
+		{"34: root is a person", "", "root@example.org", ""},
+		{"35: our own address", "", "check-auth@Verifier.Example", "sender is one of our own addresses"},
+		{"35: our own address with a detail", "", "check-auth+x@verifier.example", "sender is one of our own addresses"},
+		{"35: our replies' address", "", "auth-results@verifier.example", "sender is one of our own addresses"},
+		{"a sender without a domain", "", "root", "no sender domain"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			d := suppressed(t, "From: a@example.org\n"+c.header, c.sender, nil)
+			if d.Rule != c.rule || d.Mail != (c.rule == "") || d.Code != 250 {
+				t.Errorf("got rule %q, mailed %v, %d; want rule %q", d.Rule, d.Mail, d.Code, c.rule)
+			}
+		})
+	}
+}
+
+func TestHostile_32_newsletters_of_a_proved_sender_are_answered(t *testing.T) {
+	t.Parallel()
+	d := suppressed(t, "Precedence: bulk\nList-Unsubscribe: <mailto:u@example.org>\n", "a@example.org", setSPF(result.Pass, 32))
+	if !d.Mail {
+		t.Errorf("got %+v, want a reply", d)
+	}
+}
+
+func TestHostile_36(t *testing.T) {
+	t.Parallel()
+	hop := "Received: from a by b; Tue, 24 Nov 2026 02:10:05 +0000\n"
+	if d := suppressed(t, strings.Repeat(hop, 100), "a@example.org", nil); !d.Mail {
+		t.Errorf("100 Received: got %+v, want a reply", d)
+	}
+	d := suppressed(t, strings.Repeat(hop, 101), "a@example.org", nil)
+	if d.Mail || d.Code != 554 || d.Enhanced != [3]int{5, 4, 6} {
+		t.Errorf("101 Received: got %+v, want 554 5.4.6", d)
+	}
+}
+
+func TestHostile_38_From_plays_no_part(t *testing.T) {
+	t.Parallel()
+	d := suppressed(t, "From: victim@victim.example\nReply-To: victim@victim.example\n", "a@example.org", nil)
+	if got := d.Lines[0].Args["to"]; got != "a@example.org" {
+		t.Errorf("the answer names %q, want the envelope sender", got)
+	}
+}
+
+func TestRFC7372_3_refusals_carry_the_code_of_the_check(t *testing.T) {
+	t.Parallel()
+	d := Config{}.Decide(report(t, "", setSPF(result.Fail, -1)), now)
+	if d.Code != 550 || d.Enhanced != [3]int{5, 7, 23} || len(d.Lines) < 3 {
+		t.Errorf("SPF fail: got %d %v with %d lines, want 550 5.7.23 with several", d.Code, d.Enhanced, len(d.Lines))
+	}
+	d = Config{}.Decide(report(t, "", func(r *verify.Report) {
+		setSPF(result.Fail, -1)(r)
+		r.Checks[3].Result = result.Fail
+		r.Checks[3].Details.DMARC = &dmarc.Result{Policy: "reject"}
+	}), now)
+	if d.Enhanced != [3]int{5, 7, 26} {
+		t.Errorf("SPF and DMARC fail: got %v, want 5.7.26", d.Enhanced)
+	}
+}
+
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	a := Addresses{Domains: []string{"verifier.example", "example.org"}, Service: "check-auth", From: "auth-results"}
+	for _, c := range []struct {
+		local, domain string
+		want          Role
+	}{
+		{"check-auth", "verifier.example", Service},
+		{"Check-Auth", "VERIFIER.example.", Service},
+		{"check-auth+tr", "example.org", Service},
+		{"check-auth", "example.net", Foreign},
+		{"check-auth%example.net", "verifier.example", UnknownUser},
+		{"someone", "verifier.example", UnknownUser},
+		{"postmaster", "verifier.example", Operator},
+		{"Postmaster", "", Operator},
+		{"abuse", "example.org", Operator},
+		{"auth-results", "verifier.example", Operator},
+		{"check-auth", "", UnknownUser},
+	} {
+		if got := a.Role(c.local, c.domain); got != c.want {
+			t.Errorf("%s@%s: got %d, want %d", c.local, c.domain, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package templates
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// said is one place in the sources where a code is given with its arguments.
+type said struct {
+	where, code string
+	args        []string
+}
+
+// codesInSources finds every result.Because, result.Found and similar call with a literal code.
+func codesInSources(t *testing.T) []said {
+	t.Helper()
+	var out []said
+	files := token.NewFileSet()
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (d.Name() == "testdata" || d.Name() == "conformance" || d.Name() == ".git") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if s, ok := saying(n); ok {
+				s.where = files.Position(n.Pos()).String()
+				out = append(out, s)
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// saying reads one call: the code is the first argument of Because, the second of Found.
+func saying(n ast.Node) (s said, ok bool) {
+	call, ok := n.(*ast.CallExpr)
+	if !ok {
+		return s, false
+	}
+	sel, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok || len(call.Args) == 0 || call.Ellipsis.IsValid() {
+		return s, false
+	}
+	first := map[string]int{"Because": 0, "Found": 1}
+	i, ok := first[sel.Sel.Name]
+	if !ok || i >= len(call.Args) {
+		return s, false
+	}
+	if s.code, ok = literal(call.Args[i]); !ok {
+		return s, false
+	}
+	for j := i + 1; j < len(call.Args); j += 2 {
+		if name, ok := literal(call.Args[j]); ok {
+			s.args = append(s.args, name)
+		}
+	}
+	return s, true
+}
+
+func literal(e ast.Expr) (string, bool) {
+	l, ok := e.(*ast.BasicLit)
+	if !ok || l.Kind != token.STRING {
+		return "", false
+	}
+	s, err := strconv.Unquote(l.Value)
+	return s, err == nil
+}
+
+func TestEveryCodeHasItsSentence(t *testing.T) {
+	t.Parallel()
+	w, err := Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := codesInSources(t)
+	if len(codes) < 50 {
+		t.Fatalf("%d codes found in the sources: the search is broken", len(codes))
+	}
+	for _, s := range codes {
+		if !w.Has(English, s.code) {
+			t.Errorf("%s: code %q has no sentence in words/en.toml", s.where, s.code)
+			continue
+		}
+		for _, name := range w.Arguments(English, s.code) {
+			if !slices.Contains(s.args, name) {
+				t.Errorf("%s: the sentence of %q wants {%s}, the code gives %v", s.where, s.code, name, s.args)
+			}
+		}
+	}
+}
+
+func TestEveryLanguageHasEverySentence(t *testing.T) {
+	t.Parallel()
+	w, err := Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for lang := range w.byLang {
+		for _, code := range w.Codes(English) {
+			if !w.Has(lang, code) {
+				t.Errorf("%s has no sentence for %q", lang, code)
+			}
+			if got, want := w.Arguments(lang, code), w.Arguments(English, code); !slices.Equal(got, want) {
+				t.Errorf("%s, %q: arguments %v, English has %v", lang, code, got, want)
+			}
+		}
+	}
+}
+
+func TestSay(t *testing.T) {
+	t.Parallel()
+	w, err := LoadWords(fstest.MapFS{"words/en.toml": {Data: []byte(`
+"plain" = "{name} has {n} records."
+"macro" = "exists:%{i}._spf.example.org is {name}"
+"brace" = "a { b {} {Name}"
+`)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ code, want string }{
+		{"plain", "{n} has 2 records."}, // what is put in is not looked at again
+		{"macro", "exists:%{i}._spf.example.org is {n}"},
+		{"brace", "a { b {} {Name}"},
+		{"unknown-code", "unknown-code"},
+	} {
+		if got := w.Say("de", c.code, map[string]string{"name": "{n}", "n": "2"}); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.code, got, c.want)
+		}
+	}
+}
+
+func TestBrokenFilesAreRefusedWithTheirPlace(t *testing.T) {
+	t.Parallel()
+	_, err := LoadWords(fstest.MapFS{"words/en.toml": {Data: []byte("\"a\" = \"b\"\n\"c\" = 1\n")}})
+	if err == nil || !strings.Contains(err.Error(), "words/en.toml") || !strings.Contains(err.Error(), "line 2") {
+		t.Errorf("words: got %v, want file and line", err)
+	}
+	if _, err := LoadWords(fstest.MapFS{}); err == nil {
+		t.Error("no words at all: got no error")
+	}
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "report.txt"), "ok\n{{range .Found}}\n")
+	_, err = Report(dir, nil)
+	if err == nil || !strings.Contains(err.Error(), "report.txt:") {
+		t.Errorf("layout: got %v, want file and line", err)
+	}
+}
+
+func writeFile(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,3 @@
+// Package tools is a module of its own that names the programs the project is checked with, so that the
+// product's go.mod stays small: go tool -modfile=tools/go.mod staticcheck ./...
+package tools
