@@ -1,0 +1,31 @@
+package store
+
+import "context"
+
+// Commits is how many transactions were committed.
+func (s *SQLite) Commits() int64 { return s.w.commits.Load() }
+
+// Hold keeps the writer busy until release is called.
+func (s *SQLite) Hold() (release func()) {
+	begun, end, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		done <- s.w.do(context.Background(), func(context.Context, *statements) error {
+			close(begun)
+			<-end
+			return nil
+		})
+	}()
+	<-begun
+	return func() { close(end); <-done }
+}
+
+// Waiting is how many writes wait.
+func (s *SQLite) Waiting() int { return len(s.w.queue) }
+
+// Exec changes the tables behind the store's back.
+func (s *SQLite) Exec(query string, args ...any) error {
+	return s.w.do(context.Background(), func(ctx context.Context, _ *statements) error {
+		_, err := s.w.conn.ExecContext(ctx, query, args...)
+		return err
+	})
+}

@@ -1,0 +1,93 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// application marks a database file as ours (PRAGMA application_id): "cAq1".
+const application = 0x63417131
+
+// magic is how a SQLite file begins (sqlite.org/fileformat2.html, 1.3.1).
+const magic = "SQLite format 3\x00"
+
+// way out of a file that is not what we want.
+const moveAway = "move it and its -wal and -shm files away to start with an empty queue, or restore a backup"
+
+// inspect refuses a file that is not a sound queue of ours, before anything could be written to it:
+// switching to WAL alone would change a stranger's file. A missing or empty file is a new queue.
+func inspect(ctx context.Context, file string) error {
+	fresh, err := begins(file)
+	if err != nil || fresh {
+		return err
+	}
+	db, err := sql.Open("sqlite", dsn(file, "mode=ro", "_pragma=busy_timeout(5000)"))
+	if err != nil {
+		return fmt.Errorf("store: %s: %w", file, err)
+	}
+	defer func() { _ = db.Close() }()
+	var id, tables int64
+	var check string
+	err = errors.Join(
+		db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id),
+		db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master").Scan(&tables),
+	)
+	if err != nil {
+		return fmt.Errorf("store: %s: %w: %w: %s", file, ErrCorrupt, err, moveAway)
+	}
+	// No mark and no table: this process, or one before it, ended right after making the file.
+	if id != application && (id != 0 || tables > 0) {
+		return fmt.Errorf("store: %s: %w (application id %#x, %d tables): %s", file, ErrForeign, id, tables, moveAway)
+	}
+	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&check); err != nil {
+		return fmt.Errorf("store: %s: %w: %w: %s", file, ErrCorrupt, err, moveAway)
+	}
+	if check != "ok" {
+		return fmt.Errorf("store: %s: %w (%q): %s", file, ErrCorrupt, check, moveAway)
+	}
+	return nil
+}
+
+// begins looks at a file's first bytes; fresh is one that does not exist or is empty.
+func begins(file string) (fresh bool, err error) {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("store: %w: let this user read and write it", err)
+	}
+	defer func() { _ = f.Close() }()
+	head := make([]byte, len(magic))
+	n, err := io.ReadFull(f, head)
+	switch {
+	case errors.Is(err, io.EOF):
+		return true, nil
+	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
+		return false, fmt.Errorf("store: %s: %w", file, err)
+	case string(head[:n]) != magic:
+		return false, fmt.Errorf("store: %s: %w (it begins with %q): %s", file, ErrForeign, head[:n], moveAway)
+	}
+	return false, nil
+}
+
+// dsn names the file to the driver. The path is escaped: a ? or % in it would start the options.
+func dsn(file string, options ...string) string {
+	u := "file:" + (&url.URL{Path: file}).EscapedPath()
+	for i, o := range options {
+		if i == 0 {
+			u += "?" + o
+		} else {
+			u += "&" + o
+		}
+	}
+	return u
+}

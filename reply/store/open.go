@@ -1,0 +1,192 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// SQLite is the store of one node: a file in a folder of its own.
+type SQLite struct {
+	cfg   Config
+	lock  *os.File
+	write *sql.DB // one connection, the writer's
+	read  *sql.DB
+	w     *writer
+	pack  *packer
+}
+
+var _ Store = (*SQLite)(nil)
+
+// readers is how many look-ups run beside the writer; WAL lets them.
+const readers = 4
+
+// The options of a connection. Driver and spelling belong together: modernc ignores mattn's spelling
+// in silence, which is why Open asks what is in force.
+var options = []string{
+	"_pragma=busy_timeout(5000)", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_txlock=immediate",
+}
+
+// Open opens the queue in dir, and makes it where there is none. It refuses a folder in use
+// (ErrLocked) and a file that is damaged or not ours (ErrCorrupt, ErrForeign, ErrNewer); that file is
+// left as it was. Leases of the process before this one end at once.
+func Open(ctx context.Context, dir string, cfg Config) (_ *SQLite, err error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	s := &SQLite{cfg: cfg}
+	if s.lock, err = lockFolder(dir); err != nil {
+		return nil, err
+	}
+	if err := s.open(ctx, filepath.Join(dir, "queue.db")); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *SQLite) open(ctx context.Context, file string) (err error) {
+	if err := inspect(ctx, file); err != nil {
+		return err
+	}
+	if err := private(file); err != nil {
+		return err
+	}
+	if s.pack, err = newPacker(); err != nil {
+		return err
+	}
+	if s.write, err = sql.Open("sqlite", dsn(file, options...)); err != nil {
+		return fmt.Errorf("store: %s: %w", file, err)
+	}
+	s.write.SetMaxOpenConns(1)
+	if err := assertModes(ctx, s.write); err != nil {
+		return fmt.Errorf("store: %s: %w", file, err)
+	}
+	if err := migrate(ctx, s.write, file); err != nil {
+		return err
+	}
+	if err := s.startWriter(ctx, file); err != nil {
+		return err
+	}
+	s.read, err = sql.Open("sqlite", dsn(file, "_pragma=busy_timeout(5000)", "_pragma=query_only(1)"))
+	if err != nil {
+		return fmt.Errorf("store: %s: %w", file, err)
+	}
+	s.read.SetMaxOpenConns(readers)
+	s.read.SetMaxIdleConns(readers)
+	return nil
+}
+
+func (s *SQLite) startWriter(ctx context.Context, file string) error {
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("store: %s: %w", file, err)
+	}
+	if _, err := conn.ExecContext(ctx, sqlTakeOver); err != nil {
+		return fmt.Errorf("store: %s: %w", file, errors.Join(err, conn.Close()))
+	}
+	st, err := prepare(ctx, conn)
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	s.w = newWriter(conn, st)
+	return nil
+}
+
+// private makes the file, readable for us alone: it has strangers' mail in it. SQLite gives its -wal
+// and -shm files the same mode.
+func private(file string) error {
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("store: %w: let this user read and write it", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("store: %s: %w", file, err)
+	}
+	return nil
+}
+
+// assertModes asks what is in force: a 250 is a lie where a commit does not reach the disk.
+func assertModes(ctx context.Context, db *sql.DB) error {
+	for _, m := range []struct{ pragma, want string }{
+		{"journal_mode", "wal"},
+		{"synchronous", "2"}, // FULL
+		{"busy_timeout", "5000"},
+	} {
+		var got string
+		if err := db.QueryRowContext(ctx, "PRAGMA "+m.pragma).Scan(&got); err != nil {
+			return fmt.Errorf("PRAGMA %s: %w", m.pragma, err)
+		}
+		if !strings.EqualFold(got, m.want) {
+			return fmt.Errorf("PRAGMA %s is %q, want %q: the folder must be on a local disk that allows shared memory", m.pragma, got, m.want)
+		}
+	}
+	return nil
+}
+
+// migrate brings the tables up to date. The mark comes first: a process that ends between the two
+// leaves a file that is known as ours.
+func migrate(ctx context.Context, db *sql.DB, file string) error {
+	if err := mark(ctx, db); err != nil {
+		return fmt.Errorf("store: %s: %w", file, err)
+	}
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return fmt.Errorf("store: migrations: %w", err)
+	}
+	current, target, err := p.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("store: %s: %w", file, err)
+	}
+	if current > target {
+		return fmt.Errorf("store: %s: %w (schema %d, this program knows %d): start the newer check-auth, or %s", file, ErrNewer, current, target, moveAway)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("store: %s: migrate from schema %d: %w", file, current, err)
+	}
+	return nil
+}
+
+// mark writes only where there is no mark: a file that is refused later on stays as it was.
+func mark(ctx context.Context, db *sql.DB) error {
+	var id int64
+	if err := db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id); err != nil || id == application {
+		return err
+	}
+	_, err := db.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id = %d", application))
+	return err
+}
+
+// Close waits for the writes that have begun, and gives the folder back.
+func (s *SQLite) Close() error {
+	var errs []error
+	if s.w != nil {
+		s.w.close()
+		errs = append(errs, s.w.sql.close(), s.w.conn.Close())
+	}
+	for _, db := range []*sql.DB{s.read, s.write} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
+	}
+	if s.pack != nil {
+		s.pack.close()
+	}
+	// Last: until here the folder is in use.
+	errs = append(errs, s.lock.Close())
+	return errors.Join(errs...)
+}

@@ -1,0 +1,148 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"checkauth/reply"
+)
+
+// row is an entry as the table has it.
+type row struct {
+	Claimed
+	body             []byte
+	utf8, eightBit   int64
+	created, expires int64
+	broken           error // columns that are not of their type
+}
+
+// Claim leases what is due. An entry whose body cannot be read again is set aside, so that it neither
+// stops the others nor comes back every second.
+func (s *SQLite) Claim(ctx context.Context, now time.Time, n int) ([]Claimed, error) {
+	var rows []row
+	err := s.w.do(ctx, func(ctx context.Context, tx *statements) (err error) {
+		rows, err = claim(ctx, tx, s.cfg.Node, nano(now.Add(s.cfg.Lease)), nano(now), n)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []Claimed
+	for _, r := range rows {
+		c, err := s.decode(r)
+		if err != nil {
+			s.cfg.Log.ErrorContext(ctx, "entry set aside", "report", r.ID, "error", err)
+			if err := s.Fail(ctx, r.ID, now, err.Error()); err != nil {
+				s.cfg.Log.ErrorContext(ctx, "entry not set aside, it comes back after its lease", "report", r.ID, "error", err)
+			}
+			continue
+		}
+		out = append(out, c)
+	}
+	// RETURNING promises no order. Ids settle what is equal, so that two runs are alike.
+	slices.SortFunc(out, func(a, b Claimed) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+	})
+	return out, nil
+}
+
+func claim(ctx context.Context, tx *statements, node string, lease, now int64, n int) (out []row, err error) {
+	found, err := tx.claim.QueryContext(ctx, node, lease, now, n)
+	if err != nil {
+		return nil, fmt.Errorf("store: claim: %w", err)
+	}
+	defer func() { err = errors.Join(err, found.Close()) }()
+	for found.Next() {
+		r, err := scan(found)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	if err := found.Err(); err != nil {
+		return nil, fmt.Errorf("store: claim: %w", err)
+	}
+	return out, nil
+}
+
+// scan reads a row. SQLite keeps any type in any column; where it is not ours the id is read alone.
+func scan(found *sql.Rows) (r row, err error) {
+	r.broken = found.Scan(&r.ID, &r.From, &r.To, &r.MessageID, &r.body, &r.utf8, &r.eightBit, &r.Digest,
+		&r.created, &r.expires, &r.Tries)
+	if r.broken == nil {
+		return r, nil
+	}
+	var other any
+	if err := found.Scan(&r.ID, &other, &other, &other, &other, &other, &other, &other, &other, &other, &other); err != nil {
+		return r, fmt.Errorf("store: claim: %w", err)
+	}
+	return r, nil
+}
+
+func (s *SQLite) decode(r row) (Claimed, error) {
+	if r.broken != nil {
+		return Claimed{}, r.broken
+	}
+	body, err := s.pack.unpack(r.body)
+	if err != nil {
+		return Claimed{}, err
+	}
+	c := r.Claimed
+	c.Body, c.UTF8, c.EightBit = body, r.utf8 != 0, r.eightBit != 0
+	c.Created, c.Expires = fromNano(r.created), fromNano(r.expires)
+	return c, nil
+}
+
+// Done says that a destination took the entry.
+func (s *SQLite) Done(ctx context.Context, id string, now time.Time) error {
+	return s.finish(ctx, id, reply.Done, now, "")
+}
+
+// Fail says that there is no further try.
+func (s *SQLite) Fail(ctx context.Context, id string, now time.Time, reason string) error {
+	return s.finish(ctx, id, reply.Failed, now, reason)
+}
+
+// Retry counts a failed try.
+func (s *SQLite) Retry(ctx context.Context, id string, at time.Time, reason string) error {
+	return s.wait(ctx, id, at, 1, reason)
+}
+
+// Release gives a lease back.
+func (s *SQLite) Release(ctx context.Context, id string, at time.Time) error {
+	return s.wait(ctx, id, at, 0, "")
+}
+
+func (s *SQLite) finish(ctx context.Context, id string, state reply.State, now time.Time, reason string) error {
+	return s.w.do(ctx, func(ctx context.Context, tx *statements) error {
+		r, err := tx.finish.ExecContext(ctx, id, string(state), nano(now.Add(remember)), reason)
+		return changed(r, err, id)
+	})
+}
+
+func (s *SQLite) wait(ctx context.Context, id string, at time.Time, tries int, reason string) error {
+	return s.w.do(ctx, func(ctx context.Context, tx *statements) error {
+		r, err := tx.wait.ExecContext(ctx, id, nano(at), tries, reason)
+		return changed(r, err, id)
+	})
+}
+
+// changed: a sentence that found no entry is a mistake of ours, or somebody edited the file.
+func changed(r interface{ RowsAffected() (int64, error) }, err error, id string) error {
+	if err != nil {
+		return fmt.Errorf("store: entry %s: %w", id, err)
+	}
+	n, err := r.RowsAffected()
+	if err != nil {
+		return fmt.Errorf("store: entry %s: %w", id, err)
+	}
+	if n == 0 {
+		return fmt.Errorf("store: entry %s: %w", id, ErrUnknown)
+	}
+	return nil
+}

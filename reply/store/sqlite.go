@@ -1,0 +1,124 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"checkauth/reply"
+)
+
+// Put stores an entry in a savepoint of the commit that it shares with other writes.
+func (s *SQLite) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket, now time.Time) (full string, err error) {
+	if e.ID == "" {
+		return "", errors.New("store: an entry without an id")
+	}
+	buckets = sorted(buckets)
+	body := s.pack.pack(e.Body)
+	err = s.w.do(ctx, func(ctx context.Context, tx *statements) error {
+		for _, b := range buckets {
+			counted, err := count(ctx, tx, b, now)
+			if err != nil {
+				return err
+			}
+			if !counted {
+				full = b.Key
+				return errRefused
+			}
+		}
+		_, err := tx.put.ExecContext(ctx, e.ID, e.From, e.To, e.MessageID, body, number(e.UTF8), number(e.EightBit),
+			notNil(e.Digest), nano(e.Created), nano(e.Expires), s.cfg.Node, nano(now.Add(s.cfg.Lease)))
+		if err != nil {
+			return fmt.Errorf("store: put %s: %w", e.ID, err)
+		}
+		return nil
+	})
+	if errors.Is(err, errRefused) {
+		return full, nil
+	}
+	return "", err
+}
+
+// sorted gives each key once, with its smallest limit, in one order for everybody: on PostgreSQL two
+// transactions that count in different orders would wait for each other.
+func sorted(buckets []reply.Bucket) []reply.Bucket {
+	out := slices.Clone(buckets)
+	slices.SortFunc(out, func(a, b reply.Bucket) int {
+		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Limit, b.Limit))
+	})
+	return slices.CompactFunc(out, func(a, b reply.Bucket) bool { return a.Key == b.Key })
+}
+
+func count(ctx context.Context, tx *statements, b reply.Bucket, now time.Time) (bool, error) {
+	if b.Limit <= 0 {
+		return false, nil // the sentence would let the first one in
+	}
+	r, err := tx.count.ExecContext(ctx, b.Key, nano(b.Expires), b.Limit, nano(now))
+	if err != nil {
+		return false, fmt.Errorf("store: count %q: %w", b.Key, err)
+	}
+	n, err := r.RowsAffected()
+	if err != nil {
+		return false, fmt.Errorf("store: count %q: %w", b.Key, err)
+	}
+	return n == 1, nil
+}
+
+// Peek reads beside the writer.
+func (s *SQLite) Peek(ctx context.Context, buckets []reply.Bucket, now time.Time) (full string, err error) {
+	for _, b := range sorted(buckets) {
+		var n int64
+		err := s.read.QueryRowContext(ctx, sqlPeek, b.Key, nano(now)).Scan(&n)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return "", fmt.Errorf("store: look at counter %q: %w", b.Key, err)
+		}
+		if n >= b.Limit {
+			return b.Key, nil
+		}
+	}
+	return "", nil
+}
+
+// Seen reads beside the writer.
+func (s *SQLite) Seen(ctx context.Context, digest []byte, since time.Time) (id string, err error) {
+	if len(digest) == 0 {
+		return "", nil
+	}
+	err = s.read.QueryRowContext(ctx, sqlSeen, digest, nano(since)).Scan(&id)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("store: look for a digest: %w", err)
+	}
+	return id, nil
+}
+
+// Sweep forgets what has expired.
+func (s *SQLite) Sweep(ctx context.Context, now time.Time) error {
+	return s.w.do(ctx, func(ctx context.Context, tx *statements) error {
+		for _, stmt := range []*sql.Stmt{tx.sweepEntries, tx.sweepCounters, tx.sweepReports} {
+			if _, err := stmt.ExecContext(ctx, nano(now)); err != nil {
+				return fmt.Errorf("store: sweep: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// number is a truth value as both databases take it.
+func number(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// notNil: a nil slice would be NULL.
+func notNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}

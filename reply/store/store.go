@@ -1,0 +1,110 @@
+// Package store keeps what is on its way: entries (mail of ours until a destination has taken it),
+// counters (how much of it there was) and, where the operator wants them, reports. What Put accepted
+// survives the loss of the process and of power.
+//
+// It decides nothing: which buckets there are says reply/policy, when the next try is says
+// reply/deliver, and what time it is says the caller.
+package store
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"time"
+
+	"checkauth/reply"
+)
+
+// Store is what every kind of store does; storetest.Run tests it. All methods may be called at once
+// from many goroutines. A write that returned nil is durable. A context that ends before a write began
+// ends the call; one that began is waited for.
+type Store interface {
+	// Put stores an entry, leased to this node, and counts it in each bucket: all or nothing. full is
+	// the key of the first bucket, by key, that was full; then nothing is stored or counted.
+	Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket, now time.Time) (full string, err error)
+	// Peek tells which bucket Put would find full. It holds nothing: Put decides.
+	Peek(ctx context.Context, buckets []reply.Bucket, now time.Time) (full string, err error)
+	// Seen gives the id of the newest entry with that digest made at since or later, or "". One that
+	// failed for good does not count: its message may have a new answer. Nor does an empty digest.
+	Seen(ctx context.Context, digest []byte, since time.Time) (id string, err error)
+
+	// Claim leases up to n entries whose time has come, the longest waiting first: those for their
+	// next try and those whose lease ran out.
+	Claim(ctx context.Context, now time.Time, n int) ([]Claimed, error)
+	// Done says that a destination took the entry; its content is forgotten.
+	Done(ctx context.Context, id string, now time.Time) error
+	// Retry counts a try that failed and says when the next one is.
+	Retry(ctx context.Context, id string, at time.Time, reason string) error
+	// Release gives a lease back without counting a try.
+	Release(ctx context.Context, id string, at time.Time) error
+	// Fail says that there is no further try; the content is forgotten, the reason stays for a day.
+	Fail(ctx context.Context, id string, now time.Time, reason string) error
+
+	// Sweep forgets what has expired. Call it every few minutes.
+	Sweep(ctx context.Context, now time.Time) error
+	// Close waits for what has begun. No method may be called after it.
+	Close() error
+}
+
+// Claimed is an entry that this node is to deliver now.
+type Claimed struct {
+	reply.Entry
+	Tries int // that failed so far
+}
+
+// Config of a store.
+type Config struct {
+	// Lease is how long an entry is its node's own; a try of deliver must be over before.
+	Lease time.Duration
+	Node  string // this node's name; it stands beside the entries that it leased
+	Log   *slog.Logger
+}
+
+// Defaults are a lease of 20 minutes and the host's name.
+func Defaults() Config {
+	node, err := os.Hostname()
+	if err != nil {
+		node = "localhost"
+	}
+	return Config{Lease: 20 * time.Minute, Node: node, Log: slog.Default()}
+}
+
+func (c Config) check() error {
+	if c.Lease <= 0 {
+		return errors.New("store: Lease is 0: want a duration longer than one try of delivery, such as 20m")
+	}
+	if c.Node == "" {
+		return errors.New("store: Node is empty: want this node's name")
+	}
+	return nil
+}
+
+// Kinds of errors; errors.Is tells them apart.
+var (
+	ErrLocked  = errors.New("another process uses this folder")
+	ErrForeign = errors.New("not a queue of ours")
+	ErrCorrupt = errors.New("the database is damaged")
+	ErrNewer   = errors.New("made by a newer version")
+	ErrUnknown = errors.New("no such entry on its way")
+	ErrClosed  = errors.New("the store is closed")
+)
+
+// remember is how long a finished entry's id, digest and reason stay: longer than any rule asks for
+// the same message again, short enough for whom it concerned.
+const remember = 24 * time.Hour
+
+// nano is how a time stands in the tables. The zero time has no UnixNano.
+func nano(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func fromNano(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
