@@ -1,0 +1,146 @@
+// Package deliver takes entries to their destinations: MX by the DNS or the operator's relay, TLS where
+// it is offered, tries until one takes the mail or the entry expires.
+//
+// Destinations are named by strangers, so nothing that they publish or say is trusted: an address is
+// checked at the moment of connecting, what a server sends is bounded, and one that hangs costs nobody
+// else their place.
+//
+// Where we differ: TLS is opportunistic (RFC 7435): MTA-STS and DANE are not asked yet. We speak with
+// net/smtp, not with go-smtp's client: that one says EHLO localhost before STARTTLS and takes back
+// every deadline that we set.
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"checkauth/reply"
+	"checkauth/reply/store"
+	"checkauth/verify/dns"
+)
+
+// Store is what delivery needs of store.Store; it is called from many goroutines.
+type Store interface {
+	Claim(ctx context.Context, now time.Time, n int) ([]store.Claimed, error)
+	Done(ctx context.Context, id string, now time.Time) error
+	Retry(ctx context.Context, id string, at time.Time, reason string) error
+	Release(ctx context.Context, id string, at time.Time) error
+	Fail(ctx context.Context, id string, now time.Time, reason string) error
+}
+
+// Config of a Deliverer.
+type Config struct {
+	Hostname string // in EHLO; our replies' SPF is that of this name
+	Relay    string // host:port that takes everything, on any network; empty: by MX
+	Port     int    // of MX hosts
+	// AllowPrivate permits addresses that are not on the public Internet. Own stay refused.
+	AllowPrivate bool
+	Own          []netip.Addr // our own addresses: mail to them would come back
+	Concurrency  int          // deliveries at once; those that hang do not count, see patience
+	PerDomain    int          // deliveries at once to one domain
+	// Retries are the times from a failed try to the next; the last one repeats until an entry expires.
+	Retries []time.Duration
+	Every   time.Duration // between two looks for due entries
+	Connect time.Duration // for one connection
+	Command time.Duration // for one command and its whole answer
+	Data    time.Duration // for the message and the answer to its final dot
+	Attempt time.Duration // for one try with all its hosts; shorter than the store's lease
+	Grace   time.Duration // for what is running when Run is told to end
+	Log     *slog.Logger
+	Now     func() time.Time
+	// Dial connects; nil is the network, guarded as the package says. Another one guards itself.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// Defaults are the house's bounds; RFC 5321, 4.5.3.2 asks for 5 minutes a command and 10 for the data.
+func Defaults() Config {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	return Config{
+		Hostname: host, Port: 25, Concurrency: 20, PerDomain: 4,
+		Retries: []time.Duration{time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, time.Hour},
+		Every:   time.Second, Connect: 30 * time.Second, Command: 5 * time.Minute, Data: 10 * time.Minute,
+		Attempt: 15 * time.Minute, Grace: 10 * time.Second,
+		Log: slog.Default(), Now: time.Now,
+	}
+}
+
+func (c Config) check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("deliver: "+format, args...)) }
+	if c.Hostname == "" {
+		bad("Hostname is empty: want this machine's name")
+	}
+	if c.Relay != "" {
+		if _, _, err := net.SplitHostPort(c.Relay); err != nil {
+			bad("Relay %q: %w: want host:port, such as \"smtp.example.org:25\"", c.Relay, err)
+		}
+	}
+	if c.Port < 1 || c.Port > 65535 {
+		bad("Port %d: want 1 to 65535", c.Port)
+	}
+	if c.Concurrency < 1 || c.PerDomain < 1 {
+		bad("Concurrency %d, PerDomain %d: want at least 1", c.Concurrency, c.PerDomain)
+	}
+	if len(c.Retries) == 0 {
+		bad("Retries is empty: want at least one time")
+	}
+	for name, d := range map[string]time.Duration{
+		"Every": c.Every, "Connect": c.Connect, "Command": c.Command, "Data": c.Data, "Attempt": c.Attempt, "Grace": c.Grace,
+	} {
+		if d <= 0 {
+			bad("%s is %s: want a time above zero", name, d)
+		}
+	}
+	if c.Log == nil || c.Now == nil {
+		bad("Log or Now is nil: start from Defaults()")
+	}
+	return errors.Join(errs...)
+}
+
+// Deliverer takes entries to their destinations while Run runs.
+type Deliverer struct {
+	cfg   Config
+	store Store
+	dns   dns.Resolver
+	line  *line
+	wake  chan struct{} // there is something to start
+	tasks sync.WaitGroup
+}
+
+// New makes a Deliverer; nothing is sent before Run.
+func New(cfg Config, st Store, resolver dns.Resolver) (*Deliverer, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if cfg.Dial == nil {
+		cfg.Dial = dialer(cfg)
+	}
+	return &Deliverer{
+		cfg: cfg, store: st, dns: resolver, wake: make(chan struct{}, 1),
+		line: newLine(cfg.Concurrency, cfg.PerDomain),
+	}, nil
+}
+
+// Kick hands over an entry right after Put, so that it leaves without waiting for the next look. It
+// never blocks: where the line is full, the entry goes back to the store and is claimed later.
+func (d *Deliverer) Kick(e reply.Entry) {
+	d.line.add(store.Claimed{Entry: e})
+	d.signal()
+}
+
+func (d *Deliverer) signal() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,139 @@
+package deliver
+
+import (
+	"strings"
+	"sync"
+
+	"checkauth/reply/store"
+)
+
+// The bounds of what waits in memory. Beyond them only ids are kept, then nothing: the lease brings
+// the entry back.
+const (
+	lineLength   = 500   // entries with their bodies: 32 MiB of reports of the largest size
+	lineDomain   = 50    // of one domain, so that one that hangs leaves room for others
+	returnLength = 50000 // ids on their way back to the store
+)
+
+// hanging is how many deliveries beyond Concurrency may hang, as its multiple.
+const hanging = 10
+
+// line is what waits for a place, in order. A place is one of Concurrency and one of PerDomain; a
+// delivery that takes long gives the first one back and keeps the second.
+type line struct {
+	mu          sync.Mutex
+	concurrency int
+	perDomain   int
+	waiting     []store.Claimed
+	queued      map[string]int  // waiting entries by domain
+	running     map[string]int  // by domain
+	known       map[string]bool // ids that wait or run: an entry is never sent twice at once
+	quick, slow int
+	back        []string
+}
+
+func newLine(concurrency, perDomain int) *line {
+	return &line{
+		concurrency: concurrency, perDomain: perDomain,
+		queued: map[string]int{}, running: map[string]int{}, known: map[string]bool{},
+	}
+}
+
+func (l *line) add(c store.Claimed) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	domain := domainOf(c.To)
+	switch {
+	case l.known[c.ID]:
+	case len(l.waiting) < lineLength && l.queued[domain] < lineDomain:
+		l.waiting = append(l.waiting, c)
+		l.queued[domain]++
+		l.known[c.ID] = true
+	case len(l.back) < returnLength:
+		l.back = append(l.back, c.ID)
+	}
+}
+
+// room is how many entries more may wait.
+func (l *line) room() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return lineLength - len(l.waiting)
+}
+
+// next takes the first entry that has a place.
+func (l *line) next() (store.Claimed, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.quick >= l.concurrency || l.quick+l.slow >= l.concurrency*hanging {
+		return store.Claimed{}, false
+	}
+	for i, c := range l.waiting {
+		domain := domainOf(c.To)
+		if l.running[domain] >= l.perDomain {
+			continue
+		}
+		l.waiting = append(l.waiting[:i], l.waiting[i+1:]...)
+		decrease(l.queued, domain)
+		l.running[domain]++
+		l.quick++
+		return c, true
+	}
+	return store.Claimed{}, false
+}
+
+// slowed says that a delivery takes long.
+func (l *line) slowed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.quick--
+	l.slow++
+}
+
+// end gives a place back; slow is whether slowed was called for it.
+func (l *line) end(c store.Claimed, slow bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if slow {
+		l.slow--
+	} else {
+		l.quick--
+	}
+	decrease(l.running, domainOf(c.To))
+	delete(l.known, c.ID)
+}
+
+// returns takes the ids that go back to the store.
+func (l *line) returns() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ids := l.back
+	l.back = nil
+	return ids
+}
+
+// drain takes everything that waits.
+func (l *line) drain() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ids := l.back
+	for _, c := range l.waiting {
+		ids = append(ids, c.ID)
+		delete(l.known, c.ID)
+	}
+	l.back, l.waiting = nil, nil
+	clear(l.queued)
+	return ids
+}
+
+// decrease keeps a map of counts free of zeros: strangers name the domains.
+func decrease(m map[string]int, key string) {
+	if m[key]--; m[key] == 0 {
+		delete(m, key)
+	}
+}
+
+// domainOf is what stands behind the last @: a quoted local part may hold one too (RFC 5321, 4.1.2).
+func domainOf(address string) string {
+	return strings.ToLower(address[strings.LastIndexByte(address, '@')+1:])
+}

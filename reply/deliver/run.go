@@ -1,0 +1,183 @@
+package deliver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"checkauth/reply/store"
+)
+
+// patience is how long a delivery counts among Concurrency. Some servers hold every client for
+// minutes; twenty such entries must not hold all others.
+const patience = 10 * time.Second
+
+// bookkeeping bounds one call of the store when everything else ends.
+const bookkeeping = 10 * time.Second
+
+var errStopping = errors.New("this service is stopping")
+
+// Run delivers until the context ends; then what runs has Grace to finish and what waits goes back to
+// the store.
+func (d *Deliverer) Run(ctx context.Context) error {
+	work, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(errStopping)
+	tick := time.NewTicker(d.cfg.Every)
+	defer tick.Stop()
+	d.claim(ctx)
+	for {
+		d.startAll(work)
+		d.giveBack(ctx, d.line.returns(), d.cfg.Retries[0])
+		select {
+		case <-ctx.Done():
+			d.finish(ctx, stop)
+			return nil
+		case <-d.wake:
+		case <-tick.C:
+			d.claim(ctx)
+		}
+	}
+}
+
+// claim fills the line with what is due.
+func (d *Deliverer) claim(ctx context.Context) {
+	room := d.line.room()
+	if room == 0 || ctx.Err() != nil {
+		return
+	}
+	due, err := d.store.Claim(ctx, d.cfg.Now(), room)
+	if err != nil && ctx.Err() == nil {
+		d.cfg.Log.ErrorContext(ctx, "queue not read", "error", err)
+	}
+	for _, c := range due {
+		d.line.add(c)
+	}
+}
+
+func (d *Deliverer) startAll(ctx context.Context) {
+	for {
+		c, ok := d.line.next()
+		if !ok {
+			return
+		}
+		d.tasks.Go(func() { d.one(ctx, c) })
+	}
+}
+
+// giveBack returns leases; the entries come again after that time.
+func (d *Deliverer) giveBack(ctx context.Context, ids []string, after time.Duration) {
+	for _, id := range ids {
+		if err := d.store.Release(ctx, id, d.cfg.Now().Add(after)); err != nil && !errors.Is(err, store.ErrUnknown) {
+			d.cfg.Log.ErrorContext(ctx, "lease not given back, it runs out", "report", id, "error", err)
+		}
+	}
+}
+
+// finish waits for what runs, at most Grace until its connections are cut.
+func (d *Deliverer) finish(ctx context.Context, stop context.CancelCauseFunc) {
+	cut := time.AfterFunc(d.cfg.Grace, func() { stop(errStopping) })
+	defer cut.Stop()
+	d.tasks.Wait()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeeping)
+	defer cancel()
+	d.giveBack(ctx, d.line.drain(), 0)
+}
+
+// one is a try of one entry, in a goroutine of its own.
+func (d *Deliverer) one(ctx context.Context, c store.Claimed) {
+	var slow atomic.Bool
+	var late *time.Timer
+	hung := make(chan struct{})
+	late = time.AfterFunc(patience, func() {
+		defer close(hung)
+		slow.Store(true)
+		d.line.slowed()
+		d.signal()
+	})
+	defer func() {
+		if !late.Stop() {
+			<-hung
+		}
+		d.line.end(c, slow.Load())
+		d.signal()
+	}()
+	started := time.Now()
+	what, err := d.guarded(ctx, c)
+	d.record(ctx, c, what, err, time.Since(started))
+}
+
+// guarded turns a panic into a failed try: it must not end the process with every session in it.
+func (d *Deliverer) guarded(ctx context.Context, c store.Claimed) (what taken, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			d.cfg.Log.ErrorContext(ctx, "panic in a delivery", "report", c.ID, "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	if !c.Expires.After(d.cfg.Now()) {
+		return what, permanent(errExpired)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, d.cfg.Attempt, fmt.Errorf("the %s for one try are over", d.cfg.Attempt))
+	defer cancel()
+	return d.try(ctx, c.Entry)
+}
+
+var errExpired = errors.New("expired")
+
+// record writes down what became of a try.
+func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err error, took time.Duration) {
+	stopping := errors.Is(context.Cause(ctx), errStopping)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeeping)
+	defer cancel()
+	now := d.cfg.Now()
+	log := d.cfg.Log.With("report", c.ID, "domain", domainOf(c.To), "try", c.Tries+1, "took", took)
+	next := now.Add(d.delay(c.Tries))
+	reason := reasonOf(err, c.To)
+	switch {
+	case err == nil:
+		log.InfoContext(ctx, "report delivered", "host", what.host, "tls", what.tls)
+		err = d.store.Done(ctx, c.ID, now)
+	case isPermanent(err):
+		log.WarnContext(ctx, "report not deliverable", "reason", reason)
+		err = d.store.Fail(ctx, c.ID, now, reason)
+	case stopping:
+		err = d.store.Release(ctx, c.ID, now)
+	case !next.Before(c.Expires):
+		log.WarnContext(ctx, "report expired", "reason", reason)
+		err = d.store.Fail(ctx, c.ID, now, "expired: "+reason)
+	default:
+		log.InfoContext(ctx, "report waits for another try", "next", next, "reason", reason)
+		err = d.store.Retry(ctx, c.ID, next, reason)
+	}
+	if err != nil {
+		log.ErrorContext(ctx, "outcome not stored, the entry comes back after its lease", "error", err)
+	}
+}
+
+// delay is the time to the next try, with up to a tenth more, so that entries that failed together do
+// not come back together.
+func (d *Deliverer) delay(tries int) time.Duration {
+	base := d.cfg.Retries[min(tries, len(d.cfg.Retries)-1)]
+	return base + rand.N(base/10+1)
+}
+
+// reasonOf is an error for the log and the table: bounded, and without the recipient's local part,
+// which servers like to repeat.
+func reasonOf(err error, to string) string {
+	if err == nil {
+		return ""
+	}
+	text := err.Error()
+	if to != "" {
+		text = strings.ReplaceAll(text, to, "recipient")
+	}
+	if len(text) > 500 {
+		text = strings.ToValidUTF8(text[:500], "") + "…"
+	}
+	return text
+}

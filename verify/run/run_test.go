@@ -1,0 +1,150 @@
+package run
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"checkauth/verify"
+	"checkauth/verify/dns"
+	"checkauth/verify/dns/dnstest"
+	"checkauth/verify/mail"
+	"checkauth/verify/result"
+)
+
+const zone = `
+example.org.             TXT "v=spf1 ip4:192.0.2.1 -all"
+_dmarc.example.org.      TXT "v=DMARC1; p=reject"
+mx.example.org.          A   192.0.2.1
+1.2.0.192.in-addr.arpa.  PTR mx.example.org.
+`
+
+func message(t *testing.T, ip, raw string) *verify.Message {
+	t.Helper()
+	m := &verify.Message{
+		Envelope: verify.Envelope{ID: "test", Host: "verifier.example", Time: time.Now(), Helo: "mx.example.org",
+			MailFrom: "a@example.org", Client: netip.AddrPortFrom(netip.MustParseAddr(ip), 25), Purpose: verify.ForTest},
+		Whole: mail.Data{At: strings.NewReader(raw), Size: int64(len(raw))},
+	}
+	var err error
+	if m.Fields, m.Body, err = mail.Split(m.Whole, mail.DefaultBounds()); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+const plain = "From: a@example.org\r\nSubject: x\r\n\r\nbody\r\n"
+
+func TestEvaluate(t *testing.T) {
+	t.Parallel()
+	ev := Evaluator{Config: Defaults(), DNS: dnstest.Zone(t, zone), Now: time.Now}
+	r := ev.Evaluate(t.Context(), message(t, "192.0.2.1", plain))
+	for method, want := range map[string]result.Word{
+		verify.MethodSPF: result.Pass, verify.MethodSPFHelo: result.None, verify.MethodDKIM: result.None,
+		verify.MethodDMARC: result.Pass, verify.MethodIPRev: result.Pass, verify.MethodHelo: result.Pass, verify.MethodTLS: result.None,
+	} {
+		if got := r.Check(method); got.Result != want {
+			t.Errorf("%s: got %s (%s; %s), want %s", method, got.Result, got.Reason, got.Cause, want)
+		}
+	}
+	if r.Verdict.Word != verify.Authenticated {
+		t.Errorf("verdict: got %s, want pass", r.Verdict.Word)
+	}
+}
+
+func TestOneFailingCheckDoesNotTakeTheOthersDown(t *testing.T) {
+	t.Parallel()
+	var told string
+	ev := Evaluator{Config: Defaults(), DNS: dnstest.Zone(t, zone), Now: time.Now,
+		Panicked: func(id, method string, v any, _ []byte) { told = id + " " + method + " " + v.(string) }}
+	e := ev.Begin(t.Context(), message(t, "192.0.2.1", plain).Envelope)
+	e.early.Wait()
+	e.start(&e.early, check{method: verify.MethodHelo, run: func(context.Context, Evaluator, dns.Resolver, input) outcome { panic("oops") }}, input{})
+	r := e.Finish(message(t, "192.0.2.1", plain))
+	if got := r.Check(verify.MethodHelo); got.Result != result.TempError || got.Reason.Code != "check-panicked" {
+		t.Errorf("helo: got %s (%s), want temperror (check-panicked)", got.Result, got.Reason)
+	}
+	if told != "test helo oops" {
+		t.Errorf("told %q", told)
+	}
+	if got := r.Check(verify.MethodSPF).Result; got != result.Pass {
+		t.Errorf("spf: got %s, want pass", got)
+	}
+}
+
+func TestSilentDNSIsTempErrorWhenTheTimeIsOver(t *testing.T) {
+	t.Parallel()
+	silent := dns.ResolverFunc(func(ctx context.Context, q dns.Question) (dns.Answer, error) {
+		<-ctx.Done()
+		return dns.Answer{}, &dns.Error{Question: q, Kind: dns.Canceled, Err: context.Cause(ctx)}
+	})
+	cfg := Defaults()
+	cfg.Evaluation = 50 * time.Millisecond
+	r := Evaluator{Config: cfg, DNS: silent, Now: time.Now}.Evaluate(t.Context(), message(t, "192.0.2.1", plain))
+	for _, method := range []string{verify.MethodSPF, verify.MethodIPRev, verify.MethodDMARC} {
+		got := r.Check(method)
+		if got.Result != result.TempError || !strings.Contains(got.Cause, "50ms for one message are over") {
+			t.Errorf("%s: got %s (cause %q), want temperror with the deadline as its cause", method, got.Result, got.Cause)
+		}
+	}
+	if r.Verdict.Word != verify.Unknown {
+		t.Errorf("verdict: got %s, want unknown", r.Verdict.Word)
+	}
+}
+
+func TestPrivateClientIsNotEvaluated(t *testing.T) {
+	t.Parallel()
+	ev := Evaluator{Config: Defaults(), DNS: dnstest.Zone(t, zone), Now: time.Now}
+	for _, ip := range []string{"10.1.2.3", "100.64.0.1", "fd00::1", "fe80::1"} {
+		r := ev.Evaluate(t.Context(), message(t, ip, plain))
+		for _, method := range []string{verify.MethodSPF, verify.MethodSPFHelo, verify.MethodIPRev} {
+			if got := r.Check(method).Result; got != result.NotRun {
+				t.Errorf("%s, %s: got %s, want not run", ip, method, got)
+			}
+		}
+	}
+}
+
+func TestBudgetsAddUpTo200(t *testing.T) {
+	t.Parallel()
+	sum := 0
+	for _, list := range [][]check{envelopeChecks, messageChecks, conclusions} {
+		for _, c := range list {
+			sum += c.budget
+		}
+	}
+	if sum != 200 {
+		t.Errorf("the checks may ask %d questions, want 200", sum)
+	}
+}
+
+func TestEveryMethodHasItsPlaceInTheReport(t *testing.T) {
+	t.Parallel()
+	place := map[string]bool{}
+	for _, m := range order {
+		place[m] = true
+	}
+	for _, list := range [][]check{envelopeChecks, messageChecks, conclusions} {
+		for _, c := range list {
+			if !place[c.method] {
+				t.Errorf("%s is checked, but stands nowhere in the report", c.method)
+			}
+		}
+	}
+}
+
+func TestReadersEndWithTheContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	m := bounded(ctx, message(t, "192.0.2.1", plain))
+	over := errors.New("over")
+	cancel(over)
+	var b bytes.Buffer
+	if _, err := b.ReadFrom(m.Body.Reader()); !errors.Is(err, over) {
+		t.Errorf("read after the end: got %v, want the cause of the end", err)
+	}
+}
