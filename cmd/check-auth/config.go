@@ -14,6 +14,7 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
 )
 
 // settings is the whole configuration: the file's keys, serve's flags and the table of the README come
@@ -33,6 +34,8 @@ type settings struct {
 	Reply    replySettings    `toml:"reply" embed:"" prefix:"reply-"`
 	Deliver  deliverSettings  `toml:"deliver" embed:"" prefix:"deliver-"`
 	Log      logSettings      `toml:"log" embed:"" prefix:"log-"`
+
+	places map[string]string // of the file's keys: "FILE, line N"
 }
 
 type proxySettings struct {
@@ -167,7 +170,33 @@ func (s *settings) load(file string) error {
 	if err := d.Decode(s); err != nil {
 		return &exitError{exitConfig, fmt.Errorf("configuration %w", s.explain(file, err))}
 	}
+	s.places = places(file, b)
 	return nil
+}
+
+// places finds the line of each key, for faults that are seen only when all values are there.
+func places(file string, b []byte) map[string]string {
+	out := map[string]string{}
+	var p unstable.Parser
+	p.Reset(b)
+	table := ""
+	for p.NextExpression() {
+		e := p.Expression()
+		var words []string
+		line := 0
+		for k := e.Key(); k.Next(); {
+			words = append(words, string(k.Node().Data))
+			line = p.Shape(k.Node().Raw).Start.Line
+		}
+		key := strings.Join(words, ".")
+		switch e.Kind {
+		case unstable.Table:
+			table = key + "."
+		case unstable.KeyValue:
+			out[table+key] = fmt.Sprintf("%s, line %d", file, line)
+		}
+	}
+	return out
 }
 
 // explain puts go-toml's errors into the user's words: all unknown keys at once, with the nearest key.
@@ -215,6 +244,9 @@ func walk(prefix string, v reflect.Value) []setting {
 	var out []setting
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
+		if f.Tag.Get("toml") == "" {
+			continue
+		}
 		key := prefix + f.Tag.Get("toml")
 		if f.Tag.Get("help") == "" {
 			out = append(out, walk(key+".", v.Field(i))...)
@@ -246,11 +278,13 @@ func (s *settings) find(key string) (setting, bool) {
 func (f setting) allowed() string {
 	switch f.value.Interface().(type) {
 	case duration:
-		return `a time such as "30s", "5m" or "24h", in quotes`
+		return `a time above zero such as "30s", "5m" or "24h", in quotes`
+	case []duration:
+		return `a list of times above zero such as ["1m", "1h"]`
 	case size:
-		return `octets such as "10MiB" or "65536", in quotes`
+		return `octets above zero such as "10MiB" or 65536`
 	case limit:
-		return `a number above zero or "unlimited", in quotes`
+		return `a number above zero such as 10, or "unlimited"`
 	case []netip.Prefix:
 		return `networks such as ["192.0.2.0/24"]`
 	case []string:
@@ -258,9 +292,27 @@ func (f setting) allowed() string {
 	case bool:
 		return "true or false"
 	case int:
-		return "a number such as 10"
+		return "a number above zero such as 10"
 	}
 	return "a text in quotes"
+}
+
+// usable tells whether the value is above zero, where it is a bound. The file may hold bare numbers,
+// which pass by UnmarshalText.
+func (f setting) usable() bool {
+	switch v := f.value.Interface().(type) {
+	case duration:
+		return v > 0
+	case []duration:
+		return len(v) > 0 && !slices.ContainsFunc(v, func(d duration) bool { return d <= 0 })
+	case size:
+		return v > 0
+	case limit:
+		return v > 0
+	case int:
+		return v > 0
+	}
+	return true
 }
 
 // text is the value as a flag takes it: lists with commas.
@@ -269,17 +321,23 @@ func (f setting) text() string {
 	case []string:
 		return strings.Join(v, ",")
 	case []netip.Prefix:
-		var out []string
-		for _, p := range v {
-			out = append(out, p.String())
-		}
-		return strings.Join(out, ",")
+		return joined(v, netip.Prefix.String)
+	case []duration:
+		return joined(v, func(d duration) string { b, _ := d.MarshalText(); return string(b) })
 	case interface{ MarshalText() ([]byte, error) }:
 		b, _ := v.MarshalText() // the three types above never fail
 		return string(b)
 	default:
 		return fmt.Sprint(v)
 	}
+}
+
+func joined[T any](items []T, text func(T) string) string {
+	var out []string
+	for _, i := range items {
+		out = append(out, text(i))
+	}
+	return strings.Join(out, ",")
 }
 
 // flag is the setting's name on the command line.

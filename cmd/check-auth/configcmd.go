@@ -49,9 +49,13 @@ func (f setting) toml() string {
 	switch v := f.value.Interface().(type) {
 	case bool, int:
 		return fmt.Sprint(v)
+	case limit:
+		if v != unlimited {
+			return f.text()
+		}
 	case []string:
 		return list(v)
-	case []netip.Prefix:
+	case []netip.Prefix, []duration:
 		return list(strings.FieldsFunc(f.text(), func(r rune) bool { return r == ',' }))
 	}
 	return strconv.Quote(f.text())

@@ -22,6 +22,7 @@ import (
 	"github.com/pires/go-proxyproto"
 
 	"checkauth/reply/sign"
+	"checkauth/verify/dns"
 	"checkauth/verify/dns/dnstest"
 	"checkauth/verify/result"
 )
@@ -369,9 +370,12 @@ func (m received) print(out io.Writer) (text string, err error) {
 }
 
 // verifySignature checks the reply as its receiver would.
-func verifySignature(ctx context.Context, resolver lookup, mail []byte) error {
+func verifySignature(ctx context.Context, resolver dns.Resolver, mail []byte) error {
 	found, err := dkim.VerifyWithOptions(bytes.NewReader(mail), &dkim.VerifyOptions{
-		LookupTXT: func(name string) ([]string, error) { return texts(ctx, resolver, name) },
+		LookupTXT: func(name string) ([]string, error) {
+			a, err := resolver.Resolve(ctx, dns.Ask(name, dns.TXT))
+			return a.Texts(), err
+		},
 	})
 	if err != nil {
 		return err

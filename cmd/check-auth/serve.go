@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -60,7 +61,15 @@ func defaults(getenv func(string) string) settings {
 func (s *settings) check() error {
 	var errs []error
 	bad := func(key, format string, args ...any) {
+		if at := s.places[key]; at != "" {
+			key = at + ": " + key
+		}
 		errs = append(errs, fmt.Errorf("%s: %w", key, fmt.Errorf(format, args...)))
+	}
+	for _, f := range s.all() {
+		if !f.usable() {
+			bad(f.key, "%q: want %s", f.text(), f.allowed())
+		}
 	}
 	if s.Hostname == "" || strings.ContainsAny(s.Hostname, " @<>\t") {
 		bad("hostname", "%q: want this machine's name, such as \"verifier.example.org\"", s.Hostname)
@@ -88,10 +97,13 @@ func (s *settings) check() error {
 			bad("resolver.servers", "%q: %w", r, err)
 		}
 	}
-	for key, n := range map[string]int{"resolver.tries": s.Resolver.Tries, "evaluate.signatures": s.Evaluate.Signatures, "reply.operator-per-hour": s.Reply.Operator} {
-		if n <= 0 {
-			bad(key, "%d: want a number above zero", n)
+	if s.Deliver.Relay != "" {
+		if _, _, err := net.SplitHostPort(s.Deliver.Relay); err != nil {
+			bad("deliver.relay", "%q: want HOST:PORT, such as \"smtp.example.org:25\"", s.Deliver.Relay)
 		}
+	}
+	if s.Deliver.Port > 65535 {
+		bad("deliver.port", "%d: want 1 to 65535", s.Deliver.Port)
 	}
 	if _, ok := levels[s.Log.Level]; !ok {
 		bad("log.level", "%q: want debug, info, warn or error", s.Log.Level)

@@ -46,8 +46,8 @@ func (c *verifyCmd) Run(ctx context.Context, e env) error {
 		return err
 	}
 	ev := evaluate.Evaluator{Config: evaluate.Defaults(), DNS: resolver, Now: e.now,
-		Panicked: func(id, method string, v any, stack []byte) {
-			fmt.Fprintf(e.err, "check-auth: report %s: check %s failed by our fault: %v\n%s", id, method, v, stack)
+		Panicked: func(id, method string, v any, _ []byte) {
+			fmt.Fprintf(e.err, "check-auth: report %s: check %s failed by our fault: %q\n", id, method, fmt.Sprint(v))
 		}}
 	r := ev.Evaluate(ctx, m)
 	if dead(r) {

@@ -1,0 +1,268 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/textproto"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"checkauth/verify/dns/dnstest"
+)
+
+// The sender's domain. Its mail comes from loopback and its reply goes there.
+const serveZone = `
+sender.example.        TXT "v=spf1 ip4:127.0.0.0/8 -all"
+sender.example.        MX  10 mx.sender.example.
+mx.sender.example.     A   127.0.0.1
+1.0.0.127.in-addr.arpa. PTR mx.sender.example.
+`
+
+// program is a running `serve`, as a process of its own.
+type program struct {
+	cmd  *exec.Cmd
+	addr string
+	log  *bufio.Scanner
+}
+
+// start begins a process and waits until it takes mail.
+func start(t *testing.T, state string, args ...string) *program {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], append([]string{"serve", "--listen=127.0.0.1:0", "--hostname=verifier.example",
+		"--operator=you@operator.example", "--deliver-allow-private", "--state=" + state}, args...)...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	out, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	p := &program{cmd: cmd, log: bufio.NewScanner(out)}
+	t.Cleanup(func() { p.kill() })
+	p.addr = p.waitFor(t, regexp.MustCompile(`msg="taking mail" address=(\S+)`))
+	// The log must be read on, or the process stops at a full pipe.
+	go func() {
+		for p.log.Scan() {
+		}
+	}()
+	return p
+}
+
+func (p *program) waitFor(t *testing.T, want *regexp.Regexp) string {
+	t.Helper()
+	var seen []string
+	for p.log.Scan() {
+		if m := want.FindStringSubmatch(p.log.Text()); m != nil {
+			return m[1]
+		}
+		seen = append(seen, p.log.Text())
+	}
+	t.Fatalf("serve ended:\n%s", strings.Join(seen, "\n"))
+	return ""
+}
+
+// kill is SIGKILL: nothing of the process runs after it.
+func (p *program) kill() {
+	_ = p.cmd.Process.Kill()
+	_ = p.cmd.Wait()
+}
+
+// dialogue sends one mail and gives the answer at the final dot.
+func dialogue(t *testing.T, addr, from, to, message string) (int, string) {
+	t.Helper()
+	c, err := textproto.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, _, err := c.ReadResponse(220); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []struct {
+		line string
+		want int
+	}{{"EHLO mx.sender.example", 250}, {"MAIL FROM:<" + from + ">", 250}, {"RCPT TO:<" + to + ">", 250}, {"DATA", 354}} {
+		if err := c.PrintfLine("%s", s.line); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.ReadResponse(s.want); err != nil {
+			t.Fatalf("%s: %v", s.line, err)
+		}
+	}
+	w := c.DotWriter()
+	fmt.Fprint(w, message)
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	code, text, err := c.ReadResponse(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code, text
+}
+
+func mailOf(n int) string {
+	return fmt.Sprintf("From: anna@sender.example\nSubject: test %d\nMessage-ID: <%d@sender.example>\n\nhello\n", n, n)
+}
+
+func (s *sink) port() string {
+	_, port, _ := net.SplitHostPort(s.addr())
+	return port
+}
+
+// newSink takes replies until the test is over.
+func newSink(t *testing.T) *sink {
+	t.Helper()
+	s, err := openSink()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// next waits for one reply.
+func (s *sink) next(t *testing.T) received {
+	t.Helper()
+	select {
+	case m := <-s.mails:
+		return m
+	case <-time.After(20 * time.Second):
+		t.Fatal("no reply came")
+		return received{}
+	}
+}
+
+// A 250 is a promise: the process is killed before the delivery could begin (the sender's MX cannot be
+// looked up yet), another is started, and the reply comes, once.
+func TestReplySurvivesSIGKILL(t *testing.T) {
+	t.Parallel()
+	world := dnstest.New(t, serveZone+";FAULT DELAY=30s sender.example MX\n")
+	replies := newSink(t)
+	state := t.TempDir()
+	args := []string{"--resolver-servers=" + world.Addr().String(), "--resolver-timeout=40s", "--deliver-port=" + replies.port()}
+	first := start(t, state, args...)
+	code, text := dialogue(t, first.addr, "anna@sender.example", "check-auth@verifier.example", mailOf(1))
+	if code != 250 || !strings.Contains(text, "spf=pass") {
+		t.Fatalf("answered %d %s", code, text)
+	}
+	id := regexp.MustCompile(`report (\w+) to`).FindStringSubmatch(text)
+	if id == nil {
+		t.Fatalf("no report id in %q", text)
+	}
+	first.kill()
+	if err := world.Replace(serveZone); err != nil {
+		t.Fatal(err)
+	}
+	start(t, state, args...)
+	m := replies.next(t)
+	if m.from != "" || m.to != "anna@sender.example" || !strings.Contains(string(m.data), "Message-Id: <"+id[1]+"@verifier.example>") {
+		t.Errorf("the reply went from <%s> to <%s>:\n%s", m.from, m.to, m.data)
+	}
+	select {
+	case m := <-replies.mails:
+		t.Errorf("a second reply came:\n%s", m.data)
+	case <-time.After(1500 * time.Millisecond):
+	}
+}
+
+// SIGTERM ends an idle server at once, with exit status 0.
+func TestServeStops(t *testing.T) {
+	t.Parallel()
+	world := dnstest.New(t, serveZone)
+	p := start(t, t.TempDir(), "--resolver-servers="+world.Addr().String())
+	idle, err := net.Dial("tcp", p.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer idle.Close()
+	lines := textproto.NewConn(idle)
+	if _, _, err := lines.ReadResponse(220); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := lines.ReadResponse(421); err != nil {
+		t.Errorf("an idle client hears %v, want 421", err)
+	}
+	if err := p.cmd.Wait(); err != nil {
+		t.Errorf("serve ended with %v, want exit status 0", err)
+	}
+}
+
+func TestServeTakesWhatItShould(t *testing.T) {
+	t.Parallel()
+	world := dnstest.New(t, serveZone)
+	replies := newSink(t)
+	s := defaults(func(string) string { return "" })
+	s.Hostname, s.Operator, s.State = "verifier.example", "you@operator.example", t.TempDir()
+	s.Listen = []string{"127.0.0.1:0"}
+	s.Resolver.Servers = []string{world.Addr().String()}
+	s.Deliver.Relay = replies.addr()
+	addr := inProcess(t, &s)
+
+	code, text := dialogue(t, addr, "anna@sender.example", "CHECK-auth@Verifier.example", mailOf(1))
+	if code != 250 {
+		t.Errorf("a test: %d %s", code, text)
+	}
+	if m := replies.next(t); m.to != "anna@sender.example" {
+		t.Errorf("the reply went to %s", m.to)
+	}
+	again, repeated := dialogue(t, addr, "anna@sender.example", "CHECK-auth@Verifier.example", mailOf(1))
+	if again != 250 || !strings.Contains(repeated, "answered already") {
+		t.Errorf("the same mail again: %d %s", again, repeated)
+	}
+	code, text = dialogue(t, addr, "anna@sender.example", "postmaster@verifier.example", mailOf(2))
+	if code != 250 {
+		t.Errorf("mail for postmaster: %d %s", code, text)
+	}
+	if m := replies.next(t); m.to != "you@operator.example" || m.from != "" {
+		t.Errorf("the operator's mail went from <%s> to <%s>", m.from, m.to)
+	}
+	code, text = dialogue(t, addr, "", "check-auth@verifier.example", mailOf(3))
+	if code != 250 || !strings.Contains(text, "no report: null sender") {
+		t.Errorf("the null sender: %d %s", code, text)
+	}
+	select {
+	case m := <-replies.mails:
+		t.Errorf("one more mail, to %s", m.to)
+	default:
+	}
+}
+
+// inProcess runs the service within the test and gives its address.
+func inProcess(t testing.TB, s *settings) string {
+	t.Helper()
+	e := env{now: time.Now, err: os.Stderr, getenv: func(string) string { return "" }}
+	if err := s.check(); err != nil {
+		t.Fatal(err)
+	}
+	s.Log.Level = "error"
+	v, err := openService(s, s.Log.logger(e), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := v.plain[0].Addr().String()
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- v.run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return addr
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"checkauth/reply/compose"
+	"checkauth/reply/deliver"
+	"checkauth/reply/policy"
+	"checkauth/reply/respond"
+	"checkauth/reply/sign"
+	"checkauth/reply/store"
+	"checkauth/smtpd"
+	"checkauth/verify"
+	"checkauth/verify/dns/client"
+	"checkauth/verify/mail"
+	evaluate "checkauth/verify/run"
+)
+
+// service is the whole house: what takes mail, what answers it, what sends the answers.
+type service struct {
+	log            *slog.Logger
+	now            func() time.Time
+	stop           time.Duration
+	store          *store.SQLite
+	deliverer      *deliver.Deliverer
+	smtp           *smtpd.Server
+	plain, proxied []net.Listener
+}
+
+// openService opens everything and listens; nothing is taken before run. What was opened is closed again
+// where something cannot be.
+func openService(s *settings, log *slog.Logger, e env) (_ *service, err error) {
+	if err := s.makeState(); err != nil {
+		return nil, err
+	}
+	v := &service{log: log, now: e.now, stop: time.Duration(s.SMTP.Stop)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, v.close())
+		}
+	}()
+	resolver, err := s.resolver()
+	if err != nil {
+		return nil, err
+	}
+	key, err := s.key(log)
+	if err != nil {
+		return nil, err
+	}
+	stored := store.Defaults()
+	stored.Log = log
+	if v.store, err = store.Open(context.Background(), s.State, stored); err != nil {
+		return nil, &exitError{exitConfig, err}
+	}
+	if v.deliverer, err = s.deliverer(v.store, resolver, log, e); err != nil {
+		return nil, err
+	}
+	responder, err := s.responder(v, resolver, key, e)
+	if err != nil {
+		return nil, err
+	}
+	if err := v.openSMTP(s, responder, e); err != nil {
+		return nil, err
+	}
+	return v, v.listen(s)
+}
+
+func (v *service) openSMTP(s *settings, responder *respond.Responder, e env) error {
+	config, err := s.smtpd(s.addresses(), v.log, e)
+	if err != nil {
+		return err
+	}
+	if s.selfSigned() {
+		v.log.Warn("no certificate is configured: STARTTLS is offered with a self-signed one, made just now")
+	}
+	v.smtp, err = smtpd.New(config, front{responder})
+	return err
+}
+
+// listen opens all addresses before anything is served, so that a port in use is seen at once.
+func (v *service) listen(s *settings) error {
+	for _, a := range s.Listen {
+		l, err := net.Listen("tcp", a)
+		if err != nil {
+			return listenError("listen", a, err)
+		}
+		v.plain = append(v.plain, l)
+	}
+	for _, a := range s.Proxy.Listen {
+		l, err := net.Listen("tcp", a)
+		if err != nil {
+			return listenError("proxy.listen", a, err)
+		}
+		v.proxied = append(v.proxied, smtpd.Proxy(l, s.Proxy.Trusted, time.Duration(s.Proxy.Timeout)))
+	}
+	return nil
+}
+
+func listenError(key, address string, err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
+	return &exitError{exitConfig, fmt.Errorf("configuration: %s %q: %w: name a free address and port of this machine", key, address, err)}
+}
+
+// key is the DKIM key of our replies; at its first use the operator is told what to publish.
+func (s *settings) key(log *slog.Logger) (*sign.Key, error) {
+	key, made, err := sign.Open(s.State, s.Hostname, s.Reply.Selector)
+	if err != nil {
+		return nil, &exitError{exitConfig, err}
+	}
+	if made {
+		log.Info("a DKIM key was made for our replies: publish its record", "record", key.Record(),
+			"file", filepath.Join(s.State, s.Reply.Selector+".dns"))
+	}
+	return key, nil
+}
+
+func (s *settings) resolver() (*client.Client, error) {
+	c := client.Defaults()
+	c.Tries, c.Timeout = s.Resolver.Tries, time.Duration(s.Resolver.Timeout)
+	for _, r := range s.Resolver.Servers {
+		server, err := addrPort(r, 53)
+		if err != nil {
+			return nil, &exitError{exitConfig, fmt.Errorf("configuration: resolver.servers %q: %w", r, err)}
+		}
+		c.Servers = append(c.Servers, server)
+	}
+	if len(c.Servers) == 0 {
+		var err error
+		if c.Servers, err = client.FromResolvConf(resolvConf); err != nil {
+			return nil, &exitError{exitConfig, fmt.Errorf("configuration: resolver.servers is empty and %w", err)}
+		}
+	}
+	return client.New(c)
+}
+
+func (s *settings) addresses() policy.Addresses {
+	a := policy.Addresses{Service: s.Reply.Service, From: s.Reply.From}
+	for _, d := range append([]string{s.Hostname}, s.Domains...) {
+		a.Domains = append(a.Domains, strings.TrimSuffix(strings.ToLower(d), "."))
+	}
+	return a
+}
+
+func (s *settings) responder(v *service, resolver *client.Client, key *sign.Key, e env) (*respond.Responder, error) {
+	letters := compose.Defaults()
+	letters.Host, letters.Service, letters.From = s.Hostname, s.Reply.Service+"@"+s.Hostname, s.Reply.From+"@"+s.Hostname
+	letters.Operator, letters.Templates, letters.Compatible = s.Operator, s.Reply.Templates, s.Reply.Compatible
+	letters.Size = int(s.Reply.Size)
+	composer, err := compose.New(letters, key)
+	if err != nil {
+		return nil, &exitError{exitConfig, err}
+	}
+	answers := respond.Defaults()
+	answers.Host, answers.Queue, answers.Again = s.Hostname, time.Duration(s.Reply.Queue), time.Duration(s.Reply.Again)
+	answers.Operator, answers.Log, answers.Now = int64(s.Reply.Operator), v.log, e.now
+	checks := evaluate.Config{Evaluation: time.Duration(s.Evaluate.Time), SPF: time.Duration(s.Evaluate.SPF), Signatures: s.Evaluate.Signatures}
+	return &respond.Responder{
+		Config: answers, Compose: composer, Store: v.store, Kick: v.deliverer.Kick,
+		Policy: policy.Config{Own: s.addresses().Own},
+		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Now: e.now, Panicked: func(id, method string, p any, stack []byte) {
+			v.log.Error("a check panicked", "report", id, "check", method, "panic", fmt.Sprint(p), "stack", string(stack))
+		}},
+	}, nil
+}
+
+// front is the responder as smtpd asks for it.
+type front struct{ r *respond.Responder }
+
+func (f front) Begin(ctx context.Context, e verify.Envelope) smtpd.Transaction {
+	return transaction{f.r.Begin(ctx, e)}
+}
+
+type transaction struct{ t *respond.Transaction }
+
+func (t transaction) Header(f mail.Fields) { t.t.Header(f) }
+func (t transaction) Abandon()             { t.t.Abandon() }
+
+func (t transaction) Finish(ctx context.Context, m *verify.Message) (smtpd.Answer, error) {
+	a, err := t.t.Finish(ctx, m)
+	return smtpd.Answer(a), err
+}
+
+// sweep is how often what has expired is forgotten.
+const sweep = 5 * time.Minute
+
+// run serves until the context ends, then stops in order: no new mail, open transactions to their end,
+// then the delivery, then the store.
+func (v *service) run(ctx context.Context) error {
+	house, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ended := make(chan error, len(v.plain)+len(v.proxied)+2)
+	back := 2
+	go func() { ended <- v.deliverer.Run(house) }()
+	go func() { ended <- v.sweep(house) }()
+	for _, l := range append(v.plain[:len(v.plain):len(v.plain)], v.proxied...) {
+		v.log.Info("taking mail", "address", l.Addr().String())
+		back++
+		go func() { ended <- v.smtp.Serve(l) }()
+	}
+	var errs []error
+	select {
+	case <-ctx.Done():
+	case err := <-ended: // something ended that should not
+		back--
+		errs = append(errs, err)
+	}
+	v.log.Info("stopping")
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.stop+10*time.Second)
+	defer cancel()
+	errs = append(errs, v.smtp.Shutdown(grace))
+	stop()
+	for range back {
+		errs = append(errs, <-ended)
+	}
+	v.plain, v.proxied = nil, nil
+	return errors.Join(append(errs, v.close())...)
+}
+
+func (v *service) sweep(ctx context.Context) error {
+	t := time.NewTicker(sweep)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			if err := v.store.Sweep(ctx, v.now()); err != nil && ctx.Err() == nil {
+				v.log.Error("what has expired is not forgotten yet", "error", err)
+			}
+		}
+	}
+}
+
+// close gives back what openService took.
+func (v *service) close() error {
+	var errs []error
+	for _, l := range append(v.plain, v.proxied...) {
+		errs = append(errs, l.Close())
+	}
+	if v.store != nil {
+		errs = append(errs, v.store.Close())
+		v.store = nil
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+	"net/netip"
+	"time"
+
+	"checkauth/reply/policy"
+	"checkauth/smtpd"
+	"checkauth/verify/mail"
+)
+
+// smtpSettings are the bounds of the SMTP side. The defaults are smtpd's own.
+type smtpSettings struct {
+	Message       size           `toml:"message" help:"Octets of the largest message that is taken."`
+	Header        size           `toml:"header" help:"Octets of a message's header."`
+	Fields        limit          `toml:"fields" help:"Header fields of a message."`
+	Folds         limit          `toml:"folds" help:"Continuation lines of one header field."`
+	Recipients    limit          `toml:"recipients" help:"Recipients of one transaction."`
+	Connections   limit          `toml:"connections" help:"Connections at once."`
+	PerIP         limit          `toml:"per-ip" help:"Connections at once from one address."`
+	PerNetwork    limit          `toml:"per-network" help:"Connections at once from one network: /24, or /64 of IPv6."`
+	Errors        limit          `toml:"errors" help:"Wrong commands of a session before it is closed."`
+	Commands      limit          `toml:"commands" help:"Commands of a session before it is closed."`
+	UnknownUsers  limit          `toml:"unknown-users" help:"Unknown recipients of a session before it is closed."`
+	Command       duration       `toml:"command" help:"How long a client may take for one command."`
+	DataIdle      duration       `toml:"data-idle" help:"How long a client may be silent within its message."`
+	MinRate       size           `toml:"min-rate" help:"Octets a second that a message must come in with, over any minute."`
+	Session       duration       `toml:"session" help:"How long a session may last, our own evaluation not counted."`
+	Stop          duration       `toml:"stop" help:"How long a stop waits for open transactions."`
+	Evaluations   limit          `toml:"evaluations" help:"Messages evaluated at once; one more is put off (451)."`
+	Transactions  limit          `toml:"transactions-per-session" help:"Transactions of a session."`
+	PerMinute     limit          `toml:"transactions-per-minute" help:"Transactions a minute of one client network."`
+	TrustedClient []netip.Prefix `toml:"trusted-private" help:"Private networks whose clients are taken as they are. All other private addresses mean that we stand behind NAT, and are put off (451)."`
+}
+
+func smtpDefaults() smtpSettings {
+	d := smtpd.Defaults()
+	return smtpSettings{
+		Message: size(d.Message), Header: size(d.Header.Bytes), Fields: limit(d.Header.Fields), Folds: limit(d.Header.Folds),
+		Recipients: limit(d.Recipients), Connections: limit(d.Connections), PerIP: limit(d.PerIP), PerNetwork: limit(d.PerNetwork),
+		Errors: limit(d.Errors), Commands: limit(d.Commands), UnknownUsers: limit(d.UnknownUsers),
+		Command: duration(d.Command), DataIdle: duration(d.DataIdle), MinRate: size(d.MinRate),
+		Session: duration(d.Session), Stop: duration(d.Stop), Evaluations: limit(d.Evaluations),
+		Transactions: limit(d.BeginsSession), PerMinute: limit(d.BeginsNetwork),
+	}
+}
+
+// number is the limit as the packages take it.
+func (l limit) number() int { return int(min(l, math.MaxInt)) }
+
+// smtpd puts the settings into the server's own terms.
+func (s *settings) smtpd(addresses policy.Addresses, log *slog.Logger, e env) (smtpd.Config, error) {
+	t := s.SMTP
+	c := smtpd.Config{
+		Host: s.Hostname, Spool: s.State, Role: s.roles(addresses),
+		Message: int64(t.Message), Header: mail.Bounds{Bytes: int(t.Header), Fields: t.Fields.number(), Folds: t.Folds.number()},
+		Recipients: t.Recipients.number(), Connections: t.Connections.number(), PerIP: t.PerIP.number(), PerNetwork: t.PerNetwork.number(),
+		Errors: t.Errors.number(), Commands: t.Commands.number(), UnknownUsers: t.UnknownUsers.number(),
+		Command: time.Duration(t.Command), DataIdle: time.Duration(t.DataIdle), MinRate: int(t.MinRate),
+		Session: time.Duration(t.Session), Stop: time.Duration(t.Stop), Evaluations: t.Evaluations.number(),
+		BeginsSession: t.Transactions.number(), BeginsNetwork: t.PerMinute.number(), Trusted: t.TrustedClient,
+		Log: log, Now: e.now, ID: newID,
+	}
+	var err error
+	if c.TLS, err = s.tlsConfig(e.now, log); err != nil {
+		return c, err
+	}
+	if err := c.Check(); err != nil {
+		return c, &exitError{exitConfig, fmt.Errorf("configuration: smtp: %w", err)}
+	}
+	return c, nil
+}
+
+// roles tells smtpd what a recipient is for, in its own words. Without an operator (a try on loopback)
+// nobody reads what is for the operator, so such a recipient is unknown.
+func (s *settings) roles(a policy.Addresses) func(local, domain string) smtpd.Role {
+	own := map[policy.Role]smtpd.Role{
+		policy.Foreign: smtpd.Foreign, policy.UnknownUser: smtpd.UnknownUser, policy.Service: smtpd.Service, policy.Operator: smtpd.Operator,
+	}
+	if s.Operator == "" {
+		own[policy.Operator] = smtpd.UnknownUser
+	}
+	return func(local, domain string) smtpd.Role { return own[a.Role(local, domain)] }
+}

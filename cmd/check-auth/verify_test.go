@@ -1,0 +1,133 @@
+package main
+
+import (
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"checkauth/verify"
+	"checkauth/verify/dns/dnstest"
+)
+
+const verifyZone = `
+example.org.             TXT "v=spf1 ip4:192.0.2.1 -all"
+_dmarc.example.org.      TXT "v=DMARC1; p=reject"
+mx.example.org.          A   192.0.2.1
+1.2.0.192.in-addr.arpa.  PTR mx.example.org.
+;FAULT SERVFAIL *.broken.example ANY
+`
+
+const savedMail = "From: Anna <anna@example.org>\nSubject: test\nDate: Tue, 24 Nov 2026 02:10:05 +0000\n\nhello\n"
+
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	resolver := "--resolver=" + dnstest.New(t, verifyZone).Addr().String()
+	args := func(more ...string) []string {
+		return append([]string{"verify", resolver, "--helo=mx.example.org", "--mail-from=anna@example.org"}, more...)
+	}
+	for _, c := range []struct {
+		name, stdin string
+		args        []string
+		code        int
+		say         []string
+	}{
+		{"authenticated", savedMail, args("--ip=192.0.2.1", "-"), exitPass, []string{"\nAUTHENTICATED.", "SPF check:          pass"}},
+		{"not authenticated", savedMail, args("--ip=192.0.2.9", "-"), exitFail, []string{"\nNOT AUTHENTICATED.", "SPF check:          fail"}},
+		{"the DNS fails", strings.ReplaceAll(savedMail, "example.org", "broken.example"),
+			[]string{"verify", resolver, "--ip=192.0.2.1", "--helo=mx.broken.example", "--mail-from=a@broken.example", "-"},
+			exitUnknown, []string{"\nCOULD NOT TELL.", "temperror"}},
+		{"the null sender", savedMail, append(args("--ip=192.0.2.1", "--mail-from=", "-"), "--tls"), exitFail, []string{"TLS check:          pass"}},
+		{"a mail that is no mail", "\x00\x01garbage\x1b[2J\nmore\n\n", args("--ip=192.0.2.1", "-"), exitFail, []string{"Line 1 of the header", `\x1b[2J`}},
+		{"a header that is too large", "X: " + strings.Repeat("a", 200<<10) + "\n\n", args("--ip=192.0.2.1", "-"), exitFail, []string{"could not be read", "header too large"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got := play(t, t.Context(), c.stdin, c.args...)
+			if got.code != c.code || got.err != "" {
+				t.Errorf("got exit %d, want %d; stderr %q", got.code, c.code, got.err)
+			}
+			for _, want := range c.say {
+				if !strings.Contains(got.out, want) {
+					t.Errorf("the report does not say %q:\n%s", want, got.out)
+				}
+			}
+			if strings.ContainsAny(got.out, "\x1b\x00\r") {
+				t.Errorf("a control character reached the terminal:\n%q", got.out)
+			}
+		})
+	}
+}
+
+func TestVerifyJSON(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "message.eml")
+	if err := os.WriteFile(file, []byte(savedMail), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := play(t, t.Context(), "", "verify", "--json", "--resolver="+dnstest.New(t, verifyZone).Addr().String(),
+		"--ip=192.0.2.1", "--helo=mx.example.org", "--mail-from=anna@example.org", "--rcpt-to=check-auth@v.example", "--tls=false", file)
+	var r verify.Report
+	if err := json.Unmarshal([]byte(got.out), &r); err != nil {
+		t.Fatalf("exit %d, %s: %v\n%s", got.code, got.err, err, got.out)
+	}
+	if got.code != exitPass || r.Version != verify.Version || r.Verdict.Word != verify.Authenticated || r.Session.TLS != nil ||
+		r.Session.RcptTo[0] != "check-auth@v.example" || r.Check(verify.MethodSPF).Details.SPF.Matched != "ip4:192.0.2.1" {
+		t.Errorf("exit %d, report %+v", got.code, r)
+	}
+	for _, f := range r.Findings {
+		if f.Text == "" || f.Text == string(f.Code) {
+			t.Errorf("finding %q has no sentence", f.Code)
+		}
+	}
+}
+
+func TestVerifyBadInput(t *testing.T) {
+	t.Parallel()
+	refused := closedPort(t)
+	for _, c := range []struct {
+		name, stdin string
+		args        []string
+		code        int
+		say         string
+	}{
+		{"a missing file", "", []string{"--ip=192.0.2.1", "/no/such\x1bfile.eml"}, exitUsage, `no such file`},
+		{"an empty input", "", []string{"--ip=192.0.2.1", "-"}, exitUsage, `"-" is empty`},
+		{"a folder", "", []string{"--ip=192.0.2.1", "."}, exitUsage, "cannot be read"},
+		{"an address that is none", savedMail, []string{"--ip=1.2.3", "-"}, exitUsage, `--ip "1.2.3" is no address`},
+		{"a sender that is none", savedMail, []string{"--ip=192.0.2.1", "--mail-from=anna", "-"}, exitUsage, `--mail-from "anna" is no address`},
+		{"a resolver that is none", savedMail, []string{"--ip=192.0.2.1", "--resolver=nowhere", "-"}, exitUsage, `--resolver "nowhere"`},
+		{"a resolver that is not there", savedMail, []string{"--ip=192.0.2.1", "--helo=mx.example.org", "--mail-from=a@example.org", "--resolver=" + refused, "-"}, exitUnknown, refused},
+		{"no address at all", savedMail, []string{"-"}, exitUsage, "--ip"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got := play(t, t.Context(), c.stdin, append([]string{"verify"}, c.args...)...)
+			line := lastLine(got.err)
+			if got.code != c.code || !strings.Contains(line, c.say) || got.out != "" && c.code == exitUnknown {
+				t.Errorf("got exit %d, %q, want exit %d and %q", got.code, got.err, c.code, c.say)
+			}
+			if strings.ContainsAny(got.err, "\x1b\x00") || strings.Contains(got.err, "goroutine ") {
+				t.Errorf("unescaped input or a stack trace: %q", got.err)
+			}
+		})
+	}
+}
+
+// closedPort is an address of UDP and TCP at which nobody listens.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func lastLine(s string) string {
+	s = strings.TrimSpace(s)
+	return s[strings.LastIndexByte(s, '\n')+1:]
+}

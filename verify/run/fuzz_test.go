@@ -1,0 +1,77 @@
+package run
+
+import (
+	"context"
+	"encoding/json"
+	"net/netip"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"checkauth/verify"
+	"checkauth/verify/dns"
+	"checkauth/verify/mail"
+	"checkauth/verify/result"
+)
+
+// says answers every TXT question with one text, and everything else with one address or name.
+func says(text string) dns.Resolver {
+	return dns.ResolverFunc(func(_ context.Context, q dns.Question) (dns.Answer, error) {
+		r := dns.Record{Name: q.Name, Type: q.Type, TTL: 300, Target: "mx.example.org", Addr: netip.MustParseAddr("192.0.2.1")}
+		switch q.Type {
+		case dns.TXT:
+			r.Strings = []string{text}
+		case dns.AAAA:
+			r.Addr = netip.MustParseAddr("2001:db8::1")
+		case dns.SOA, dns.NS, dns.CNAME:
+			return dns.Answer{Question: q}, nil
+		}
+		return dns.Answer{Question: q, Records: []dns.Record{r}}, nil
+	})
+}
+
+// FuzzEvaluate is the whole path from a session's bytes and a domain's records to a Report.
+func FuzzEvaluate(f *testing.F) {
+	f.Add([]byte(plain), "mx.example.org", "a@example.org", "v=spf1 mx -all")
+	f.Add([]byte("From: <a@x>:<b@y>\nDKIM-Signature: v=1; a=rsa-sha256; d=x; s=s; h=From; bh=; b=\n\n"), "?192.168.1.5?", "", "v=DKIM1; p=")
+	f.Add([]byte("\x00 : \n\tx\nFrom\t: a@b\n"), "[1.2.3.4]", `"a b"@x`, "v=DMARC1; p=reject; sp=none")
+	f.Fuzz(func(t *testing.T, raw []byte, helo, from, text string) {
+		ev := Evaluator{Config: Defaults(), DNS: says(text), Now: func() time.Time { return time.Unix(1764000000, 0) },
+			Panicked: func(_, method string, v any, stack []byte) { t.Errorf("%s panicked: %v\n%s", method, v, stack) }}
+		m := &verify.Message{
+			Envelope: verify.Envelope{ID: "fuzz", Host: "verifier.example", Time: ev.Now(), Helo: helo, MailFrom: from,
+				Client: netip.MustParseAddrPort("192.0.2.1:25"), Purpose: verify.ForTest},
+			Whole: mail.Data{At: strings.NewReader(string(raw)), Size: int64(len(raw))},
+		}
+		var err error
+		if m.Fields, m.Body, err = mail.Split(m.Whole, mail.DefaultBounds()); err != nil {
+			m.Unparsed = err
+		}
+		r := ev.Evaluate(t.Context(), m)
+		if r.Verdict.Word == verify.Authenticated && !somethingPassed(r) {
+			t.Fatalf("authenticated by nothing: %+v", r.Checks)
+		}
+		b, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back verify.Report
+		if err := json.Unmarshal(b, &back); err != nil {
+			t.Fatalf("%v in %s", err, b)
+		}
+		again, err := json.Marshal(&back)
+		if err != nil || !reflect.DeepEqual(again, b) {
+			t.Fatalf("read and written again (%v):\n%s\n%s", err, b, again)
+		}
+	})
+}
+
+func somethingPassed(r *verify.Report) bool {
+	for _, c := range r.Checks {
+		if c.Result == result.Pass && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM || c.Method == verify.MethodDMARC) {
+			return true
+		}
+	}
+	return false
+}
