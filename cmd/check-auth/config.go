@@ -66,11 +66,11 @@ type replySettings struct {
 	From       string   `toml:"from" help:"Local part of the address that replies come from."`
 	Selector   string   `toml:"selector" help:"Selector of the DKIM key of our replies."`
 	Templates  string   `toml:"templates" help:"Folder with your own report.txt; empty: the built-in one."`
-	Compatible bool     `toml:"compatible-subject" help:"Subject \"Authentication Report\" as Port25's, without the verdict."`
+	Compatible bool     `toml:"compatible-subject" name:"compatible-subject" help:"Subject \"Authentication Report\" as Port25's, without the verdict."`
 	Size       size     `toml:"size" help:"Octets of a whole reply."`
 	Queue      duration `toml:"queue" help:"How long a reply is tried."`
 	Again      duration `toml:"again" help:"The same message again within this time is not answered twice."`
-	Operator   int      `toml:"operator-per-hour" help:"Mails for the operator that are passed on, an hour."`
+	Operator   int      `toml:"operator-per-hour" name:"operator-per-hour" help:"Mails for the operator that are passed on, an hour."`
 }
 
 type logSettings struct {
@@ -348,9 +348,14 @@ func (f setting) flag() string { return strings.ReplaceAll(f.key, ".", "-") }
 // kept for Run: --help must work with a broken file.
 func setDefaults(root *kong.Node, c *serveCmd, args []string, e env) {
 	s := defaults(e.getenv)
-	file := configFile(args)
-	if file != "" {
-		c.broken = s.load(file)
+	if file := configFile(args); file != "" {
+		if c.broken = s.load(file); c.broken == nil {
+			c.broken = s.bounds()
+		}
+		c.places = s.places
+	}
+	if c.broken != nil {
+		s = defaults(e.getenv)
 	}
 	values := map[string]setting{}
 	for _, f := range s.all() {

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -99,5 +100,17 @@ func TestFlagsWinOverTheFile(t *testing.T) {
 	got = play(t, t.Context(), "", "serve", "--config", file, "--smtp-recipients=0")
 	if got.code == 0 || !strings.Contains(got.err, "above zero") {
 		t.Errorf("a flag of zero: exit %d, %s", got.code, got.err)
+	}
+}
+
+// Each key has its flag, or the file's value would not reach the service.
+func TestEveryKeyIsAFlag(t *testing.T) {
+	t.Parallel()
+	s := defaults(func(string) string { return "" })
+	help := play(t, t.Context(), "", "serve", "--help").out
+	for _, f := range s.all() {
+		if !regexp.MustCompile(`--(\[no-\])?` + f.flag() + `\b`).MatchString(help) {
+			t.Errorf("%s: serve has no --%s", f.key, f.flag())
+		}
 	}
 }

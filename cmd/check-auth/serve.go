@@ -57,20 +57,39 @@ func defaults(getenv func(string) string) settings {
 	}
 }
 
-// check tells every value that cannot be used, all at once.
-func (s *settings) check() error {
+// bounds tells every value that must be above zero and is not.
+func (s *settings) bounds() error {
 	var errs []error
-	bad := func(key, format string, args ...any) {
-		if at := s.places[key]; at != "" {
-			key = at + ": " + key
-		}
-		errs = append(errs, fmt.Errorf("%s: %w", key, fmt.Errorf(format, args...)))
-	}
 	for _, f := range s.all() {
 		if !f.usable() {
-			bad(f.key, "%q: want %s", f.text(), f.allowed())
+			errs = append(errs, s.fault(f.key, "%q: want %s", f.text(), f.allowed()))
 		}
 	}
+	return badConfig(errs)
+}
+
+// fault names a key, with its place in the file where it is there.
+func (s *settings) fault(key, format string, args ...any) error {
+	if at := s.places[key]; at != "" {
+		key = at + ": " + key
+	}
+	return fmt.Errorf("%s: %w", key, fmt.Errorf(format, args...))
+}
+
+func badConfig(errs []error) error {
+	if len(errs) == 0 {
+		return nil
+	}
+	return &exitError{exitConfig, fmt.Errorf("configuration: %w", errors.Join(errs...))}
+}
+
+// check tells every value that cannot be used, all at once.
+func (s *settings) check() error {
+	if err := s.bounds(); err != nil {
+		return err
+	}
+	var errs []error
+	bad := func(key, format string, args ...any) { errs = append(errs, s.fault(key, format, args...)) }
 	if s.Hostname == "" || strings.ContainsAny(s.Hostname, " @<>\t") {
 		bad("hostname", "%q: want this machine's name, such as \"verifier.example.org\"", s.Hostname)
 	}
@@ -108,10 +127,7 @@ func (s *settings) check() error {
 	if _, ok := levels[s.Log.Level]; !ok {
 		bad("log.level", "%q: want debug, info, warn or error", s.Log.Level)
 	}
-	if len(errs) == 0 {
-		return nil
-	}
-	return &exitError{exitConfig, fmt.Errorf("configuration: %w", errors.Join(errs...))}
+	return badConfig(errs)
 }
 
 // checkListen: RFC 5321, 4.5.1 and RFC 2142: whoever takes mail from the Internet must be reachable.

@@ -31,9 +31,9 @@ type smtpSettings struct {
 	Session       duration       `toml:"session" help:"How long a session may last, our own evaluation not counted."`
 	Stop          duration       `toml:"stop" help:"How long a stop waits for open transactions."`
 	Evaluations   limit          `toml:"evaluations" help:"Messages evaluated at once; one more is put off (451)."`
-	Transactions  limit          `toml:"transactions-per-session" help:"Transactions of a session."`
-	PerMinute     limit          `toml:"transactions-per-minute" help:"Transactions a minute of one client network."`
-	TrustedClient []netip.Prefix `toml:"trusted-private" help:"Private networks whose clients are taken as they are. All other private addresses mean that we stand behind NAT, and are put off (451)."`
+	Transactions  limit          `toml:"transactions-per-session" name:"transactions-per-session" help:"Transactions of a session."`
+	PerMinute     limit          `toml:"transactions-per-minute" name:"transactions-per-minute" help:"Transactions a minute of one client network."`
+	TrustedClient []netip.Prefix `toml:"trusted-private" name:"trusted-private" help:"Private networks whose clients are taken as they are. All other private addresses mean that we stand behind NAT, and are put off (451)."`
 }
 
 func smtpDefaults() smtpSettings {

@@ -147,7 +147,7 @@ func authenticationResults(r *verify.Report) string {
 		}
 		out = append(out, g)
 	}
-	return authres.Format(r.Host, out)
+	return strings.ReplaceAll(authres.Format(r.Host, out), " ;", ";")
 }
 
 // arValue: nothing that could end a value, a field or a comment. authres.Format quotes, but it writes CR

@@ -8,7 +8,7 @@ import (
 // width of the text part: RFC 5322, 2.1.1 wants at most 78.
 const width = 78
 
-// wrap breaks text at spaces so that no line passes n columns, each line after the first indented. A
+// wrap breaks text at spaces into lines of at most n columns, each after the first behind an indent. A
 // word that is longer than a line stays whole: a record must be copied as it is.
 func wrap(text, indent string, n int) string {
 	var b strings.Builder
@@ -19,7 +19,7 @@ func wrap(text, indent string, n int) string {
 		case i == 0:
 		case column+1+w > n:
 			b.WriteString("\n" + indent)
-			column = utf8.RuneCountInString(indent)
+			column = 0 // n is without the indent
 		default:
 			b.WriteByte(' ')
 			column++

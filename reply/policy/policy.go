@@ -80,10 +80,11 @@ func refuse(d Decision, r *verify.Report, verdict result.Reason) Decision {
 	d.Rule = "refuted sender"
 	d.Code, d.Enhanced = 550, enhanced(r)
 	d.Lines = []result.Reason{verdict}
-	for _, m := range []string{verify.MethodSPF, verify.MethodDMARC} {
-		if c := r.Check(m); c.Result == result.Fail && !c.Reason.IsZero() {
-			d.Lines = append(d.Lines, c.Reason)
-		}
+	if c := r.Check(verify.MethodSPF); c.Result == result.Fail {
+		d.Lines = append(d.Lines, result.Because("answer-spf-fail", "ip", r.Session.ClientIP, "domain", senderDomain(r)))
+	}
+	if c := r.Check(verify.MethodDMARC); c.Result == result.Fail && c.Details.DMARC != nil {
+		d.Lines = append(d.Lines, result.Because("answer-dmarc-fail", "domain", c.Details.DMARC.Author, "policy", c.Details.DMARC.Policy))
 	}
 	d.Lines = append(d.Lines, result.Because("answer-refuted-mend", "ip", r.Session.ClientIP, "sender", r.Session.MailFrom),
 		result.Because("answer-refuted", "id", r.ID))
