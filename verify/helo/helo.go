@@ -22,7 +22,7 @@ type Evaluator struct {
 
 // Result is what was found of the name.
 type Result struct {
-	Word     result.Word      `json:"-"` // pass, fail, temperror; no word of RFC 8601, which has no such method
+	Word     result.Word      `json:"-"` // pass, fail, temperror, not run; RFC 8601 has no such method
 	Reason   result.Reason    `json:"-"`
 	Findings []result.Finding `json:"-"`
 	Cause    error            `json:"-"`
