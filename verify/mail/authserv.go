@@ -4,22 +4,30 @@ import "strings"
 
 // ClaimsAuthserv tells whether a field is an Authentication-Results in the name of host. RFC 8601, 5:
 // such a field that comes from outside is a forgery, or at best a leftover, and must not be believed.
-// Comments and quotes around the name do not hide it.
+// Comments, quotes and stray octets around the name do not hide it: a program less strict than RFC 8601,
+// 2.2 may look past them.
 func ClaimsAuthserv(f Field, host string) bool {
 	if !f.Is("Authentication-Results") {
 		return false
 	}
-	v := strings.ToLower(f.Value())
-	for strings.HasPrefix(v, "(") {
-		_, rest, closed := strings.Cut(v, ")")
-		if !closed {
-			return true // a comment without an end hides whatever follows: taken for the worst
-		}
-		v = strings.TrimLeft(rest, " \t")
+	p := parser{s: strings.ToLower(f.Value())}
+	if p.skip() != "" {
+		return true // a comment without an end hides whatever follows: taken for the worst
 	}
-	v = strings.TrimPrefix(v, `"`)
-	if i := strings.IndexAny(v, "; \t(\""); i >= 0 {
+	v := p.s[p.i:]
+	if strings.HasPrefix(v, `"`) {
+		if w, fault := p.quotedString(); fault == "" {
+			v = w.text
+		}
+	}
+	v = strings.TrimLeftFunc(v, notHost)
+	if i := strings.IndexFunc(v, notHost); i >= 0 {
 		v = v[:i]
 	}
 	return strings.TrimSuffix(v, ".") == strings.ToLower(strings.TrimSuffix(host, "."))
+}
+
+// notHost: what no host name has; the value is in lower case.
+func notHost(r rune) bool {
+	return r < 0x80 && !(r == '.' || r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z')
 }
