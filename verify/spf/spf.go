@@ -1,5 +1,16 @@
 // Package spf evaluates SPF records: check_host of RFC 7208, section 4, with the mechanisms of
-// section 5, the modifiers of 6 and the macros of 7. It asks DNS and nothing else.
+// section 5, the modifiers of 6 and the macros of 7. It asks DNS and nothing else: it writes no
+// Received-SPF field and decides nothing about the mail.
+//
+// Where the RFC leaves a choice, or we differ:
+//   - 4.6.4: past the limit of look-ups we walk on for the report alone; the result is fixed by then.
+//   - 4.6.4: a term counts as one void look-up at most; the addresses of an mx's names and those of the
+//     client's names are no terms.
+//   - 4.6.4: an mx with more than ten names is permerror when an eleventh would have to be asked for.
+//   - 4.8: a target that DNS cannot be asked about is taken for a name that does not exist; with include
+//     and redirect it has no record.
+//   - 6.2: an explanation is cut at 1024 octets.
+//   - Records of more than 65536 terms in one evaluation are temperror: our bound.
 package spf
 
 import (
@@ -51,7 +62,7 @@ type Record struct {
 	Domain string `json:"domain"`
 	Text   string `json:"text"` // joined strings, as published; a stranger's text
 	TTL    uint32 `json:"ttl"`
-	Terms  []Term `json:"terms"` // in the record's order, also those that were not reached
+	Terms  []Term `json:"terms"` // in the record's order, also those that were not reached; of more than 1000 the first and what decided
 }
 
 // Outcome of one term.

@@ -1,0 +1,305 @@
+package spf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"checkauth/verify/dns"
+	"checkauth/verify/result"
+)
+
+// RFC 7208, 4.6.4.
+const (
+	maxLookups = 10 // terms that ask DNS
+	maxVoids   = 2  // of them, those that found nothing
+	maxMX      = 10 // names of one mx whose addresses are asked for
+	maxPTR     = 10 // names of the client's address that are looked at
+)
+
+const (
+	maxBeyond = 20      // terms that are counted past the limit, for the report alone
+	maxTerms  = 1000    // terms of one record that the tree shows; of those behind it only what decided
+	maxAll    = 1 << 16 // terms, and macros in them, of all records of one evaluation: what two records can hold
+	maxFound  = 20      // addresses or names that the tree shows of one term
+	maxQuoted = 100     // octets of a term in a reason
+)
+
+// What a permerror may be, beside a *SyntaxError.
+var (
+	ErrMultipleRecords = errors.New("more than one SPF record")
+	ErrTooManyLookups  = errors.New("more than 10 terms that ask DNS")
+	ErrTooManyVoids    = errors.New("more than 2 look-ups that found nothing")
+	ErrTooManyMX       = errors.New("an mx with more than 10 names")
+	ErrNoRecord        = errors.New("include or redirect of a domain without SPF record")
+)
+
+// Check runs check_host for the MAIL FROM identity; for that of HELO where the reverse-path is null.
+func (e Evaluator) Check(ctx context.Context, q Query) Result {
+	w := e.walk(ctx, mailFrom(q))
+	v, r := w.run()
+	r.Findings = w.findings(v, r, q.MailFrom == "")
+	return r
+}
+
+// CheckHelo runs check_host for the HELO identity (RFC 7208, 2.3). It gives no findings: what is wrong
+// with a HELO name's record is seldom why a mail is refused.
+func (e Evaluator) CheckHelo(ctx context.Context, q Query) Result {
+	_, r := e.walk(ctx, heloIdentity(q)).run()
+	return r
+}
+
+// walk is one evaluation. It asks one question at a time, in the order of the RFC; who wants it faster
+// asks ahead behind the Resolver.
+type walk struct {
+	ctx  context.Context
+	dns  dns.Resolver
+	host string
+	now  func() time.Time
+	id   identity
+
+	lookups, voids int
+	// over is set when the limit of look-ups is passed: the result is fixed, and the walk goes on to
+	// count what the whole record would need.
+	over   bool
+	beyond int
+	size   int      // of all records
+	void   []string // names that were asked for and not found
+	loop   string   // chain of the first include or redirect that leads back to itself
+	pages  []*page  // all records, in the order of the walk
+	ptr    *pointers
+	asked  map[dns.Question]bool
+	first  dns.Answer // TXT of the sender's domain
+}
+
+func (e Evaluator) walk(ctx context.Context, id identity) *walk {
+	now := e.Now
+	if now == nil {
+		now = time.Now
+	}
+	return &walk{ctx: ctx, dns: e.DNS, host: e.Host, now: now, id: id, asked: map[dns.Question]bool{}}
+}
+
+// page is one record under evaluation.
+type page struct {
+	domain string
+	from   *page // whose include or redirect led here
+	own    bool  // the sender's own: not reached by any include
+	txt    dns.Record
+	policy *Policy
+	rec    *Record
+}
+
+// verdict is what one call of check_host gives; the zero verdict is that nothing is decided.
+type verdict struct {
+	word    result.Word
+	reason  result.Reason
+	cause   error
+	culprit culprit // of a permerror
+
+	matched, in string
+	network     int
+	page        *page // whose exp explains a fail
+}
+
+func (v verdict) decided() bool { return v.word != "" }
+
+func undecided() verdict { return verdict{network: -1} }
+
+func (w *walk) run() (verdict, Result) {
+	domain := dns.Canonical(w.id.domain)
+	v, rec := w.checkHost(domain, nil, true)
+	r := Result{
+		Word: v.word, Reason: v.reason, Cause: v.cause,
+		Sender: w.id.sender, Domain: domain, Lookups: w.lookups, Voids: w.voids,
+		Matched: v.matched, MatchedIn: v.in, Network: v.network, Root: rec,
+	}
+	if v.word == result.Fail {
+		r.Explanation = w.explain(v.page)
+	}
+	return v, r
+}
+
+// ask asks one question. All that go out are kept, so that diagnosis knows which are new.
+func (w *walk) ask(name string, t dns.Type) (dns.Answer, error) {
+	q := dns.Ask(name, t)
+	w.asked[q] = true
+	a, err := w.dns.Resolve(w.ctx, q)
+	if err != nil {
+		return a, dns.AsError(q, err)
+	}
+	return a, nil
+}
+
+// temporary: RFC 7208, 4.4. Our own bound of questions is among them: it says nothing about
+// the record.
+func temporary(err error) verdict {
+	v := undecided()
+	v.word, v.cause = result.TempError, err
+	v.reason = dns.AsError(dns.Question{}, err).Reason()
+	return v
+}
+
+func permanent(cause error, why result.Reason, c culprit) verdict {
+	v := undecided()
+	v.word, v.cause, v.reason, v.culprit = result.PermError, cause, why, c
+	return v
+}
+
+func none(why result.Reason) verdict {
+	v := undecided()
+	v.word, v.reason = result.None, why
+	return v
+}
+
+// checkHost is check_host of RFC 7208, 4.1, for the record of one domain. It calls itself for include and
+// redirect; the limit of look-ups bounds how deep.
+func (w *walk) checkHost(domain string, from *page, own bool) (verdict, *Record) {
+	p, v := w.fetch(domain, from, own)
+	if v.decided() {
+		return v, nil
+	}
+	return w.evaluate(p), p.rec
+}
+
+// fetch finds the record of a domain: RFC 7208, 4.3 to 4.5.
+func (w *walk) fetch(domain string, from *page, own bool) (*page, verdict) {
+	// RFC 7208, 4.3: a malformed domain gives none, and nothing is asked.
+	if !wellFormed(domain) {
+		return nil, none(result.Because("spf-domain-malformed", "domain", result.Cut(domain, maxQuoted)))
+	}
+	a, err := w.ask(domain, dns.TXT)
+	if err != nil {
+		return nil, temporary(err)
+	}
+	if from == nil {
+		w.first = a
+	}
+	var found []dns.Record
+	for _, r := range a.Records {
+		if IsRecord(r.Text()) {
+			found = append(found, r)
+		}
+	}
+	switch {
+	case len(found) == 1:
+	case len(found) > 1:
+		count := strconv.Itoa(len(found))
+		return nil, permanent(ErrMultipleRecords, result.Because("spf-several-records", "domain", domain, "count", count),
+			culprit{kind: multipleRecords, domain: domain, count: len(found)})
+	case a.NX:
+		return nil, none(result.Because("spf-domain-unknown", "domain", domain))
+	default:
+		return nil, none(result.Because("spf-no-record", "domain", domain))
+	}
+	p := &page{domain: domain, from: from, own: own, txt: found[0]}
+	p.rec = &Record{Domain: domain, Text: found[0].Text(), TTL: found[0].TTL}
+	w.pages = append(w.pages, p)
+	return p, verdict{}
+}
+
+// evaluate: RFC 7208, 4.6: the whole record is read first, and a syntax error anywhere in it decides.
+func (w *walk) evaluate(p *page) verdict {
+	var err error
+	p.policy, err = Parse(p.rec.Text)
+	if w.size += p.policy.size; w.size > maxAll {
+		// Our bound, not the RFC's: it says nothing about the record, so it is no permerror. What was
+		// read is let go, or thirty such records would be held at once.
+		p.policy, _ = Parse(version)
+		q := dns.Ask(p.domain, dns.TXT)
+		return temporary(&dns.Error{Question: q, Kind: dns.Budget, Detail: fmt.Sprintf("%d terms", maxAll)})
+	}
+	p.rec.Terms = make([]Term, 0, min(len(p.policy.Terms), maxTerms))
+	if bad, ok := errors.AsType[*SyntaxError](err); ok {
+		return w.unreadable(p, bad)
+	}
+	v := undecided()
+	for i := range p.policy.Terms {
+		v = w.step(p, &p.policy.Terms[i], v, i < maxTerms)
+	}
+	v = w.redirect(p, v)
+	if !v.decided() {
+		// RFC 7208, 4.7: neutral, as if ?all stood at the end.
+		v.word, v.reason = result.Neutral, result.Because("spf-no-match", "domain", p.domain)
+	}
+	return v
+}
+
+// unreadable shows the terms of a record with a syntax error; none of them is evaluated.
+func (w *walk) unreadable(p *page, first *SyntaxError) verdict {
+	first.Domain = p.domain
+	for i := range p.policy.Terms {
+		d := &p.policy.Terms[i]
+		t := Term{Text: d.Text, Offset: d.Offset, Outcome: NotReached, Lookups: w.lookups, Voids: w.voids}
+		if d.Err != nil {
+			t.Outcome, t.Why = Failed, syntaxReason(p.domain, d.Err)
+		}
+		if i < maxTerms || d.Err == first {
+			p.rec.Terms = append(p.rec.Terms, t)
+		}
+	}
+	return permanent(first, syntaxReason(p.domain, first), culprit{kind: syntaxError, page: p, err: first})
+}
+
+// step makes one term of the tree and, where nothing is decided yet, evaluates it.
+func (w *walk) step(p *page, d *Directive, v verdict, show bool) verdict {
+	t := Term{Text: d.Text, Offset: d.Offset, Outcome: NotReached}
+	switch {
+	case d.Modifier:
+		t.Outcome = Modifier // redirect waits until no mechanism has matched
+	case w.over:
+		w.tally(p, d, &t)
+	case !v.decided():
+		v = w.directive(p, d, &t)
+	}
+	t.Lookups, t.Voids = w.lookups, w.voids
+	if show || t.Outcome == Match || t.Outcome == Failed {
+		p.rec.Terms = append(p.rec.Terms, t)
+	}
+	return v
+}
+
+// redirect: RFC 7208, 6.1: where no mechanism matched and there is no all in the record, the record of
+// another domain takes this one's place.
+func (w *walk) redirect(p *page, v verdict) verdict {
+	at := p.policy.redirect
+	if at < 0 || p.policy.all >= 0 || v.decided() && !w.over {
+		return v
+	}
+	d := &p.policy.Terms[at]
+	if at >= len(p.rec.Terms) {
+		p.rec.Terms = append(p.rec.Terms, Term{Text: d.Text, Offset: d.Offset, Outcome: Modifier})
+		at = len(p.rec.Terms) - 1
+	}
+	t := &p.rec.Terms[at]
+	if w.over {
+		w.tally(p, d, t)
+	} else {
+		v = w.redirected(p, d, t)
+	}
+	t.Lookups, t.Voids = w.lookups, w.voids
+	return v
+}
+
+func (w *walk) redirected(p *page, d *Directive, t *Term) verdict {
+	if v := w.count(p, d, t); v.decided() {
+		return v
+	}
+	target, ok := w.expand(p, d)
+	t.Target = target
+	var v verdict
+	if v = none(result.Reason{}); ok {
+		w.follow(p, target)
+		v, t.Record = w.checkHost(target, p, p.own)
+	}
+	// RFC 7208, 6.1: no record there, or no name that could have one, is permerror.
+	if v.word == result.None {
+		v = w.noRecord(p, d, target)
+	}
+	if v.word == result.TempError || v.word == result.PermError {
+		t.Outcome, t.Why = Failed, v.reason
+	}
+	return v
+}

@@ -1,0 +1,113 @@
+package spf
+
+import (
+	"net/netip"
+	"strings"
+
+	"checkauth/verify/result"
+)
+
+// lint names what is wrong with the records whatever the result was. What stands in a record that the
+// sender only includes is no affair of its own to mend, so it is for information.
+func (w *walk) lint() []result.Finding {
+	var out []result.Finding
+	seen := map[string]bool{}
+	for _, p := range w.pages {
+		if seen[p.domain] {
+			continue
+		}
+		seen[p.domain] = true
+		severity := result.Warning
+		if !p.own {
+			severity = result.Info
+		}
+		for _, rule := range lints {
+			if f, ok := rule(p, severity); ok {
+				out = append(out, f)
+			}
+		}
+	}
+	return out
+}
+
+// lints are the rules; each has at most one finding for a record.
+var lints = []func(p *page, s result.Severity) (result.Finding, bool){
+	lintPlusAll, lintPtr, lintRedirect, lintAfterAll, lintPrivate, lintEquals,
+}
+
+// first gives the terms that fit, as published, at most five.
+func (p *page) first(fits func(i int, d *Directive) bool) (terms string, ok bool) {
+	var found []string
+	for i := range p.policy.Terms {
+		if d := &p.policy.Terms[i]; d.Err == nil && len(found) < 5 && fits(i, d) {
+			found = append(found, result.Cut(d.Text, maxQuoted))
+		}
+	}
+	return strings.Join(found, " "), len(found) > 0
+}
+
+// lintPlusAll: a network wider than any that one owner has lets everybody pass, or as good as.
+func lintPlusAll(p *page, s result.Severity) (result.Finding, bool) {
+	if p.own {
+		s = result.Error
+	}
+	terms, ok := p.first(func(_ int, d *Directive) bool {
+		if d.Modifier || d.Qualifier != result.Pass || isPrivate(d.Addr) {
+			return false
+		}
+		switch d.Name {
+		case "all":
+			return true
+		case "ip4", "ip6", "a", "mx":
+			return d.Mask4 < 8 || d.Mask6 < 16
+		}
+		return false
+	})
+	return result.Found(s, "spf-plus-all", "domain", p.domain, "term", terms), ok
+}
+
+func lintPtr(p *page, s result.Severity) (result.Finding, bool) {
+	terms, ok := p.first(func(_ int, d *Directive) bool { return d.Name == "ptr" && !d.Modifier })
+	return result.Found(s, "spf-ptr-mechanism", "domain", p.domain, "term", terms), ok
+}
+
+// lintRedirect: RFC 7208, 6.1: beside an all, wherever that stands, redirect is ignored.
+func lintRedirect(p *page, s result.Severity) (result.Finding, bool) {
+	terms, ok := p.first(func(i int, _ *Directive) bool { return i == p.policy.redirect && p.policy.all >= 0 })
+	return result.Found(s, "spf-redirect-ignored", "domain", p.domain, "term", terms), ok
+}
+
+// lintAfterAll: RFC 7208, 5.1: mechanisms after all are never tested.
+func lintAfterAll(p *page, s result.Severity) (result.Finding, bool) {
+	terms, ok := p.first(func(i int, d *Directive) bool { return !d.Modifier && p.policy.all >= 0 && i > p.policy.all })
+	return result.Found(s, "spf-terms-after-all", "domain", p.domain, "terms", terms), ok
+}
+
+func lintPrivate(p *page, s result.Severity) (result.Finding, bool) {
+	terms, ok := p.first(func(_ int, d *Directive) bool {
+		return d.Addr.IsValid() && d.Qualifier == result.Pass && isPrivate(d.Addr)
+	})
+	return result.Found(s, "spf-private-address", "domain", p.domain, "terms", terms), ok
+}
+
+func isPrivate(addr netip.Addr) bool {
+	for _, network := range private {
+		if network.Contains(addr.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// lintEquals: RFC 7208, 6: a mechanism's name with "=" is an unknown modifier, and ignored.
+func lintEquals(p *page, s result.Severity) (result.Finding, bool) {
+	meant := ""
+	terms, ok := p.first(func(_ int, d *Directive) bool {
+		if _, ok := syntax[d.Name]; !ok || !d.Modifier || meant != "" {
+			return false
+		}
+		meant = d.Name + ":" + result.Cut(d.Domain, maxQuoted)
+		return true
+	})
+	return result.Found(s, "spf-equals-sign", "domain", p.domain, "term", terms, "near", meant), ok
+}
