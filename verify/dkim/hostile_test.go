@@ -1,0 +1,159 @@
+package dkim
+
+import (
+	"crypto/rsa"
+	"encoding/base64"
+	"fmt"
+	"math/big"
+	"strings"
+	"testing"
+
+	"checkauth/verify/dns/dnstest"
+	"checkauth/verify/mail"
+	"checkauth/verify/result"
+)
+
+func TestHostile_67(t *testing.T) {
+	t.Parallel()
+	server := dnstest.New(t, txt("rsa._domainkey.example.org", rsaRecord(&rsaKey().PublicKey, "")))
+	v := Verifier{DNS: server.Client(t)}
+	var message strings.Builder
+	for i := range 1000 {
+		fmt.Fprintf(&message, "DKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=s%d; h=From; bh=AA==; b=AA==\r\n", i)
+	}
+	message.WriteString("\r\n")
+	r := checked(t, v, message.String())
+	if len(r.Signatures) != 1000 {
+		t.Fatalf("got %d signatures, want all 1000 listed", len(r.Signatures))
+	}
+	for i, s := range r.Signatures {
+		if s.Evaluated != (i < 10) || s.Selector != fmt.Sprintf("s%d", i) {
+			t.Errorf("signature %d (%s): evaluated %t", i, s.Selector, s.Evaluated)
+		}
+		if i >= 10 && (s.Word != result.Neutral || s.Reason.Code != "dkim-not-evaluated" || s.Cause != nil) {
+			t.Errorf("signature %d: got %s (%s), want neutral (not evaluated)", i, s.Word, s.Reason)
+		}
+	}
+	if n := len(server.Queries()); n != 10 {
+		t.Errorf("%d key look-ups, want 10", n)
+	}
+	if got := r.Findings; len(got) != 1 || got[0].Code != "dkim-too-many-signatures" {
+		t.Errorf("findings of the message: %v", got)
+	}
+	v.Signatures = 3
+	if r := checked(t, v, message.String()); r.Signatures[2].Evaluated == false || r.Signatures[3].Evaluated {
+		t.Error("the bound of the configuration is not kept")
+	}
+}
+
+func TestHostile_68(t *testing.T) {
+	t.Parallel()
+	number := func(bits int, odd uint) *big.Int {
+		n := new(big.Int).SetBit(new(big.Int), bits-1, 1)
+		return n.SetBit(n, 0, odd)
+	}
+	of := func(bits, e int) string { return rsaRecord(&rsa.PublicKey{N: number(bits, 1), E: e}, "") }
+	for _, c := range []struct {
+		name, record string
+		word         result.Word
+		code         result.Code
+	}{
+		{"512 bits", of(512, 65537), result.PermError, "dkim-key-too-short"},
+		{"1023 bits", of(1023, 65537), result.PermError, "dkim-key-too-short"},
+		{"1024 bits", of(1024, 65537), result.Fail, "dkim-header-changed"},
+		{"16384 bits", of(16384, 65537), result.Policy, "dkim-key-too-long"},
+		{"65536 bits", of(65536, 65537), result.Policy, "dkim-key-too-long"},
+		{"e is 1", of(2048, 1), result.PermError, "dkim-key-syntax"},
+		{"e is even", of(2048, 4), result.PermError, "dkim-key-syntax"},
+		{"e is 2^31-1", of(2048, 1<<31-1), result.Fail, "dkim-header-changed"},
+		{"n is even", rsaRecord(&rsa.PublicKey{N: number(2048, 0), E: 65537}, ""), result.PermError, "dkim-key-syntax"},
+		{"garbage", "v=DKIM1; p=" + base64.StdEncoding.EncodeToString([]byte("\x30\x03garbage that is long enough")), result.PermError, "dkim-key-syntax"},
+		{"garbage of 11 kB", "v=DKIM1; p=" + strings.Repeat("AAAA", 2800), result.PermError, "dkim-key-syntax"},
+		{"11 kB without p=", "v=DKIM1; n=" + strings.Repeat("x", 11<<10), result.PermError, "dkim-key-no-p"},
+		{"11 kB of semicolons", strings.Repeat(";", 11<<10), result.PermError, "dkim-key-no-p"},
+		{"a length beyond all octets", "v=DKIM1; p=" + base64.StdEncoding.EncodeToString([]byte("\x30\x84\xff\xff\xff\xff")), result.PermError, "dkim-key-syntax"},
+		{"p= is empty", "v=DKIM1; p=", result.PermError, "dkim-key-revoked"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := checked(t, Verifier{DNS: texts{"rsa._domainkey.example.org": c.record}}, sign(plainTags, plainMessage)).Signatures[0]
+			if s.Word != c.word || len(s.Findings) == 0 || s.Findings[0].Code != c.code {
+				t.Errorf("got %s (%s) and %v, want %s and %s", s.Word, s.Reason, s.Findings, c.word, c.code)
+			}
+		})
+	}
+}
+
+func TestHostile_69(t *testing.T) {
+	t.Parallel()
+	v := Verifier{DNS: ourKeys()}
+	m := sign(tagsWith("l=0"), plainMessage) + "<html>Pay here</html>\r\n"
+	s := one(t, checked(t, v, m), result.Policy, "dkim-l-tag-appended")
+	if s.Reason.Code != "dkim-body-partly-signed" || !s.BodyVerifies {
+		t.Errorf("got %s, body verifies: %t; want the body length tag as the reason", s.Reason, s.BodyVerifies)
+	}
+	// A verifier has panicked over this one.
+	short := strings.Replace(sign(plainTags, "From: ann@example.org\r\n\r\n"+strings.Repeat("x", 52)+"\r\n"), "; h=", "; l=99999; h=", 1)
+	if s := checked(t, v, short).Signatures[0]; s.Word != result.Fail {
+		t.Errorf("l=99999 over 54 octets, added later: got %s (%s), want fail", s.Word, s.Reason)
+	}
+}
+
+func TestHostile_70(t *testing.T) {
+	t.Parallel()
+	v := Verifier{DNS: ourKeys()}
+	two := "From: evil@example.net\r\n" + plainMessage
+	for _, c := range []struct {
+		name, message string
+		word          result.Word
+		codes         []result.Code
+	}{
+		{"put on top of the signature", "From: evil@example.net\r\n" + sign(plainTags, plainMessage), result.Pass, []result.Code{"dkim-second-from"}},
+		{"there before signing, one signed", sign(plainTags, two), result.Pass, []result.Code{"dkim-second-from"}},
+		{"there before signing, both signed", sign(tagsWith("h=From:From"), two), result.Pass, nil}, // DMARC's From parser names it
+		{"put on top, signed as absent", "From: evil@example.net\r\n" + sign(tagsWith("h=From:From"), plainMessage), result.Fail, []result.Code{"dkim-header-changed"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if s := one(t, checked(t, v, c.message), c.word, c.codes...); s.Reason.Code == "dkim-matches-from" {
+				t.Error("a message of two From fields must not be said to match From")
+			}
+		})
+	}
+}
+
+// The costs that a header within its bounds can cause: 200 names over 1000 fields, ten times.
+func TestManyNamesOverManyFields(t *testing.T) {
+	t.Parallel()
+	var fields strings.Builder
+	for range 980 {
+		fields.WriteString("X-A: " + strings.Repeat("y ", 20) + "\r\n")
+	}
+	m := fields.String() + "From: ann@example.org\r\n\r\nHi\r\n"
+	tags := tagsWith("h=From" + strings.Repeat(":X-A", 199))
+	for range 10 {
+		m = sign(tags, m)
+	}
+	r := checked(t, Verifier{DNS: ourKeys()}, m)
+	if got := words(r); got != strings.TrimSpace(strings.Repeat("pass ", 10)) {
+		t.Errorf("got %s, want ten passes", got)
+	}
+	if n := len(r.Signatures[0].CanonHeader); n > shownHeader {
+		t.Errorf("%d octets of the canonical header are kept, want at most %d", n, shownHeader)
+	}
+}
+
+func TestFoldsThatAreMany(t *testing.T) {
+	t.Parallel()
+	m := sign(plainTags, "Subject: "+strings.Repeat("x\r\n ", 499)+"\r\nFrom: ann@example.org\r\n\r\nHi\r\n")
+	one(t, checked(t, Verifier{DNS: ourKeys()}, m), result.Pass)
+}
+
+// The verdict does not depend on how the body is held.
+func TestBodyIsReadFromItsPlace(t *testing.T) {
+	t.Parallel()
+	m := sign(plainTags, plainMessage)
+	fields, body := split(t, m)
+	body = mail.Data{At: strings.NewReader("front" + m), Off: body.Off + 5, Size: body.Size}
+	one(t, Verifier{DNS: ourKeys()}.Check(t.Context(), fields, body), result.Pass)
+}
