@@ -1,0 +1,243 @@
+// Package front stands between the network and go-smtp. It reads one command at a time and hands on
+// only what it knows; it ends TLS itself, so that go-smtp sees clear text and every guard works alike
+// in clear and in TLS: deadlines, counts, the transcript, the end of DATA. It knows no mechanisms and
+// no addresses: its Handler is asked about the arguments of MAIL and RCPT.
+//
+// The message does not pass through go-smtp: its reader drops a CR behind a dot and misses an end
+// after CR CR LF. Data gives it to the session, and go-smtp gets the final dot alone.
+package front
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"checkauth/verify"
+)
+
+// Config of a Conn. Every bound must be above zero.
+type Config struct {
+	Host     string
+	TLS      *tls.Config          // nil: no STARTTLS
+	Command  func() time.Duration // for one command, at the present load; must not block
+	Greeting time.Duration        // how long we listen for who talks before our greeting
+	DataIdle time.Duration        // without one octet in DATA
+	Session  time.Duration        // without the time that we take for evaluations
+	Write    time.Duration        // for one reply
+	MinRate  int                  // octets a second in DATA, over any Window
+	Window   time.Duration
+	Errors   int // refused commands
+	Commands int
+	Line     int // octets of a command
+}
+
+// Handler is the session behind a Conn. All calls come from the goroutine that serves the connection.
+type Handler interface {
+	// Admit is asked before the greeting. A *smtp.SMTPError is said and the connection closed; with any
+	// other error it is closed without a word.
+	Admit() error
+	// Argument is asked about the argument of MAIL and RCPT before go-smtp sees it. It gives what
+	// go-smtp is to see, or the refusal.
+	Argument(verb, arg string) (string, *smtp.SMTPError)
+	// Closed is called once, when the connection is closed.
+	Closed(End)
+}
+
+// End tells how a connection ended.
+type End struct {
+	Why string // our reason; empty where the client quit or left between two transactions
+	Err error  // of the network or of TLS, where there was one
+}
+
+// ErrGone: the connection ended before the message did.
+var ErrGone = errors.New("the connection ended within the message")
+
+// Conn is a net.Conn for go-smtp.
+type Conn struct {
+	net.Conn // as it was accepted; deadlines are set on it
+	cfg      Config
+	handler  Handler
+	stream   net.Conn // Conn, or TLS over it
+	in       *bufio.Reader
+	began    time.Time
+
+	// What follows belongs to the goroutine that serves the connection.
+	pending []byte // what go-smtp reads next
+	out     []byte // what go-smtp wrote of a reply that is not complete
+	line    []byte
+	verb    string // of the command that go-smtp works on; empty before the first
+	arg     string
+	state   state
+	tls     *verify.TLS
+	early   bool
+	script  transcript
+	data    *Data           // from 354 to the answer behind the final dot
+	last    *smtp.SMTPError // to be said behind the present reply, then the connection ends
+	gone    bool            // nothing is read or written any more
+	linger  bool            // the client may still be sending
+	end     End
+
+	counts struct{ commands, errors int }
+	once   sync.Once
+	wait   wait
+}
+
+// state is where the client is in the dialogue, as go-smtp's replies tell.
+type state struct {
+	helo    string
+	esmtp   bool
+	greeted bool
+	mail    bool
+	rcpts   int
+}
+
+// New makes the front of an accepted connection; nothing is read or written before go-smtp greets.
+func New(c net.Conn, cfg Config, h Handler) *Conn {
+	now := time.Now()
+	return &Conn{
+		Conn: c, cfg: cfg, handler: h, stream: c, in: bufio.NewReaderSize(c, 16<<10), began: now,
+		wait: wait{ends: now.Add(cfg.Session)},
+	}
+}
+
+// Handler gives the session that the connection was made with.
+func (c *Conn) Handler() Handler { return c.handler }
+
+// Helo is the argument of the last EHLO or HELO as the client wrote it.
+func (c *Conn) Helo() (name string, esmtp bool) { return c.state.helo, c.state.esmtp }
+
+// TLS tells what was agreed on, nil in clear text.
+func (c *Conn) TLS() *verify.TLS { return c.tls }
+
+// EarlyTalker tells whether the client spoke before our greeting.
+func (c *Conn) EarlyTalker() bool { return c.early }
+
+// Transcript is the dialogue so far.
+func (c *Conn) Transcript() []verify.Line { return c.script.copy() }
+
+// Drop ends the connection with that reply, behind the one that is about to be written.
+func (c *Conn) Drop(r *smtp.SMTPError) { c.last = r }
+
+// End ends the connection with that reply, now.
+func (c *Conn) End(r *smtp.SMTPError, why string) { c.drop(r, why, nil) }
+
+// Read gives go-smtp the next command that it is to work on, or the end of the message.
+func (c *Conn) Read(b []byte) (n int, err error) {
+	defer c.survive(&err)
+	for len(c.pending) == 0 {
+		switch {
+		case c.gone:
+			return 0, io.EOF
+		case c.data == nil:
+			c.pending = c.next()
+		case c.data.over:
+			c.pending = []byte(".\r\n")
+		default:
+			// Whatever is left of a message must never be read as commands.
+			c.drop(refusal(421, 4, 3, 0, "Message not taken, closing connection"), "message not read", nil)
+		}
+	}
+	n = copy(b, c.pending)
+	c.pending = c.pending[n:]
+	return n, nil
+}
+
+// Write takes go-smtp's replies, line by line, and sends each when it is complete.
+func (c *Conn) Write(b []byte) (n int, err error) {
+	defer c.survive(&err)
+	if c.gone {
+		return len(b), nil
+	}
+	c.out = append(c.out, b...)
+	if !complete(c.out) {
+		return len(b), nil
+	}
+	lines := bytes.Split(bytes.TrimSuffix(c.out, []byte("\r\n")), []byte("\r\n"))
+	c.out = c.out[:0]
+	if c.verb == "" && !c.welcome() {
+		return len(b), nil
+	}
+	c.answer(lines)
+	return len(b), nil
+}
+
+// welcome decides whether there is a greeting.
+func (c *Conn) welcome() bool {
+	if err := c.handler.Admit(); err != nil {
+		if r, ok := errors.AsType[*smtp.SMTPError](err); ok {
+			c.drop(r, "", nil)
+			return false
+		}
+		c.leave("not admitted", err)
+		return false
+	}
+	// RFC 5321, 4.3.1: the client waits for the greeting. A real mail server does; a program that only
+	// throws its lines at us does not.
+	_ = c.SetReadDeadline(time.Now().Add(c.cfg.Greeting))
+	_, err := c.in.Peek(1)
+	c.early = err == nil
+	return true
+}
+
+// survive: go-smtp recovers from panics in commands, but not in reading and writing.
+func (c *Conn) survive(err *error) {
+	if p := recover(); p != nil {
+		c.leave("panic", fmt.Errorf("panic: %v", p))
+		*err = io.EOF
+	}
+}
+
+// leave ends the connection without a word.
+func (c *Conn) leave(why string, err error) {
+	if !c.gone {
+		c.gone, c.end = true, End{Why: why, Err: err}
+	}
+}
+
+// drop ends the connection with a reply.
+func (c *Conn) drop(r *smtp.SMTPError, why string, err error) {
+	if c.gone {
+		return
+	}
+	c.say(r)
+	c.linger = true
+	c.leave(why, err)
+}
+
+// Bounds of the wait for a client that we dropped to read our last words.
+const (
+	lingerTime  = time.Second
+	lingerBytes = 256 << 10
+)
+
+// Close ends the connection. What the client still sends is thrown away for a moment: with it unread
+// the kernel would reset the connection and take our last reply back.
+func (c *Conn) Close() (err error) {
+	c.once.Do(func() {
+		c.gone = true
+		c.wait.close()
+		if w, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.linger && !c.wait.stopping() {
+			if t, ok := c.stream.(*tls.Conn); ok {
+				_ = t.CloseWrite()
+			}
+			_ = w.CloseWrite()
+			_ = c.SetReadDeadline(time.Now().Add(lingerTime))
+			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+		}
+		err = c.Conn.Close()
+		c.handler.Closed(c.end)
+	})
+	return err
+}
+
+func refusal(code, class, subject, detail int, text string) *smtp.SMTPError {
+	return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{class, subject, detail}, Message: text}
+}

@@ -1,0 +1,164 @@
+package front
+
+import (
+	"sync"
+	"time"
+
+	"github.com/emersion/go-smtp"
+)
+
+// wait is what we wait for and how long. Others than the serving goroutine look at it: a stop and a
+// rising load shorten a wait that has begun.
+type wait struct {
+	mu     sync.Mutex
+	inData bool
+	since  time.Time // the command or the last octet of DATA is waited for since then
+	window time.Time // the rate is measured since then
+	bytes  int       // in the window
+	ends   time.Time // of the session
+	inMail bool      // a transaction is open
+	stop   time.Time // zero: no stop; else when transactions must have ended
+	over   bool      // the connection is being closed
+}
+
+// command begins the wait for a command.
+func (w *wait) command(c *Conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.inData, w.since = false, time.Now()
+	w.set(c)
+}
+
+// data begins the wait for a message.
+func (w *wait) data(c *Conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	w.inData, w.since, w.window, w.bytes = true, now, now, 0
+	w.set(c)
+}
+
+// progress counts n octets of a message. It is false where a window brought too few.
+func (w *wait) progress(c *Conn, n int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.since = time.Now()
+	w.bytes += n
+	if w.since.Sub(w.window) >= c.cfg.Window {
+		if w.slow(c) {
+			return false
+		}
+		w.window, w.bytes = w.since, 0
+	}
+	w.set(c)
+	return true
+}
+
+func (w *wait) slow(c *Conn) bool {
+	return float64(w.bytes) < float64(c.cfg.MinRate)*c.cfg.Window.Seconds()
+}
+
+// busy tells whether a transaction is open.
+func (w *wait) busy(yes bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.inMail = yes
+}
+
+// evaluated: what we took for an answer is not the client's time.
+func (w *wait) evaluated(since time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !since.IsZero() {
+		w.ends = w.ends.Add(time.Since(since))
+	}
+}
+
+// set puts the nearest deadline in force.
+func (w *wait) set(c *Conn) {
+	at, _, _ := w.nearest(c)
+	_ = c.SetReadDeadline(at)
+}
+
+// nearest is the deadline that comes first, with what is said when it is over.
+func (w *wait) nearest(c *Conn) (at time.Time, r *smtp.SMTPError, why string) {
+	at, r, why = w.ends, refusal(421, 4, 4, 2, "The session took too long, closing connection"), "session too long"
+	earlier := func(t time.Time, reply *smtp.SMTPError, reason string) {
+		if t.Before(at) {
+			at, r, why = t, reply, reason
+		}
+	}
+	if w.inData {
+		earlier(w.since.Add(c.cfg.DataIdle), refusal(421, 4, 4, 2, "No data came, closing connection"), "timeout in DATA")
+		if w.slow(c) {
+			earlier(w.window.Add(c.cfg.Window), refusal(421, 4, 4, 2, "Data came too slowly, closing connection"), "too slow in DATA")
+		}
+	} else {
+		earlier(w.since.Add(c.cfg.Command()), refusal(421, 4, 4, 2, "No command came, closing connection"), "timeout")
+	}
+	if !w.stop.IsZero() {
+		end := w.stop
+		if !w.inMail {
+			end = time.Time{}.Add(1) // at once; the zero time would be no deadline
+		}
+		earlier(end, shuttingDown(), "shutdown")
+	}
+	return at, r, why
+}
+
+// reason tells which deadline is over.
+func (w *wait) reason(c *Conn) (*smtp.SMTPError, string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	_, r, why := w.nearest(c)
+	return r, why
+}
+
+func (w *wait) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = true
+}
+
+func (w *wait) stopping() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.stop.IsZero()
+}
+
+// stopped is the last reply of a session that is idle when we stop, nil where it goes on.
+func (w *wait) stopped() *smtp.SMTPError {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stop.IsZero() || w.inMail {
+		return nil
+	}
+	return shuttingDown()
+}
+
+func shuttingDown() *smtp.SMTPError {
+	return refusal(421, 4, 3, 2, "Service is shutting down, try again later")
+}
+
+// Stop ends the session: at once where no transaction is open, else after it, at the latest at that
+// time. It may be called from any goroutine.
+func (c *Conn) Stop(at time.Time) {
+	c.wait.mu.Lock()
+	defer c.wait.mu.Unlock()
+	c.wait.stop = at
+	if c.wait.over {
+		_ = c.SetReadDeadline(time.Now()) // it lingers
+		return
+	}
+	c.wait.set(c)
+}
+
+// Tighten puts the present limit for commands in force for the one that is waited for. It may be
+// called from any goroutine.
+func (c *Conn) Tighten() {
+	c.wait.mu.Lock()
+	defer c.wait.mu.Unlock()
+	if !c.wait.since.IsZero() && !c.wait.over {
+		c.wait.set(c)
+	}
+}

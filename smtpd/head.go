@@ -1,0 +1,63 @@
+package smtpd
+
+import (
+	"checkauth/verify/mail"
+)
+
+// head collects a header while the message comes in.
+type head struct {
+	bounds mail.Bounds
+	bytes  []byte
+	line   int // where the last line begins that was not looked at
+	done   bool
+	body   int // where the body begins; valid when done and empty is true
+	empty  bool
+	fields mail.Fields
+	err    error // *mail.BoundError
+}
+
+// take looks at the next octets of the message. It is true once, when the header is complete.
+func (h *head) take(b []byte) bool {
+	if h.done {
+		return false
+	}
+	// Two more than allowed, so that a header of exactly the bound is seen with its empty line.
+	room := h.bounds.Bytes + 2 - len(h.bytes)
+	full := len(b) >= room
+	h.bytes = append(h.bytes, b[:min(room, len(b))]...)
+	header, body, ok := mail.HeaderEnd(h.bytes[h.line:])
+	if ok {
+		h.body, h.empty = h.line+body, true
+		return h.parse(h.bytes[:h.line+header])
+	}
+	if full {
+		return h.parse(h.bytes)
+	}
+	h.nextLine()
+	return false
+}
+
+// nextLine keeps the work linear: whole lines are looked at once.
+func (h *head) nextLine() {
+	for i := len(h.bytes) - 1; i >= h.line; i-- {
+		if h.bytes[i] == '\n' {
+			h.line = i + 1
+			return
+		}
+	}
+}
+
+// end is the end of the message; true where it is the header's too.
+func (h *head) end() bool {
+	if h.done {
+		return false
+	}
+	return h.parse(h.bytes)
+}
+
+func (h *head) parse(header []byte) bool {
+	h.done = true
+	h.fields, h.err = mail.Parse(header, h.bounds)
+	h.bytes = nil
+	return h.err == nil
+}

@@ -1,0 +1,152 @@
+package smtpd
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"checkauth/smtpd/front"
+)
+
+// Limits for one command when there is little room left.
+const (
+	halfFull   = 60 * time.Second
+	almostFull = 10 * time.Second
+)
+
+// tooMany is how far above Connections clients still hear a 421; beyond they are closed unheard.
+const tooMany = 100
+
+// registry knows the connections that are open and where they come from.
+type registry struct {
+	cfg Config
+
+	open     atomic.Int64 // len(conns), for command, which must not wait for mu
+	mu       sync.Mutex
+	conns    map[*front.Conn]struct{}
+	ips      map[netip.Addr]int
+	networks map[netip.Prefix]int
+	begins   map[netip.Prefix]*minute
+	stop     time.Time // not zero: we stop, and transactions have until then
+}
+
+// minute counts what began since then.
+type minute struct {
+	since time.Time
+	n     int
+}
+
+func newRegistry(cfg Config) *registry {
+	return &registry{
+		cfg: cfg, conns: map[*front.Conn]struct{}{}, ips: map[netip.Addr]int{},
+		networks: map[netip.Prefix]int{}, begins: map[netip.Prefix]*minute{},
+	}
+}
+
+// add takes a connection in; false: it is to be closed at once.
+func (r *registry) add(c *front.Conn) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.stop.IsZero() || len(r.conns)-r.cfg.Connections >= tooMany {
+		return false
+	}
+	before := r.command()
+	r.conns[c] = struct{}{}
+	r.open.Store(int64(len(r.conns)))
+	if r.command() < before {
+		for c := range r.conns {
+			c.Tighten()
+		}
+	}
+	return true
+}
+
+// admit counts a connection's client; false: it has too many, or there are too many at all.
+func (r *registry) admit(client netip.Addr) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := network(client)
+	if len(r.conns) > r.cfg.Connections || r.ips[client] >= r.cfg.PerIP || r.networks[n] >= r.cfg.PerNetwork {
+		return false
+	}
+	r.ips[client]++
+	r.networks[n]++
+	return true
+}
+
+// remove forgets a connection; admitted tells whether its client was counted.
+func (r *registry) remove(c *front.Conn, client netip.Addr, admitted bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.conns, c)
+	r.open.Store(int64(len(r.conns)))
+	if !admitted {
+		return
+	}
+	if r.ips[client]--; r.ips[client] == 0 {
+		delete(r.ips, client)
+	}
+	n := network(client)
+	if r.networks[n]--; r.networks[n] == 0 {
+		delete(r.networks, n)
+	}
+}
+
+// begin counts a transaction; false: that network has begun too many in this minute.
+func (r *registry) begin(client netip.Addr, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := network(client)
+	m := r.begins[n]
+	if m == nil || now.Sub(m.since) >= time.Minute {
+		r.sweep(now)
+		m = &minute{since: now}
+		r.begins[n] = m
+	}
+	m.n++
+	return m.n <= r.cfg.BeginsNetwork
+}
+
+// sweep forgets the minutes that are over once they are many.
+func (r *registry) sweep(now time.Time) {
+	if len(r.begins) < 1000 {
+		return
+	}
+	for n, m := range r.begins {
+		if now.Sub(m.since) >= time.Minute {
+			delete(r.begins, n)
+		}
+	}
+}
+
+// command is the limit for one command at the present load.
+func (r *registry) command() time.Duration {
+	switch n := int(r.open.Load()); {
+	case n > r.cfg.Connections-r.cfg.Connections/10:
+		return min(r.cfg.Command, almostFull)
+	case n > r.cfg.Connections/2:
+		return min(r.cfg.Command, halfFull)
+	}
+	return r.cfg.Command
+}
+
+// shut lets no connection in from now on and tells those that are there when they must have ended.
+func (r *registry) shut(at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stop = at
+	for c := range r.conns {
+		c.Stop(at)
+	}
+}
+
+// network is what stands for one client where addresses are cheap.
+func network(a netip.Addr) netip.Prefix {
+	bits := 64
+	if a.Is4() {
+		bits = 24
+	}
+	p, _ := a.WithZone("").Prefix(bits) // an invalid address has the invalid network
+	return p
+}
