@@ -5,9 +5,9 @@
 // checked at the moment of connecting, what a server sends is bounded, and one that hangs costs nobody
 // else their place.
 //
-// Where we differ: TLS is opportunistic (RFC 7435): MTA-STS and DANE are not asked yet. We speak with
-// net/smtp, not with go-smtp's client: that one says EHLO localhost before STARTTLS and takes back
-// every deadline that we set.
+// Where we differ: TLS is opportunistic (RFC 7435): MTA-STS and DANE are not asked yet. The client is our
+// own: net/smtp and go-smtp's read an answer of any length into memory, and the latter says EHLO
+// localhost before STARTTLS and takes back every deadline that we set.
 package deliver
 
 import (

@@ -140,7 +140,7 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 	reason := reasonOf(err, c.To)
 	switch {
 	case err == nil:
-		log.InfoContext(ctx, "report delivered", "host", what.host, "tls", what.tls)
+		log.InfoContext(ctx, "report delivered", what.attrs()...)
 		err = d.store.Done(ctx, c.ID, now)
 	case isPermanent(err):
 		log.WarnContext(ctx, "report not deliverable", "reason", reason)

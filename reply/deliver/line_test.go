@@ -1,0 +1,136 @@
+package deliver
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"checkauth/reply"
+	"checkauth/reply/store"
+)
+
+func waiting(id, to string) store.Claimed {
+	return store.Claimed{Entry: reply.Entry{ID: id, To: to}}
+}
+
+// take gives the ids of all that have a place now.
+func take(l *line) (ids []string, all []store.Claimed) {
+	for {
+		c, ok := l.next()
+		if !ok {
+			return ids, all
+		}
+		ids, all = append(ids, c.ID), append(all, c)
+	}
+}
+
+func TestLineKeepsOrderAndOvertakesAFullDomain(t *testing.T) {
+	t.Parallel()
+	l := newLine(10, 2)
+	for i, domain := range []string{"a.example", "A.example", "a.example", "b.example", "b.example"} {
+		l.add(waiting(fmt.Sprint(i), "x@"+domain))
+	}
+	got, all := take(l)
+	if want := []string{"0", "1", "3", "4"}; !slices.Equal(got, want) {
+		t.Fatalf("got %v, want %v", got, want)
+	}
+	l.end(all[1], false)
+	if got, _ := take(l); !slices.Equal(got, []string{"2"}) {
+		t.Errorf("after an end: got %v, want 2", got)
+	}
+}
+
+func TestLineHasAnEntryOnce(t *testing.T) {
+	t.Parallel()
+	l := newLine(10, 10)
+	e := waiting("1", "x@a.example")
+	l.add(e)
+	l.add(e)
+	got, _ := take(l)
+	l.add(e) // while it runs
+	again, _ := take(l)
+	if len(got) != 1 || len(again) != 0 || l.returns() != nil {
+		t.Errorf("got %v, then %v", got, again)
+	}
+	l.end(e, false)
+	l.add(e)
+	if got, _ := take(l); len(got) != 1 {
+		t.Errorf("after its end: got %v, want it again", got)
+	}
+}
+
+func TestLineGivesTheSlowTheirOwnPlaces(t *testing.T) {
+	t.Parallel()
+	l := newLine(1, 1)
+	for i := range 2 * hanging {
+		l.add(waiting(fmt.Sprint(i), fmt.Sprintf("x@d%d.example", i)))
+	}
+	var running []store.Claimed
+	for range hanging {
+		_, all := take(l)
+		if len(all) != 1 {
+			t.Fatalf("got %d places, want 1", len(all))
+		}
+		running = append(running, all...)
+		l.slowed()
+	}
+	if got, _ := take(l); got != nil {
+		t.Errorf("with %d that hang: got %v, want none", hanging, got)
+	}
+	l.end(running[0], true)
+	if got, _ := take(l); len(got) != 1 {
+		t.Errorf("after one ended: got %v, want one", got)
+	}
+}
+
+func TestLineIsBounded(t *testing.T) {
+	t.Parallel()
+	l := newLine(1, 1)
+	for i := range lineDomain + 5 {
+		l.add(waiting(fmt.Sprint("a", i), "x@a.example"))
+	}
+	if got := l.returns(); len(got) != 5 || l.room() != lineLength-lineDomain {
+		t.Errorf("one domain: %d go back and %d have room, want 5 and %d", len(got), l.room(), lineLength-lineDomain)
+	}
+	for i := range lineLength {
+		l.add(waiting(fmt.Sprint("b", i), fmt.Sprintf("x@b%d.example", i)))
+	}
+	if l.room() != 0 || len(l.back) != lineDomain {
+		t.Errorf("full: room for %d, %d go back, want 0 and %d", l.room(), len(l.back), lineDomain)
+	}
+	for i := range returnLength + 5 {
+		l.add(waiting(fmt.Sprint("c", i), "x@c.example"))
+	}
+	if got := l.drain(); len(got) != returnLength+lineLength {
+		t.Errorf("drain: got %d, want %d", len(got), returnLength+lineLength)
+	}
+	if len(l.known)+len(l.queued)+len(l.running)+len(l.waiting) != 0 || l.room() != lineLength {
+		t.Errorf("after it: %d known, %d queued, %d running", len(l.known), len(l.queued), len(l.running))
+	}
+}
+
+func TestLineForgetsDomains(t *testing.T) {
+	t.Parallel()
+	l := newLine(5, 5)
+	for i := range 5 {
+		l.add(waiting(fmt.Sprint(i), fmt.Sprintf("x@d%d.example", i)))
+	}
+	_, all := take(l)
+	for _, c := range all {
+		l.end(c, false)
+	}
+	if n := len(l.queued) + len(l.running) + len(l.known); n != 0 || l.quick != 0 {
+		t.Errorf("%d are left, %d quick", n, l.quick)
+	}
+}
+
+func TestDomainOf(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"a@Example.ORG": "example.org", `"a@b"@example.org`: "example.org", "a@[192.0.2.1]": "[192.0.2.1]", "a@": "", "a": "a", "": "",
+	} {
+		if got := domainOf(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}

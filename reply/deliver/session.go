@@ -1,0 +1,304 @@
+package deliver
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/textproto"
+	"strconv"
+	"strings"
+	"time"
+
+	"checkauth/reply"
+	"checkauth/verify/result"
+)
+
+// farewell is how long QUIT and its answer may take: the entry's fate does not hang on it.
+const farewell = time.Second
+
+// errHandshake: TLS was offered and did not come about.
+var errHandshake = errors.New("TLS failed")
+
+// What a server would have to offer. RFC 6531, 3.5; RFC 6152, 3; RFC 1870, 6.1.
+var (
+	errNoUTF8     = errors.New("5.6.7 the server does not offer SMTPUTF8, which this address needs")
+	errNoEightBit = errors.New("5.6.3 the server does not offer 8BITMIME, which this message needs")
+	errTooLarge   = errors.New("5.3.4 the message is larger than the server takes")
+)
+
+// session is one connection to a server.
+type session struct {
+	cfg    Config
+	conn   net.Conn // TLS once that is on
+	in     *bufio.Reader
+	offers map[string]string // extensions of the last EHLO, by keyword in capitals
+	tls    string            // version; or "no" and why
+}
+
+// speak has one dialogue with a server. Deadlines bound each step, the context's end cuts the
+// connection.
+func (d *Deliverer) speak(ctx context.Context, at server, e reply.Entry, secure bool) (version string, err error) {
+	conn, err := d.connect(ctx, at)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	s := &session{cfg: d.cfg, tls: "no: not offered"}
+	s.on(conn)
+	err = s.deliver(ctx, at, e, secure)
+	if _, said := errors.AsType[*refusal](err); err == nil || said {
+		s.quit()
+	}
+	if err == nil {
+		return s.tls, nil
+	}
+	return "", blame(ctx, at, err)
+}
+
+// connect tells apart what can never be reached from what cannot be reached now.
+func (d *Deliverer) connect(ctx context.Context, at server) (net.Conn, error) {
+	within, cancel := context.WithTimeout(ctx, d.cfg.Connect)
+	defer cancel()
+	conn, err := d.cfg.Dial(within, "tcp", at.addr)
+	if err == nil {
+		return conn, nil
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && errors.Is(err, errUnroutable) {
+		err = &failure{err: op.Err, permanent: true}
+	}
+	return nil, blame(ctx, at, err)
+}
+
+// blame names the server and, where the connection was cut, who cut it.
+func blame(ctx context.Context, at server, err error) error {
+	_, said := errors.AsType[*refusal](err)
+	out := &failure{permanent: isPermanent(err), stop: isFinal(err)}
+	if !said && !out.permanent && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	out.err = fmt.Errorf("%s: %w", at, err)
+	return out
+}
+
+// on begins to read from a connection. Octets that came in before are dropped: behind a handshake they
+// would be a stranger's words in clear taken for the server's (RFC 3207, 4.2).
+func (s *session) on(conn net.Conn) {
+	s.conn, s.in = conn, bufio.NewReaderSize(conn, maxLine)
+}
+
+// deliver is the dialogue. What the server says of itself may be another host's luck; what it says of
+// this entry is final.
+func (s *session) deliver(ctx context.Context, at server, e reply.Entry, secure bool) error {
+	if err := s.greeted(); err != nil {
+		return err
+	}
+	if err := s.hello(); err != nil {
+		return err
+	}
+	if _, offered := s.offers["STARTTLS"]; offered && secure {
+		if err := s.secure(ctx, at); err != nil {
+			return err
+		}
+	}
+	params, err := s.params(e)
+	if err != nil {
+		return permanent(err)
+	}
+	for _, c := range []struct{ name, line string }{
+		{"MAIL", "MAIL FROM:<" + e.From + ">" + params},
+		{"RCPT", "RCPT TO:<" + e.To + ">"},
+	} {
+		if err := s.command(c.name, c.line, 2); err != nil {
+			return ofEntry(err)
+		}
+	}
+	if err := s.command("DATA", "DATA", 3); err != nil {
+		return ofEntry(err)
+	}
+	return s.data(e.Body)
+}
+
+// ofEntry: a 5xx to a command of this entry is the last word on it.
+func ofEntry(err error) error {
+	if r, ok := errors.AsType[*refusal](err); ok && r.answer.class() == 5 {
+		return permanent(err)
+	}
+	return err
+}
+
+// ofHost: a 5xx to the greeting or to EHLO is about us and that host. RFC 5321, 3.1 and 4.2.4.2: the
+// next one may answer otherwise.
+func ofHost(err error) error {
+	if r, ok := errors.AsType[*refusal](err); ok && r.answer.class() == 5 {
+		return &failure{err: err, permanent: true}
+	}
+	return err
+}
+
+func (s *session) greeted() error {
+	if err := s.deadline(s.cfg.Command); err != nil {
+		return err
+	}
+	_, err := s.answer("greeting", 2)
+	return ofHost(err)
+}
+
+// hello is EHLO, or HELO where the server does not know that (RFC 5321, 3.2).
+func (s *session) hello() error {
+	a, err := s.ask("EHLO", "EHLO "+s.cfg.Hostname, 2)
+	s.offers = map[string]string{}
+	if err == nil {
+		for _, line := range a.lines[1:] {
+			keyword, value, _ := strings.Cut(line, " ")
+			s.offers[strings.ToUpper(keyword)] = value
+		}
+		return nil
+	}
+	if r, ok := errors.AsType[*refusal](err); ok && r.answer.class() == 5 {
+		err = s.command("HELO", "HELO "+s.cfg.Hostname, 2)
+	}
+	return ofHost(err)
+}
+
+// secure begins TLS. RFC 7435: no certificate is asked for, since without TLS the message would go in
+// clear; who listens learns nothing, who stands between is not kept out. An answer other than 220
+// leaves the connection as it is.
+func (s *session) secure(ctx context.Context, at server) error {
+	err := s.command("STARTTLS", "STARTTLS", 2)
+	if r, ok := errors.AsType[*refusal](err); ok {
+		s.tls = "no: " + r.Error()
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", errHandshake, err)
+	}
+	c := tls.Client(s.conn, &tls.Config{ServerName: serverName(at.host), InsecureSkipVerify: true})
+	if err := s.deadline(s.cfg.Command); err != nil {
+		return err
+	}
+	if err := c.HandshakeContext(ctx); err != nil {
+		return fmt.Errorf("%w: %w", errHandshake, cleaned(err))
+	}
+	s.on(c)
+	s.tls = tls.VersionName(c.ConnectionState().Version)
+	// RFC 3207, 4.2: what the server offered in clear counts no more. In TLS 1.3 the server's no to the
+	// handshake comes here.
+	err = s.hello()
+	if _, said := errors.AsType[*refusal](err); err != nil && !said {
+		return fmt.Errorf("%w: %w", errHandshake, cleaned(err))
+	}
+	return err
+}
+
+// serverName is what SNI may hold: RFC 6066, 3: names, not addresses.
+func serverName(host string) string {
+	if net.ParseIP(strings.Trim(host, "[]")) != nil || strings.HasPrefix(host, "[") {
+		return ""
+	}
+	return host
+}
+
+// cleaned: errors of TLS may quote what the server sent.
+func cleaned(err error) error {
+	text := err.Error()
+	if result.Clean(text) == text && len(text) <= maxText {
+		return err
+	}
+	return errors.New(result.Cut(result.Clean(text), maxText))
+}
+
+// params are those of MAIL that the entry needs and the server knows.
+func (s *session) params(e reply.Entry) (string, error) {
+	var params string
+	_, eightBit := s.offers["8BITMIME"]
+	if size, offered := s.offers["SIZE"]; offered {
+		// RFC 1870, 3: no number, or zero, is no limit that we could know.
+		if limit, err := strconv.ParseInt(size, 10, 64); err == nil && limit > 0 && int64(len(e.Body)) > limit {
+			return "", fmt.Errorf("%w: %d octets of %d", errTooLarge, len(e.Body), limit)
+		}
+		params += " SIZE=" + strconv.Itoa(len(e.Body))
+	}
+	switch {
+	case e.EightBit && !eightBit:
+		return "", errNoEightBit
+	case eightBit && (e.EightBit || e.UTF8):
+		params += " BODY=8BITMIME"
+	}
+	if e.UTF8 {
+		if _, offered := s.offers["SMTPUTF8"]; !offered {
+			return "", errNoUTF8
+		}
+		params += " SMTPUTF8"
+	}
+	return params, nil
+}
+
+// data sends the message. From here on the server may have it, whatever else happens (RFC 1047), so no
+// other host is asked; a second try goes out under the same Message-ID.
+func (s *session) data(body []byte) error {
+	err := s.message(body)
+	if err == nil {
+		_, err = s.answer("message", 2)
+	}
+	if err == nil {
+		return nil
+	}
+	r, said := errors.AsType[*refusal](err)
+	return &failure{err: err, stop: true, permanent: said && r.answer.class() == 5}
+}
+
+// message writes the body with its dots doubled and the final dot (RFC 5321, 4.5.2).
+func (s *session) message(body []byte) error {
+	if err := s.deadline(s.cfg.Data); err != nil {
+		return err
+	}
+	out := textproto.NewWriter(bufio.NewWriter(s.conn)).DotWriter()
+	if _, err := out.Write(body); err != nil {
+		return err
+	}
+	return out.Close()
+}
+
+// quit says goodbye, as far as the server listens.
+func (s *session) quit() {
+	if s.deadline(farewell) == nil {
+		if _, err := s.conn.Write([]byte("QUIT\r\n")); err == nil {
+			_, _ = readAnswer(s.in)
+		}
+	}
+}
+
+func (s *session) deadline(d time.Duration) error { return s.conn.SetDeadline(time.Now().Add(d)) }
+
+func (s *session) command(name, line string, class int) error {
+	_, err := s.ask(name, line, class)
+	return err
+}
+
+// ask sends a command and reads its answer, within one deadline for both.
+func (s *session) ask(name, line string, class int) (answer, error) {
+	if err := s.deadline(s.cfg.Command); err != nil {
+		return answer{}, fmt.Errorf("%s: %w", name, err)
+	}
+	if _, err := s.conn.Write([]byte(line + "\r\n")); err != nil {
+		return answer{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return s.answer(name, class)
+}
+
+// answer reads what was said to a command. Another class than the one wanted is a *refusal.
+func (s *session) answer(name string, class int) (answer, error) {
+	a, err := readAnswer(s.in)
+	if err != nil {
+		return a, fmt.Errorf("%s: %w", name, err)
+	}
+	if a.class() != class {
+		return a, &refusal{command: name, answer: a}
+	}
+	return a, nil
+}
