@@ -33,7 +33,7 @@ type smtpSettings struct {
 	Evaluations   limit          `toml:"evaluations" help:"Messages evaluated at once; one more is put off (451)."`
 	Transactions  limit          `toml:"transactions-per-session" name:"transactions-per-session" help:"Transactions of a session."`
 	PerMinute     limit          `toml:"transactions-per-minute" name:"transactions-per-minute" help:"Transactions a minute of one client network."`
-	TrustedClient []netip.Prefix `toml:"trusted-private" name:"trusted-private" help:"Private networks whose clients are taken as they are. All other private addresses mean that we stand behind NAT, and are put off (451)."`
+	TrustedClient []netip.Prefix `toml:"trusted-private" name:"trusted-private" help:"Private networks that mail is taken from all the same (SPF and iprev are not run for it). Any other private client means that we stand behind NAT, and is put off (451)."`
 }
 
 func smtpDefaults() smtpSettings {
