@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -111,6 +112,39 @@ func TestReadmeIsTrue(t *testing.T) {
 			if !strings.Contains(help[m[1]], f) {
 				t.Errorf("README: check-auth %s%s: %s has no %s", m[1], m[2], m[1], f)
 			}
+		}
+	}
+}
+
+// What differs from run to run: times, report ids, message ids.
+var varying = regexp.MustCompile(`\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d|\b[a-z2-7]{26}\b`)
+
+// The README shows the demo as it really is: each line of a block that begins with an answer of the demo
+// stands in its output, in that order; [...] stands for what is left out.
+func TestReadmeShowsTheDemo(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)\n```\n((?:250|550).*?)```").FindAllStringSubmatch(string(b), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d blocks in the README that show an answer, want 2", len(blocks))
+	}
+	for i, name := range []string{"story", "forgery"} {
+		got := varying.ReplaceAllString(play(t, t.Context(), "", "demo", "--case", name).out, "*")
+		lines := strings.Split(strings.ReplaceAll(got, "    | ", ""), "\n")
+		for line := range strings.Lines(blocks[i][1]) {
+			line = varying.ReplaceAllString(strings.TrimRight(line, "\n"), "*")
+			if strings.Trim(line, " ") == "[...]" || line == "" {
+				continue
+			}
+			at := slices.Index(lines, line)
+			if at < 0 {
+				t.Errorf("README, demo %s: the demo does not print %q there", name, line)
+				continue
+			}
+			lines = lines[at+1:]
 		}
 	}
 }

@@ -200,7 +200,7 @@ func (c *Composer) dmarcDetails(d *dmarc.Result) []string {
 		if d.Testing {
 			testing = ", testing"
 		}
-		out = append(out, field("Policy:", fmt.Sprintf("%s (%s= of _dmarc.%s%s)", d.Policy, d.Tag, safe(d.PolicyName), testing)))
+		out = append(out, field("Policy:", fmt.Sprintf("%s (%s= of _dmarc.%s%s)", safe(d.Policy), safe(d.Tag), safe(d.PolicyName), testing)))
 	}
 	if d.Author != "" {
 		out = append(out, field("From domain:", safe(d.Author)+organisation(d.Org)))

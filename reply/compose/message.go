@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/emersion/go-message"
 
@@ -84,7 +85,7 @@ func (c *Composer) head(id, to, subject string, now time.Time) message.Header {
 // oneLine: an address as it was taken in the envelope has no control characters; this makes sure.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if !unicode.IsPrint(r) {
 			return -1
 		}
 		return r

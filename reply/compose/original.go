@@ -63,10 +63,12 @@ func (c *Composer) header(r *verify.Report) []string {
 			out = append(out, fmt.Sprintf("[field %d removed: an Authentication-Results in the name of %s that came with the message]", i+1, c.cfg.Host))
 		case f.Name == "":
 			for _, l := range lines(f.Raw) {
-				out = append(out, quotedLine(l))
+				out = append(out, quotedLine(defang(l)))
 			}
 		default:
-			out = append(out, lines(f.Raw)...)
+			for _, l := range lines(f.Raw) {
+				out = append(out, defang(l))
+			}
 		}
 	}
 	return out

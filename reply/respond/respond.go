@@ -172,7 +172,11 @@ func (t *Transaction) again(ctx context.Context, digest []byte) (string, error) 
 	if digest == nil {
 		return "", nil
 	}
-	return t.r.Store.Seen(ctx, digest, t.r.Config.Now().Add(-t.r.Config.Again))
+	id, err := t.r.Store.Seen(ctx, digest, t.r.Config.Now().Add(-t.r.Config.Again))
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx) // database/sql does not know it
+	}
+	return id, err
 }
 
 func (t *Transaction) sameAgain(id string) reply.Answer {

@@ -5,6 +5,7 @@ package sign
 import (
 	"bytes"
 	"crypto"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -64,26 +65,58 @@ func (k *Key) create(file string) error {
 		return err
 	}
 	k.signer = key
-	return os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600)
+	return whole(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
+
+// whole writes a file, readable for us alone, under its name only when it is on the disk: half a key
+// after a loss of power would stop every start from then on.
+func whole(file string, b []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+"-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// mend is what to do with a file that cannot be used.
+const mend = "restore the file, or remove it to have a new key made"
 
 func parse(b []byte) (crypto.Signer, error) {
 	block, _ := pem.Decode(b)
 	if block == nil {
-		return nil, errors.New("no PEM block in it: restore the file, or remove it to have a new key made")
+		return nil, errors.New("no PEM block in it: " + mend)
 	}
 	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
-		return key, nil
+		return usable(key)
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("not a private key in PKCS#8 or PKCS#1: %w", err)
+		return nil, fmt.Errorf("not a private key in PKCS#8 or PKCS#1: %w: %s", err, mend)
 	}
-	signer, ok := key.(crypto.Signer)
-	if !ok {
-		return nil, fmt.Errorf("a key of type %T cannot sign", key)
+	return usable(key)
+}
+
+// usable tells at the start what would else be an error at every reply, or a signature that nobody
+// takes. RFC 8301, 3.2: an RSA key has at least 1024 bits.
+func usable(key any) (crypto.Signer, error) {
+	switch key := key.(type) {
+	case *rsa.PrivateKey:
+		if n := key.N.BitLen(); n < 1024 {
+			return nil, fmt.Errorf("an RSA key of %d bits: want 2048: %s", n, mend)
+		}
+		return key, nil
+	case ed25519.PrivateKey:
+		return key, nil
 	}
-	return signer, nil
+	return nil, fmt.Errorf("a key of type %T is none that DKIM signs with: want RSA or Ed25519: %s", key, mend)
 }
 
 // Name is where the record is published, with its final dot.

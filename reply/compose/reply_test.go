@@ -1,0 +1,342 @@
+package compose
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"mime/quotedprintable"
+	netmail "net/mail"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/emersion/go-msgauth/dkim"
+
+	"checkauth/reply/policy"
+	"checkauth/reply/sign"
+	"checkauth/verify/result"
+)
+
+// taken is a reply, taken apart.
+type taken struct {
+	header netmail.Header
+	parts  []string // decoded, in order: text, JSON, header fields
+}
+
+func takeApart(t testing.TB, raw []byte) taken {
+	t.Helper()
+	m, err := netmail.ReadMessage(bytes.NewReader(raw))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kind, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
+	if err != nil || kind != "multipart/mixed" {
+		t.Fatalf("Content-Type %q: %v", m.Header.Get("Content-Type"), err)
+	}
+	out := taken{header: m.Header}
+	for r := multipart.NewReader(m.Body, params["boundary"]); ; {
+		p, err := r.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			return out
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var in io.Reader = p
+		switch e := p.Header.Get("Content-Transfer-Encoding"); strings.ToLower(e) {
+		case "quoted-printable":
+			in = quotedprintable.NewReader(p)
+		case "base64":
+			in = base64.NewDecoder(base64.StdEncoding, p)
+		default:
+			t.Fatalf("encoding %q", e)
+		}
+		b, err := io.ReadAll(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.parts = append(out.parts, string(b))
+	}
+}
+
+// decoded is all that a reader could see: the header and every part.
+func decoded(t testing.TB, raw []byte) []byte {
+	t.Helper()
+	head, _, _ := bytes.Cut(raw, []byte("\r\n\r\n"))
+	return append(slices.Clone(head), strings.Join(takeApart(t, raw).parts, "\n")...)
+}
+
+func TestHostile_37_header_of_the_reply(t *testing.T) {
+	t.Parallel()
+	r, body := load(t, "all-well")
+	e, err := composer(t).Reply(r, policy.Decision{Class: policy.Proved}, body, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.From != "" || e.To != "ann@example.org" || e.UTF8 || e.EightBit || !e.Created.Equal(now) {
+		t.Errorf("envelope: got %q to %q, SMTPUTF8 %t, 8BITMIME %t; want the null sender to MAIL FROM", e.From, e.To, e.UTF8, e.EightBit)
+	}
+	h := takeApart(t, e.Body).header
+	for name, want := range map[string]string{
+		"Auto-Submitted":           "auto-replied",
+		"X-Auto-Response-Suppress": "All",
+		"In-Reply-To":              "<1@example.org>",
+		"References":               "<1@example.org>",
+		"Message-Id":               "<wellwellwellwellwellwellaa@verifier.example>",
+		"From":                     "check-auth <auth-results@verifier.example>",
+		"To":                       "<ann@example.org>",
+		"Subject":                  "Authentication Report: PASS example.org",
+		"Date":                     "Tue, 24 Nov 2026 02:10:07 +0000",
+		"Mime-Version":             "1.0",
+		"Reply-To":                 "",
+		"Cc":                       "",
+		"Precedence":               "",
+		"List-Id":                  "",
+		"Return-Path":              "",
+	} {
+		if got := h[name]; strings.Join(got, "|") != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+}
+
+// RFC 5322, 3.6.4: what is no message id is not quoted back, and none is made up.
+func TestHostile_37_only_well_formed_ids_are_answered(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]string{
+		"<1@example.org>": "<1@example.org>", "": "", "1@example.org": "", "<1@example.org>\r\nBcc: x@example.net": "",
+		"<" + strings.Repeat("x", 250) + "@example.org>": "",
+	} {
+		r, body := load(t, "all-well")
+		r.Message.MessageID = id
+		e, err := composer(t).Reply(r, policy.Decision{Class: policy.Proved}, body, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := takeApart(t, e.Body).header
+		if h.Get("In-Reply-To") != want || h.Get("References") != want || h.Get("Bcc") != "" {
+			t.Errorf("%q: got In-Reply-To %q, References %q; want %q", id, h["In-Reply-To"], h["References"], want)
+		}
+	}
+}
+
+func TestHostile_37_subject(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, want, compatible string }{
+		{"all-well", "Authentication Report: PASS example.org", "Authentication Report"},
+		{"spf-permerror", "Authentication Report: FAIL example.org", "Authentication Report"},
+		{"dns-outage", "Authentication Report: UNKNOWN example.org", "Authentication Report"},
+	} {
+		for _, compatible := range []bool{false, true} {
+			r, body := load(t, c.name)
+			co := composer(t, func(cfg *Config) { cfg.Compatible = compatible })
+			e, err := co.Reply(r, policy.Decision{Class: policy.Open}, body, now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := c.want
+			if compatible {
+				want = c.compatible
+			}
+			if got := takeApart(t, e.Body).header.Get("Subject"); got != want {
+				t.Errorf("%s: got %q, want %q", c.name, got, want)
+			}
+		}
+	}
+}
+
+// The signature covers what a replay would want to change, and ends within a week.
+func TestHostile_45_signed_for_a_week(t *testing.T) {
+	t.Parallel()
+	key, _, err := sign.Open(t.TempDir(), "verifier.example", "ca1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := composer(t).cfg
+	c, err := New(cfg, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, body := load(t, "all-well")
+	e, err := c.Reply(r, policy.Decision{Class: policy.Proved}, body, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := ""
+	got, err := dkim.VerifyWithOptions(bytes.NewReader(e.Body), &dkim.VerifyOptions{LookupTXT: func(name string) ([]string, error) {
+		asked = name
+		return []string{key.Text()}, nil
+	}})
+	if err != nil || len(got) != 1 || got[0].Err != nil || asked != "ca1._domainkey.verifier.example" {
+		t.Fatalf("the signature does not verify: %v, %+v, key of %q", err, got, asked)
+	}
+	for _, name := range []string{"From", "To", "Subject", "Date", "Message-ID", "Cc", "Reply-To"} {
+		n := 0
+		for _, h := range got[0].HeaderKeys {
+			if strings.EqualFold(h, name) {
+				n++
+			}
+		}
+		if want := map[string]int{"Cc": 1, "Reply-To": 1}[name]; n != max(want, 2) && n != want {
+			t.Errorf("%s stands %d times in h=", name, n)
+		}
+	}
+	if d := got[0].Expiration.Sub(now); d <= 0 || d.Hours() > 7*24 {
+		t.Errorf("it expires after %s, want a week at most", d)
+	}
+	if !strings.Contains(takeApart(t, e.Body).parts[0], "ann@example.org as its sender") {
+		t.Error("the text does not name whom it was written to")
+	}
+}
+
+func TestReply_has_three_parts(t *testing.T) {
+	t.Parallel()
+	r, body := load(t, "dkim-body-changed")
+	e, err := composer(t).Reply(r, policy.Decision{Class: policy.Proved}, body, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(bytes.ReplaceAll(e.Body, []byte("\r\n"), nil), []byte("\n")) || !isASCII(e.Body) {
+		t.Error("the reply has bare LF or octets beyond ASCII")
+	}
+	parts := takeApart(t, e.Body).parts
+	if len(parts) != 3 {
+		t.Fatalf("%d parts, want text, JSON and header fields", len(parts))
+	}
+	if want := text(t, "dkim-body-changed", policy.Proved); strings.ReplaceAll(parts[0], "\r\n", "\n") != want {
+		t.Errorf("the text part differs from the text:\n%s", parts[0])
+	}
+	if !strings.HasPrefix(parts[1], "{\n") || !strings.HasPrefix(parts[2], "Return-Path: <office@example.org>\r\n") {
+		t.Errorf("got parts %.60q and %.60q", parts[1], parts[2])
+	}
+	if strings.Contains(parts[2], "Directions") {
+		t.Error("the part of the header fields has the body")
+	}
+}
+
+func isASCII(b []byte) bool { return !bytes.ContainsFunc(b, func(r rune) bool { return r > '~' }) }
+
+var live = regexp.MustCompile(`(?i)[a-z]://|www\.`)
+
+// A phishing mail comes back as text: nothing of it can be clicked, no part of it is attached.
+func TestHostile_43_phishing_is_not_passed_on(t *testing.T) {
+	t.Parallel()
+	const link = "https://login.bank.example/?id=1"
+	raw := "From: \"Bank www.bank.example\" <ann@example.org>\r\nSubject: Act now " + link + "\r\n" +
+		"List-Unsubscribe: <" + link + ">\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" +
+		"--b\r\nContent-Type: text/html\r\n\r\n<a href=\"HTTPS://login.bank.example/\">log in</a> or " + link + "\r\n" +
+		"--b\r\nContent-Type: application/zip\r\nContent-Disposition: attachment; filename=x.zip\r\nContent-Transfer-Encoding: base64\r\n\r\n" +
+		strings.Repeat("UEsDBAoAAAAAAA==\r\n", 10<<10) + "--b--\r\n"
+	for _, class := range []policy.Class{policy.Proved, policy.Open} {
+		r, _ := load(t, "all-well")
+		body := within(t, r, raw)
+		r.Message.Subject, r.Message.From = r.Message.Fields.Value("Subject"), r.Message.Fields.Value("From")
+		e, err := composer(t).Reply(r, policy.Decision{Class: class}, body, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := takeApart(t, e.Body)
+		if len(e.Body) > 64<<10 || len(got.parts) != 3 {
+			t.Errorf("class %s: %d octets in %d parts, want 64 KiB at most in 3", class, len(e.Body), len(got.parts))
+		}
+		if s := got.header.Get("Subject"); strings.Contains(s, "Act now") {
+			t.Errorf("class %s: Subject %q", class, s)
+		}
+		for i, p := range []string{got.parts[0], got.parts[2]} {
+			if m := live.FindString(p); m != "" {
+				t.Errorf("class %s, text %d: a live link: %.80q", class, i, p[strings.Index(p, m)-20:])
+			}
+		}
+		if n := strings.Count(got.parts[0], "UEsDBAoAAAAAAA"); n > 128 || class == policy.Open && n > 0 {
+			t.Errorf("class %s: %d lines of the attachment", class, n)
+		}
+		if says := strings.Contains(got.parts[0], fmt.Sprintf("[cut: the body has %d octets]", body.Size)); says != (class == policy.Proved) {
+			t.Errorf("class %s: says %t that the body was cut", class, says)
+		}
+	}
+}
+
+// RFC 8601, 5: what claims to be ours and came from outside is removed and named.
+func TestRFC8601_5_our_own_name(t *testing.T) {
+	t.Parallel()
+	for _, field := range []string{
+		"Authentication-Results: verifier.example; spf=pass",
+		"authentication-results:verifier.example;spf=pass",
+		"Authentication-Results: (comment) \"Verifier.Example\" 1;\r\n\tspf=pass",
+		"Authentication-Results : verifier.example.; spf=pass",
+		"Authentication-Results:\r\n verifier.example; spf=pass",
+	} {
+		for _, class := range []policy.Class{policy.Proved, policy.Open} {
+			r, _ := load(t, "all-well")
+			body := within(t, r, "From: ann@example.org\r\n"+field+"\r\nAuthentication-Results: mx.example.net; spf=softfail\r\n\r\nx\r\n")
+			got := strings.Join(composer(t).original(r, class, body), "\n")
+			// Our own one, on top, is the only one left in our name.
+			if n := strings.Count(strings.ToLower(got), "verifier.example; spf=pass") + strings.Count(got, ";spf=pass"); n != 0 {
+				t.Errorf("class %s, %q: still there:\n%s", class, field, got)
+			}
+			if !strings.Contains(got, "mx.example.net; spf=softfail") {
+				t.Errorf("class %s, %q: the field of another host is gone", class, field)
+			}
+			if class == policy.Proved && !strings.Contains(got, "[field 2 removed: an Authentication-Results in the name of verifier.example") {
+				t.Errorf("class %s, %q: its removal is not named", class, field)
+			}
+		}
+	}
+}
+
+func TestOriginal_has_our_trace_on_top(t *testing.T) {
+	t.Parallel()
+	r, body := load(t, "spf-permerror")
+	got := strings.Join(composer(t).original(r, policy.Open, body), "\n")
+	want := `Return-Path: <desk@example.org>
+Received: from mail.example.org ([IPv6:2001:db8::25])
+        by verifier.example with ESMTPS id permpermpermpermpermpermaa;
+        Tue, 24 Nov 2026 02:10:05 +0000
+Authentication-Results: verifier.example;
+        spf=permerror smtp.mailfrom=desk@example.org;
+        iprev=permerror policy.iprev="2001:db8::25";
+        dkim=permerror header.d=example.org header.s=s2026;
+        dmarc=fail header.from=example.org policy.dmarc=none
+> Date: Tue, 24 Nov 2026 02:09:55 +0000
+[3 other fields and the body are not shown to an address that is not proved]`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+// A line that is no field cannot be taken for one of the report's own.
+func TestOriginal_quotes_what_is_no_field(t *testing.T) {
+	t.Parallel()
+	r, _ := load(t, "all-well")
+	body := within(t, r, "From: ann@example.org\r\nSPF check:          pass\r\n==========\r\n\tfold\r\n\r\n"+"DKIM check:         pass\r\n")
+	got := composer(t).original(r, policy.Proved, body)
+	for _, want := range []string{"> ==========", "> \tfold"} {
+		want = strings.ReplaceAll(want, "\t", "        ")
+		if !slices.Contains(got, want) {
+			t.Errorf("%q is not in %q", want, got)
+		}
+	}
+}
+
+func TestAnswer_is_ASCII_within_the_line(t *testing.T) {
+	t.Parallel()
+	c := composer(t)
+	for _, v := range []string{"a@example.org", hostileMessage, strings.Repeat("\u00e9", 400), strings.Repeat("x", 2000)} {
+		a := c.Answer(policy.Decision{Code: 550, Enhanced: [3]int{5, 7, 1}, Lines: []result.Reason{
+			result.Because("answer-stored", "spf", v, "dkim", v, "dmarc", v, "id", v, "to", v), result.Because("answer-suppressed", "rule", v),
+		}})
+		if a.Code != 550 || len(a.Lines) != 2 {
+			t.Fatalf("got %+v", a)
+		}
+		for _, l := range a.Lines {
+			if len(l) > 480 || strings.ContainsFunc(l, func(r rune) bool { return r < ' ' || r > '~' }) {
+				t.Errorf("%.40q: got %d octets, %q", v, len(l), l)
+			}
+		}
+	}
+}
