@@ -66,7 +66,7 @@ func New(cfg Config, key *sign.Key) (*Composer, error) {
 func (c *Composer) say(code result.Code, args result.Args) string {
 	safe := make(map[string]string, len(args))
 	for k, v := range args {
-		safe[k] = result.Cut(result.Clean(v), argument)
+		safe[k] = unlink(result.Cut(result.Clean(v), argument))
 	}
 	return c.words.Say(templates.English, string(code), safe)
 }

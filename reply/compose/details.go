@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"time"
@@ -63,7 +64,7 @@ func identities(k verify.Check) string {
 
 // records writes one answer as lines of a zone file.
 func records(e result.Evidence) []string {
-	name := result.Clean(e.Name) + "."
+	name := inZone(e.Name) + "."
 	if len(e.Data) == 0 {
 		switch e.Rcode {
 		case "NOERROR", "NXDOMAIN":
@@ -73,10 +74,14 @@ func records(e result.Evidence) []string {
 	}
 	var out []string
 	for _, d := range e.Data {
-		out = append(out, fmt.Sprintf("    %s %d IN %s %s", name, e.TTL, e.Type, result.Clean(d)))
+		out = append(out, fmt.Sprintf("    %s %d IN %s %s", name, e.TTL, e.Type, inZone(d)))
 	}
 	return out
 }
+
+// inZone is text of a zone file, to be copied: a link in it is broken by an escape that a zone file may
+// have (RFC 1035, 5.1).
+func inZone(s string) string { return strings.ReplaceAll(result.Clean(s), "://", `\058//`) }
 
 // spfDetails shows the tree: a line a term, with the running counts.
 func (c *Composer) spfDetails(s *spf.Result) []string {
@@ -110,7 +115,7 @@ func (c *Composer) tree(rec *spf.Record, indent string) []string {
 			out = append(out, indent+"      "+wrap(c.reason(t.Why), indent+"      ", width-len(indent)-6))
 		}
 		if len(t.Found) > 0 && t.Record == nil {
-			out = append(out, indent+"      "+wrap(result.Clean(strings.Join(t.Found, ", ")), indent+"      ", width-len(indent)-6))
+			out = append(out, indent+"      "+wrap(unlink(result.Clean(strings.Join(t.Found, ", "))), indent+"      ", width-len(indent)-6))
 		}
 		if t.Record != nil {
 			out = append(out, c.tree(t.Record, indent+"    ")...)
@@ -133,7 +138,7 @@ func dkimDetails(s *dkim.Signature, class policy.Class) []string {
 	out := []string{
 		field("Signature:", fmt.Sprintf("d=%s s=%s a=%s c=%s/%s", safe(s.Domain), safe(s.Selector), safe(s.Algorithm), safe(s.Header), safe(s.Body))),
 		field("", "signed "+when(s.Time, "at a time not given")+", "+expiry(s.Expires)),
-		wrapped("Signed fields:", result.Clean(strings.Join(s.Signed, " "))),
+		wrapped("Signed fields:", unlink(result.Clean(strings.Join(s.Signed, " ")))),
 	}
 	if s.HashClaimed != "" {
 		out = append(out, field("Body hash:", "in the signature  "+safe(s.HashClaimed)))
@@ -172,16 +177,17 @@ func expiry(t time.Time) string {
 	return "expires " + date(t)
 }
 
-// visible writes octets as Port25 did: what is outside visible ASCII as quoted hex, a line each CRLF.
+// visible writes octets as Port25 did: what is outside visible ASCII as quoted hex, a line each CRLF. The
+// colon of a link is written so too, so that the link is dead and the octets can still be told.
 func visible(b []byte) []string {
 	var out []string
 	var line strings.Builder
 	line.WriteString("    ")
 	for i, c := range b {
-		if c > ' ' && c < 0x7f {
-			line.WriteByte(c)
-		} else {
+		if c <= ' ' || c >= 0x7f || c == ':' && bytes.HasPrefix(b[i:], []byte("://")) {
 			fmt.Fprintf(&line, "'%02X'", c)
+		} else {
+			line.WriteByte(c)
 		}
 		if c == '\n' || i == len(b)-1 {
 			out = append(out, line.String())
@@ -195,7 +201,7 @@ func visible(b []byte) []string {
 // dmarcDetails: the policy that applies, and alignment as a table in words.
 func (c *Composer) dmarcDetails(d *dmarc.Result) []string {
 	var out []string
-	if d.PolicyName != "" {
+	if d.Policy != "" {
 		testing := ""
 		if d.Testing {
 			testing = ", testing"

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -82,7 +83,8 @@ func (c *Composer) head(id, to, subject string, now time.Time) message.Header {
 	return h
 }
 
-// oneLine: an address as it was taken in the envelope has no control characters; this makes sure.
+// oneLine: an address as it was taken in the envelope has no control characters; this makes sure, and
+// takes out what would turn the line around.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -97,18 +99,34 @@ type part struct {
 	data                               []byte
 }
 
-// fit leaves out the last parts where the whole would be too large, and says so in the text.
+// fit leaves out the last parts where the whole would be too large, then the end of the text, in which
+// the original stands, and says so.
 func (c *Composer) fit(head message.Header, parts []part, now time.Time) ([]byte, error) {
+	text, keep := parts[0].data, len(parts[0].data)
+	var notes []byte
 	for {
-		b, err := c.sealed(head, now, parts)
-		if err != nil || len(b) <= c.cfg.Size || len(parts) == 1 {
-			return b, err
+		parts[0].data = slices.Concat(text[:keep], notes)
+		if keep < len(text) {
+			parts[0].data = append(parts[0].data, c.note("rest-left-out", "octets", fmt.Sprint(len(text)-keep))...)
 		}
-		last := parts[len(parts)-1]
-		parts = parts[:len(parts)-1]
-		note := c.sayPairs("part-left-out", "part", last.disposition, "octets", fmt.Sprint(len(last.data)))
-		parts[0].data = append(parts[0].data[:len(parts[0].data):len(parts[0].data)], "\n"+wrap(note, "", width)+"\n"...)
+		b, err := c.sealed(head, now, parts)
+		switch {
+		case err != nil || len(b) <= c.cfg.Size || keep == 0:
+			return b, err
+		case len(parts) > 1:
+			last := parts[len(parts)-1]
+			parts = parts[:len(parts)-1]
+			notes = append(notes, c.note("part-left-out", "part", last.disposition, "octets", fmt.Sprint(len(last.data)))...)
+		default:
+			// In proportion to what is over, and a tenth more: quoted-printable makes some lines longer than
+			// others, and each round has to get on.
+			keep = bytes.LastIndexByte(text[:keep*c.cfg.Size/len(b)*9/10], '\n') + 1
+		}
 	}
+}
+
+func (c *Composer) note(code string, pairs ...string) string {
+	return "\n" + wrap(c.sayPairs(code, pairs...), "", width) + "\n"
 }
 
 // sealed writes the MIME message and signs it.

@@ -23,22 +23,11 @@ var harmless = []string{
 // original is the "Original Email" part: our own trace fields on top, then the header as received, then
 // as much of the body as the class allows.
 func (c *Composer) original(r *verify.Report, class policy.Class, body mail.Data) []string {
-	out := trace(r)
+	out := append(trace(r), c.header(r, class)...)
 	if class == policy.Proved {
-		out = append(out, c.header(r)...)
-		return append(out, c.body(body)...)
+		out = append(out, c.body(body)...)
 	}
-	hidden := 0
-	for _, f := range r.Message.Fields {
-		if !isHarmless(f) || mail.ClaimsAuthserv(f, c.cfg.Host) {
-			hidden++
-			continue
-		}
-		for _, l := range lines(f.Raw) {
-			out = append(out, quotedLine(l))
-		}
-	}
-	return append(out, fmt.Sprintf("[%d other fields and the body are not shown to an address that is not proved]", hidden))
+	return out
 }
 
 func isHarmless(f mail.Field) bool {
@@ -50,26 +39,34 @@ func isHarmless(f mail.Field) bool {
 	return false
 }
 
-// header is the header as received, within the bound; what claims to be ours is taken out and named.
-func (c *Composer) header(r *verify.Report) []string {
+// header is the header as received, within the bound; what claims to be ours is taken out and named. An
+// unproved address sees the harmless fields alone, quoted.
+func (c *Composer) header(r *verify.Report, class policy.Class) []string {
 	var out []string
-	size := 0
+	size, hidden := 0, 0
 	for i, f := range r.Message.Fields {
+		claims := mail.ClaimsAuthserv(f, c.cfg.Host)
+		if class != policy.Proved && !claims && !isHarmless(f) {
+			hidden++
+			continue
+		}
 		if size += len(f.Raw); size > c.cfg.Header {
-			return append(out, fmt.Sprintf("[%d more fields left out]", len(r.Message.Fields)-i))
+			out = append(out, fmt.Sprintf("[%d more fields left out]", len(r.Message.Fields)-i))
+			break
 		}
-		switch {
-		case mail.ClaimsAuthserv(f, c.cfg.Host):
+		if claims {
 			out = append(out, fmt.Sprintf("[field %d removed: an Authentication-Results in the name of %s that came with the message]", i+1, c.cfg.Host))
-		case f.Name == "":
-			for _, l := range lines(f.Raw) {
-				out = append(out, quotedLine(defang(l)))
-			}
-		default:
-			for _, l := range lines(f.Raw) {
-				out = append(out, defang(l))
-			}
+			continue
 		}
+		for _, l := range lines(f.Raw) {
+			if l = defang(l); f.Name == "" || class != policy.Proved {
+				l = quotedLine(l)
+			}
+			out = append(out, l)
+		}
+	}
+	if class != policy.Proved {
+		out = append(out, fmt.Sprintf("[%d other fields and the body are not shown to an address that is not proved]", hidden))
 	}
 	return out
 }
@@ -121,7 +118,7 @@ func trace(r *verify.Report) []string {
 		"Received: from " + safe(r.Session.Helo) + " ([" + safe(ip) + "])",
 		"        by " + r.Host + " with " + with + " id " + r.ID + ";",
 		"        " + date(r.Time),
-		"Authentication-Results: " + strings.ReplaceAll(authenticationResults(r), "; ", ";\n        "),
+		"Authentication-Results: " + unlink(strings.ReplaceAll(authenticationResults(r), "; ", ";\n        ")),
 	}
 }
 

@@ -55,8 +55,8 @@ func (c *Composer) Text(r *verify.Report, d policy.Decision, body mail.Data) (st
 	return b.String(), nil
 }
 
-// safe makes one line of a stranger's text.
-func safe(s string) string { return result.Cut(result.Clean(s), 500) }
+// safe makes one line of a stranger's text, without a link in it.
+func safe(s string) string { return unlink(result.Cut(result.Clean(s), 500)) }
 
 // labels of the checks. Nothing here is ever renamed: scripts read the summary by it.
 var labels = map[string]struct{ summary, details string }{

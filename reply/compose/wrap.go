@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -48,6 +49,10 @@ func quotedLine(s string) string { return "> " + s }
 
 // defang makes what looks like a link no link.
 func defang(s string) string {
-	s = strings.ReplaceAll(s, "://", " //")
-	return strings.ReplaceAll(s, "www.", "www .")
+	return www.ReplaceAllString(unlink(s), "$1 .")
 }
+
+var www = regexp.MustCompile(`(?i)(www)\.`)
+
+// unlink is for what has to be copied, where a host name must stay one: no link with a scheme lives.
+func unlink(s string) string { return strings.ReplaceAll(s, "://", " //") }

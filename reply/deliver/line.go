@@ -27,7 +27,7 @@ type line struct {
 	waiting     []store.Claimed
 	queued      map[string]int  // waiting entries by domain
 	running     map[string]int  // by domain
-	known       map[string]bool // ids that wait or run: an entry is never sent twice at once
+	known       map[string]bool // ids that wait or are tried: an entry is never sent twice at once
 	quick, slow int
 	back        []string
 }
@@ -90,6 +90,14 @@ func (l *line) slowed() {
 	l.slow++
 }
 
+// tried says that an entry's try is over. It comes before the outcome is stored: from then on the entry
+// may be due and claimed again, and must not be taken for one that is here already.
+func (l *line) tried(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.known, id)
+}
+
 // end gives a place back; slow is whether slowed was called for it.
 func (l *line) end(c store.Claimed, slow bool) {
 	l.mu.Lock()
@@ -100,7 +108,6 @@ func (l *line) end(c store.Claimed, slow bool) {
 		l.quick--
 	}
 	decrease(l.running, domainOf(c.To))
-	delete(l.known, c.ID)
 }
 
 // returns takes the ids that go back to the store.

@@ -108,6 +108,7 @@ func (d *Deliverer) one(ctx context.Context, c store.Claimed) {
 	}()
 	started := time.Now()
 	what, err := d.guarded(ctx, c)
+	d.line.tried(c.ID)
 	d.record(ctx, c, what, err, time.Since(started))
 }
 

@@ -23,6 +23,7 @@ type kept struct {
 	*store.SQLite
 	told    chan string // "done one", "retry one: reason", …
 	onClose func()
+	onRetry func()        // when it is stored
 	wait    time.Duration // for the next thing to be told
 
 	mu  sync.Mutex
@@ -49,7 +50,11 @@ func (k *kept) Fail(ctx context.Context, id string, now time.Time, reason string
 
 func (k *kept) Retry(ctx context.Context, id string, at time.Time, reason string) error {
 	defer k.tell("retry %s: %s", id, reason)
-	return k.SQLite.Retry(ctx, id, at, reason)
+	err := k.SQLite.Retry(ctx, id, at, reason)
+	if k.onRetry != nil {
+		k.onRetry()
+	}
+	return err
 }
 
 func (k *kept) Release(ctx context.Context, id string, at time.Time) error {

@@ -150,6 +150,24 @@ func TestPatience(t *testing.T) {
 	})
 }
 
+// A retry may be due and claimed before the try that asked for it has given its place back.
+func TestARetryThatIsDueAtOnceIsNotLost(t *testing.T) {
+	t.Parallel()
+	s := &stub{script: map[string][]string{"RCPT": {"450 4.2.0 no", "250 yes"}}}
+	due := func(c *Config) { c.Every, c.Retries = time.Second, []time.Duration{time.Second} }
+	bubble(t, map[string]*stub{"192.0.2.1": s}, oneDomain, due, func(t *testing.T, d *Deliverer, k *kept, _ func()) {
+		k.onRetry = func() { time.Sleep(10 * time.Second) }
+		began := time.Now()
+		put(t, k, entry("one"))
+		d.Kick(entry("one"))
+		k.next(t, "done one")
+		if took := time.Since(began); took > 3*time.Second {
+			t.Errorf("it took %s, want a second or two", took)
+		}
+		k.next(t, "retry one")
+	})
+}
+
 // DNS that never answers ends with the time for one try.
 func TestAttemptBoundsTheWholeTry(t *testing.T) {
 	t.Parallel()

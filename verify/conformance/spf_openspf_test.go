@@ -98,7 +98,8 @@ func checkOpenspf(t *testing.T, z dns.Resolver, c openspfTest) {
 		t.Fatal(err)
 	}
 	got := spf.Evaluator{DNS: z}.Check(t.Context(), spf.Query{IP: ip, Helo: c.Helo, MailFrom: c.MailFrom})
-	if !slices.Contains(c.Result, string(got.Word)) {
+	// Where the suite lets several words pass, the first is the one it prefers.
+	if c.Result[0] != string(got.Word) {
 		t.Errorf("%s from %s: got %s (%s), want %s", c.MailFrom, c.Host, got.Word, got.Reason, c.Result)
 	}
 	if (got.Cause != nil) != (got.Word == result.TempError || got.Word == result.PermError) {

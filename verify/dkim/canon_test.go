@@ -15,7 +15,7 @@ func canonical(canon, body string, size int) (out string, bareCR bool) {
 	c := bodyCanon{relaxed: canon == relaxed, sink: func(p []byte) { b.Write(p) }}
 	for len(body) > 0 {
 		n := min(size, len(body))
-		c.Write([]byte(body[:n])) //nolint:errcheck // it never fails
+		c.Write([]byte(body[:n])) // it never fails
 		body = body[n:]
 	}
 	c.Close()

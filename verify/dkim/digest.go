@@ -54,7 +54,7 @@ func (l *limited) write(p []byte) {
 		p = p[:l.left]
 	}
 	l.left -= int64(len(p))
-	l.Write(p) //nolint:errcheck // a hash never fails
+	l.Write(p) // a hash never fails
 }
 
 // bodyReading is one canonicalisation on its way, with a hash for each limit.

@@ -1,6 +1,13 @@
 // Package dkim verifies the DKIM signatures of a message (RFC 6376, RFC 8301, RFC 8463). go-msgauth
 // decides on each; beside it the field, the key record and the canonical form are read by ourselves,
 // so that the report can show what was signed, and so that we can be stricter where it is lax.
+//
+// Why a message was changed, or who else may have its key, is not asked here: the verdict and the facts
+// are.
+//
+// Where we differ: RFC 6376, 3.5 lets l= pass, we call it policy (8.2); 6.1.1 lets a verifier ignore
+// x=, we do not; RSA keys of over 8192 bits and h= of over 200 names are policy too, as bounds of ours.
+// Where go-msgauth is known to read RFC 6376 otherwise, our own verification has the word (library.go).
 package dkim
 
 import (

@@ -64,23 +64,24 @@ func readField(f mail.Field) *signature {
 
 // keyName: RFC 6376, 3.6.2.1; empty where no such name can exist.
 func keyName(selector, domain string) string {
-	if selector == "" || domain == "" {
-		return ""
+	selector, domain = aLabels(selector), aLabels(domain)
+	if name := selector + "._domainkey." + domain; selector != "" && domain != "" && dns.Askable(name) {
+		return name
 	}
-	// RFC 8616, 4: labels beyond ASCII are asked for as A-labels. Where that cannot be, the octets are
-	// asked for as they are.
-	name := selector + "._domainkey." + domain
-	if a, err := idna.Lookup.ToASCII(domain); err == nil && !isASCII(domain) {
-		name = selector + "._domainkey." + a
-	}
-	if !dns.Askable(name) {
-		return ""
-	}
-	return name
+	return ""
 }
 
-func isASCII(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0
+// aLabels: RFC 8616, 4: labels beyond ASCII are asked for as A-labels. What IDNA forbids is no name: a
+// space that is none to the eye would show another domain than the one whose key was used.
+func aLabels(name string) string {
+	if strings.IndexFunc(name, func(r rune) bool { return r >= 0x80 }) < 0 {
+		return name
+	}
+	a, err := idna.Lookup.ToASCII(name)
+	if err != nil {
+		return ""
+	}
+	return a
 }
 
 // canonicalisations reads c=. RFC 6376, 3.5: simple/simple without it, and simple for the body where

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net"
 	"strings"
 	"testing"
@@ -147,7 +148,7 @@ func libraryPasses(fields mail.Fields, body mail.Data, index int, record string)
 			}
 			return []string{record}, nil
 		}})
-	return len(vs) == 1 && vs[0].Err == nil && (err == nil || err == dkim.ErrTooManySignatures) //nolint:errorlint // as it is returned
+	return len(vs) == 1 && vs[0].Err == nil && (err == nil || errors.Is(err, dkim.ErrTooManySignatures))
 }
 
 // byReference verifies with the canonicalisation of the tests.

@@ -167,7 +167,7 @@ b.example.org. A 192.0.2.1
 		{"b.example.org", false, false, true}, {"none.example.org", false, false, true},
 	} {
 		_, err := k.texts(t.Context(), c.name)
-		e, ok := err.(*net.DNSError) //nolint:errorlint // the library looks at the error itself
+		e, ok := err.(*net.DNSError) // as the library looks at it
 		if !ok {
 			t.Fatalf("%s: %v is no *net.DNSError", c.name, err)
 		}

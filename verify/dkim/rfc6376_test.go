@@ -127,6 +127,8 @@ func TestRFC6376_3_5_tags(t *testing.T) {
 		{"empty d=", tagsWith("d="), result.PermError, []result.Code{"dkim-signature-tag"}},
 		{"d= that is no domain", tagsWith("d=example.org(.example.net"), result.PermError, []result.Code{"dkim-signature-tag"}},
 		{"d= with a quote", tagsWith("d=a'b.example.org"), result.PermError, []result.Code{"dkim-signature-tag"}},
+		{"d= with a space that is none to the eye", tagsWith("d=example.org\u00a0"), result.PermError, []result.Code{"dkim-signature-tag"}},
+		{"d= that ends in a dot", tagsWith("d=example.org."), result.PermError, []result.Code{"dkim-signature-tag"}},
 		{"d= with an empty label", tagsWith("d=a..example.org"), result.PermError, []result.Code{"dkim-signature-tag"}},
 		{"s= that is no name", tagsWith("s=a/b"), result.PermError, []result.Code{"dkim-signature-tag"}},
 		{"s= of 64 octets", tagsWith("s=" + strings.Repeat("a", 64)), result.PermError, []result.Code{"dkim-signature-tag"}},
@@ -217,6 +219,7 @@ func TestRFC6376_3_6_2_1_key_name(t *testing.T) {
 		{"DKIM-Signature: d=example.org; s=a.b\r\n", "a.b._domainkey.example.org"},
 		{"dkim-signature : d = exam\r\n ple.org; s=a\r\n", "a._domainkey.example.org"},
 		{"DKIM-Signature: d=b\u00fccher.example; s=a\r\n", "a._domainkey.xn--bcher-kva.example"}, // RFC 8616, 4
+		{"DKIM-Signature: d=example.org\u00a0; s=a\r\n", ""},
 		{"DKIM-Signature: d=example.org\r\n", ""},
 		{"DKIM-Signature: d=a..b; s=a\r\n", ""},
 		{"X-Signature: d=example.org; s=a\r\n", ""},

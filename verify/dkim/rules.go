@@ -129,12 +129,12 @@ func isName(s string) bool {
 	for _, r := range s {
 		switch {
 		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '_', r == '.':
-		case r > 0x9f && r != utf8.RuneError:
+		case r > 0x9f && r != utf8.RuneError: // IDNA has the word on these
 		default:
 			return false
 		}
 	}
-	return dns.Askable(s)
+	return dns.Askable(s) && !strings.HasSuffix(s, ".") && aLabels(s) != ""
 }
 
 // fewNames is a bound of ours, which RFC 8601, 2.7.1 calls policy.

@@ -18,10 +18,11 @@ var (
 
 // state is one evaluation.
 type state struct {
-	dns   dns.Resolver
-	query Query
-	walks map[string]*walk // by domain
-	res   Result
+	dns      dns.Resolver
+	diagnose dns.Resolver
+	query    Query
+	walks    map[string]*walk // by domain
+	res      Result
 
 	author  *walk
 	source  string // name of the record that was chosen, also where it cannot be used
@@ -34,7 +35,10 @@ type state struct {
 
 // Check evaluates DMARC for one message: RFC 9989, 5.3.
 func (e Evaluator) Check(ctx context.Context, q Query) Result {
-	s := &state{dns: e.DNS, query: q, walks: map[string]*walk{}}
+	s := &state{dns: e.DNS, diagnose: e.Diagnose, query: q, walks: map[string]*walk{}}
+	if s.diagnose == nil {
+		s.diagnose = s.dns
+	}
 	s.res.SPFMode, s.res.DKIMMode = string(Relaxed), string(Relaxed)
 	s.makeRows()
 	if q.From.Problem != "" || q.From.Domain == "" {

@@ -27,6 +27,9 @@ type Identifier struct {
 // Evaluator has no state: one serves any number of goroutines.
 type Evaluator struct {
 	DNS dns.Resolver
+	// Diagnose is asked why there is no record, once the result is fixed; it changes nothing else. nil
+	// is DNS.
+	Diagnose dns.Resolver
 }
 
 // Result is what DMARC says of the message.

@@ -52,7 +52,7 @@ func (s *state) lintMisplaced(ctx context.Context) (any bool) {
 		if !dns.Askable(q.Name) {
 			continue
 		}
-		a, err := s.dns.Resolve(ctx, q)
+		a, err := s.diagnose.Resolve(ctx, q)
 		if err != nil {
 			continue
 		}

@@ -20,6 +20,7 @@ import (
 type check struct {
 	method       string
 	budget       int                        // questions of its own; the sum over all checks is 200
+	diagnosis    int                        // questions about why, once the result is fixed; the sum is at most 60
 	limit        func(Config) time.Duration // nil: the evaluation's deadline alone
 	needsAddress bool                       // it says nothing where the client's address is private
 	run          func(context.Context, Evaluator, dns.Resolver, input) outcome
@@ -31,6 +32,7 @@ type input struct {
 	env       verify.Envelope
 	msg       *verify.Message
 	spf, dkim []verify.Check
+	diagnose  dns.Resolver // asked why a result is what it is; what it answers changes no result
 }
 
 func spfLimit(c Config) time.Duration { return c.SPF }
@@ -38,7 +40,7 @@ func spfLimit(c Config) time.Duration { return c.SPF }
 // The checks that need the envelope alone run while the message comes in.
 var envelopeChecks = []check{
 	// RFC 7208, 4.6.4: ten terms, each an mx with ten names, and the record itself.
-	{method: verify.MethodSPF, budget: 112, limit: spfLimit, needsAddress: true, run: checkSPF},
+	{method: verify.MethodSPF, budget: 112, diagnosis: 8, limit: spfLimit, needsAddress: true, run: checkSPF},
 	{method: verify.MethodSPFHelo, budget: 30, limit: spfLimit, needsAddress: true, run: checkSPFHelo},
 	{method: verify.MethodIPRev, budget: 12, limit: spfLimit, needsAddress: true, run: checkIPRev},
 	{method: verify.MethodHelo, budget: 4, limit: spfLimit, run: checkHelo},
@@ -52,7 +54,7 @@ var messageChecks = []check{
 
 // The checks that need what others found, in this order.
 var conclusions = []check{
-	{method: verify.MethodDMARC, budget: 32, run: checkDMARC},
+	{method: verify.MethodDMARC, budget: 32, diagnosis: 4, run: checkDMARC},
 }
 
 // order of the report.
@@ -63,7 +65,7 @@ var order = []string{
 
 func checkSPF(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
 	q := spf.Query{IP: in.env.Client.Addr(), Helo: in.env.Helo, MailFrom: in.env.MailFrom}
-	res := spf.Evaluator{DNS: r, Host: in.env.Host, Now: ev.Now}.Check(ctx, q)
+	res := spf.Evaluator{DNS: r, Diagnose: in.diagnose, Host: in.env.Host, Now: ev.Now}.Check(ctx, q)
 	o := spfOutcome(verify.MethodSPF, "smtp.mailfrom", res.Sender, res)
 	// RFC 7208, 2.4: with the null reverse-path the HELO name decided, and that is the cause to name.
 	if in.env.MailFrom == "" && res.Word != result.Pass {
@@ -150,19 +152,26 @@ func evidenceOf(r dns.Resolver, name string) []result.Evidence {
 	return out
 }
 
+// unknown stands for a check that did not run to its end: what it might have passed is not known.
+var unknown = dmarc.Identifier{Word: result.TempError}
+
 func checkDMARC(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outcome {
 	q := dmarc.Query{From: mail.ParseFrom(in.msg.Fields)}
 	for _, c := range in.spf {
+		q.SPF = unknown
 		if d := c.Details.SPF; d != nil {
 			q.SPF = dmarc.Identifier{Domain: d.Domain, Word: c.Result}
 		}
 	}
 	for _, c := range in.dkim {
-		if d := c.Details.DKIM; d != nil {
+		switch d := c.Details.DKIM; {
+		case d != nil:
 			q.DKIM = append(q.DKIM, dmarc.Identifier{Domain: d.Domain, Selector: d.Selector, Word: c.Result})
+		case c.Result != result.None:
+			q.DKIM = append(q.DKIM, unknown)
 		}
 	}
-	res := dmarc.Evaluator{DNS: r}.Check(ctx, q)
+	res := dmarc.Evaluator{DNS: r, Diagnose: in.diagnose}.Check(ctx, q)
 	ids := map[string]string{}
 	if res.Author != "" {
 		ids["header.from"] = res.Author
@@ -210,7 +219,10 @@ func judge(r *verify.Report) verify.Verdict {
 	case result.TempError:
 		return say(verify.Unknown, "verdict-could-not-tell")
 	case result.PermError:
-		return say(verify.NotProved, "verdict-dmarc-permerror")
+		if from == "" {
+			return say(verify.NotProved, "verdict-dmarc-permerror")
+		}
+		return say(verify.NotProved, "verdict-dmarc-record")
 	}
 	for _, c := range r.Checks {
 		if c.Result == result.Pass && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM) {

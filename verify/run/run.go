@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"runtime/debug"
 	"slices"
@@ -169,6 +170,7 @@ func (e *Evaluation) guarded(c check, in input) (o outcome) {
 			"ip", in.env.Client.Addr().String())})
 	}
 	view := e.memo.View(c.budget)
+	in.diagnose = e.memo.View(c.diagnosis)
 	o = c.run(ctx, e.ev, view, in)
 	evidence := view.Evidence()
 	for i := range o.checks {
@@ -245,6 +247,7 @@ func (e *Evaluation) report(m *verify.Message) *verify.Report {
 			r.Checks = append(r.Checks, c)
 		}
 	}
+	r.Findings = append(r.Findings, outages(r)...)
 	r.Findings = append(r.Findings, notes(m)...)
 	if !Evaluable(e.env.Client.Addr()) {
 		r.Findings = append(r.Findings, result.Found(result.Error, "client-address-private", "ip", e.env.Client.Addr().String()))
@@ -269,6 +272,22 @@ func session(m *verify.Message) verify.Session {
 		s.Transcript = []verify.Line{}
 	}
 	return s
+}
+
+// outages names the questions that the DNS did not answer, where they decided a result: once each, however
+// many checks met them.
+func outages(r *verify.Report) []result.Finding {
+	var out []result.Finding
+	for _, c := range r.Checks {
+		if c.Result != result.TempError || !strings.HasPrefix(string(c.Reason.Code), "dns-") {
+			continue
+		}
+		same := func(f result.Finding) bool { return f.Code == c.Reason.Code && maps.Equal(f.Args, c.Reason.Args) }
+		if !slices.ContainsFunc(r.Findings, same) && !slices.ContainsFunc(out, same) {
+			out = append(out, result.Finding{Severity: result.Error, Code: c.Reason.Code, Args: c.Reason.Args, Check: c.Method})
+		}
+	}
+	return out
 }
 
 // notes turns what the SMTP side saw into findings.

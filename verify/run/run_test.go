@@ -109,16 +109,20 @@ func TestPrivateClientIsNotEvaluated(t *testing.T) {
 	}
 }
 
-func TestBudgetsAddUpTo200(t *testing.T) {
+func TestBudgetsAddUp(t *testing.T) {
 	t.Parallel()
-	sum := 0
+	sum, diagnosis := 0, 0
 	for _, list := range [][]check{envelopeChecks, messageChecks, conclusions} {
 		for _, c := range list {
 			sum += c.budget
+			diagnosis += c.diagnosis
 		}
 	}
 	if sum != 200 {
 		t.Errorf("the checks may ask %d questions, want 200", sum)
+	}
+	if diagnosis > 60 {
+		t.Errorf("the checks may ask %d questions more about why, want at most 60", diagnosis)
 	}
 }
 

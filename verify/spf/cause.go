@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/net/publicsuffix"
+
 	"checkauth/verify/dns"
 	"checkauth/verify/result"
 )
@@ -158,18 +160,22 @@ const maxExtra = 6
 // extra asks for diagnosis: what the evaluation has asked costs nothing, of the rest it has maxExtra.
 type extra struct {
 	w    *walk
-	left int
+	mine map[dns.Question]bool
 }
 
+func (w *walk) extra() *extra { return &extra{w: w, mine: map[dns.Question]bool{}} }
+
 func (x *extra) Resolve(ctx context.Context, q dns.Question) (dns.Answer, error) {
-	if !x.w.asked[q] {
-		if x.left == 0 {
+	if x.w.asked[q] {
+		return x.w.dns.Resolve(ctx, q)
+	}
+	if !x.mine[q] {
+		if len(x.mine) == maxExtra {
 			return dns.Answer{}, &dns.Error{Question: q, Kind: dns.Budget}
 		}
-		x.left--
-		x.w.asked[q] = true
+		x.mine[q] = true
 	}
-	return x.w.dns.Resolve(ctx, q)
+	return x.w.diagnose.Resolve(ctx, q)
 }
 
 // find gives the records of a name, none where DNS does not tell.
@@ -192,12 +198,12 @@ func (x *extra) hasRecord(name string, t dns.Type) bool {
 func (w *walk) missing(domain string) []result.Finding {
 	one := func(f result.Finding) []result.Finding { return []result.Finding{f} }
 	if !wellFormed(domain) {
-		return one(result.Found(result.Warning, "spf-domain-invalid", "domain", result.Cut(domain, maxQuoted)))
+		return one(result.Found(result.Warning, "spf-domain-invalid", "sender", result.Cut(w.id.sender, maxQuoted)))
 	}
 	if f, ok := w.almost(domain); ok {
 		return one(f)
 	}
-	x := &extra{w: w, left: maxExtra}
+	x := w.extra()
 	if !w.first.NX { // RFC 8020: below a name that does not exist there is nothing
 		if x.hasRecord(domain, dns.SPF) {
 			return one(result.Found(result.Error, "spf-type99-only", "domain", domain))
@@ -209,7 +215,7 @@ func (w *walk) missing(domain string) []result.Finding {
 		}
 	}
 	_, parent, _ := strings.Cut(domain, ".")
-	if wellFormed(parent) && x.hasRecord(parent, dns.TXT) {
+	if suffix, _ := publicsuffix.PublicSuffix(parent); parent != suffix && wellFormed(parent) && x.hasRecord(parent, dns.TXT) {
 		return one(result.Found(result.Error, "spf-none-on-subdomain", "domain", domain, "parent", parent))
 	}
 	return one(result.Found(result.Error, "spf-none", "domain", domain))
@@ -262,7 +268,7 @@ func (w *walk) coveredByIPv4(domain string) (host, ip4 string, ok bool) {
 	if !w.id.ip.Is6() {
 		return "", "", false
 	}
-	x := &extra{w: w, left: maxExtra}
+	x := w.extra()
 	host, ok = x.host()
 	if !ok {
 		return "", "", false

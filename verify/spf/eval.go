@@ -33,7 +33,7 @@ var (
 	ErrTooManyLookups  = errors.New("more than 10 terms that ask DNS")
 	ErrTooManyVoids    = errors.New("more than 2 look-ups that found nothing")
 	ErrTooManyMX       = errors.New("an mx with more than 10 names")
-	ErrNoRecord        = errors.New("include or redirect of a domain without SPF record")
+	ErrNoRecord        = errors.New("a domain without SPF record")
 )
 
 // Check runs check_host for the MAIL FROM identity; for that of HELO where the reverse-path is null.
@@ -54,11 +54,12 @@ func (e Evaluator) CheckHelo(ctx context.Context, q Query) Result {
 // walk is one evaluation. It asks one question at a time, in the order of the RFC; who wants it faster
 // asks ahead behind the Resolver.
 type walk struct {
-	ctx  context.Context
-	dns  dns.Resolver
-	host string
-	now  func() time.Time
-	id   identity
+	ctx      context.Context
+	dns      dns.Resolver
+	diagnose dns.Resolver
+	host     string
+	now      func() time.Time
+	id       identity
 
 	lookups, voids int
 	// over is set when the limit of look-ups is passed: the result is fixed, and the walk goes on to
@@ -79,7 +80,11 @@ func (e Evaluator) walk(ctx context.Context, id identity) *walk {
 	if now == nil {
 		now = time.Now
 	}
-	return &walk{ctx: ctx, dns: e.DNS, host: e.Host, now: now, id: id, asked: map[dns.Question]bool{}}
+	w := &walk{ctx: ctx, dns: e.DNS, diagnose: e.Diagnose, host: e.Host, now: now, id: id, asked: map[dns.Question]bool{}}
+	if w.diagnose == nil {
+		w.diagnose = w.dns
+	}
+	return w
 }
 
 // page is one record under evaluation.
@@ -167,6 +172,9 @@ func (w *walk) checkHost(domain string, from *page, own bool) (verdict, *Record)
 // fetch finds the record of a domain: RFC 7208, 4.3 to 4.5.
 func (w *walk) fetch(domain string, from *page, own bool) (*page, verdict) {
 	// RFC 7208, 4.3: a malformed domain gives none, and nothing is asked.
+	if domain == "" {
+		return nil, none(result.Because("spf-domain-empty"))
+	}
 	if !wellFormed(domain) {
 		return nil, none(result.Because("spf-domain-malformed", "domain", result.Cut(domain, maxQuoted)))
 	}
@@ -187,7 +195,7 @@ func (w *walk) fetch(domain string, from *page, own bool) (*page, verdict) {
 	case len(found) == 1:
 	case len(found) > 1:
 		count := strconv.Itoa(len(found))
-		return nil, permanent(ErrMultipleRecords, result.Because("spf-several-records", "domain", domain, "count", count),
+		return nil, permanent(fmt.Errorf("%q: %w", domain, ErrMultipleRecords), result.Because("spf-several-records", "domain", domain, "count", count),
 			culprit{kind: multipleRecords, domain: domain, count: len(found)})
 	case a.NX:
 		return nil, none(result.Because("spf-domain-unknown", "domain", domain))

@@ -80,7 +80,7 @@ manymx.example.         TXT "v=spf1 mx -all"
 		{"news.apex.example", []string{`error spf-none-on-subdomain domain="news.apex.example" parent="apex.example"`}},
 		{"gone.apex.example", []string{`error spf-none-on-subdomain domain="gone.apex.example" parent="apex.example"`}},
 		{"deep.news.apex.example", []string{`error spf-none domain="deep.news.apex.example"`}}, // one more question, not two
-		{"localhost", []string{`warning spf-domain-invalid domain="localhost"`}},
+		{"localhost", []string{`warning spf-domain-invalid sender="a@localhost"`}},
 		{"old.example", []string{`error spf-type99-only domain="old.example"`}},
 		{"wrong.example", []string{`error spf-wrong-name domain="wrong.example" name="_spf.wrong.example"`}},
 		{"double.example", []string{`error spf-wrong-name domain="double.example" name="double.example.double.example"`}},

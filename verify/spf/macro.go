@@ -78,18 +78,11 @@ func parseMacro(s string, anywhere bool) (macro, bool) {
 		digits++
 	}
 	if digits > 0 {
-		// RFC 7208, 7.3: zero parts are a syntax error; more than there are means all.
-		n, err := strconv.ParseUint(s[:digits], 10, 16)
-		if err != nil {
-			n = 0
-			if strings.Trim(s[:digits], "0") != "" {
-				n = 1 << 16
-			}
-		}
-		if n == 0 {
+		// RFC 7208, 7.3: zero parts are a syntax error.
+		if m.keep = parts(s[:digits]); m.keep == 0 {
 			return m, false
 		}
-		m.keep, s = int(n), s[digits:]
+		s = s[digits:]
 	}
 	if s != "" && s[0]|0x20 == 'r' {
 		m.reverse, s = true, s[1:]
@@ -103,6 +96,16 @@ func parseMacro(s string, anywhere bool) (macro, bool) {
 		m.delims = s
 	}
 	return m, true
+}
+
+// parts reads how many are wanted; more than any value has are as good as all.
+func parts(digits string) int {
+	digits = strings.TrimLeft(digits, "0")
+	if len(digits) > 6 {
+		return 1 << 20
+	}
+	n, _ := strconv.Atoi(digits) // six digits, or none, which is zero
+	return n
 }
 
 // apply gives the value of one macro, transformed. Its cost is that of what it gives, or nearly so: a

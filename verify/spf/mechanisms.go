@@ -2,6 +2,7 @@ package spf
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -96,7 +97,7 @@ func (w *walk) count(p *page, d *Directive, t *Term) verdict {
 	w.over = true
 	w.tally(p, d, t)
 	t.Outcome, t.Why = Failed, result.Because("spf-past-limit")
-	return permanent(ErrTooManyLookups, result.Because("spf-lookup-limit"), culprit{kind: tooManyLookups})
+	return permanent(fmt.Errorf("SPF record of %q, byte %d: %w", p.domain, d.Offset, ErrTooManyLookups), result.Because("spf-lookup-limit"), culprit{kind: tooManyLookups})
 }
 
 // tally counts a term past the limit. Only include and redirect are asked about, and what comes back
@@ -166,7 +167,7 @@ func (w *walk) voided(a dns.Answer, t *Term) verdict {
 	w.voids++
 	w.void = append(w.void, q.Name)
 	if w.voids > maxVoids {
-		return permanent(ErrTooManyVoids, result.Because("spf-void-limit", "name", q.Name), culprit{kind: tooManyVoids})
+		return permanent(fmt.Errorf("%q %s: %w", q.Name, q.Type, ErrTooManyVoids), result.Because("spf-void-limit", "name", q.Name), culprit{kind: tooManyVoids})
 	}
 	return undecided()
 }
@@ -226,8 +227,9 @@ func (w *walk) writable(d *Directive) bool {
 // noRecord: RFC 7208, 5.2 and 6.1.
 func (w *walk) noRecord(p *page, d *Directive, target string) verdict {
 	target = result.Cut(target, maxQuoted)
-	return permanent(ErrNoRecord,
-		result.Because("spf-target-without-record", "term", result.Cut(d.Text, maxQuoted), "target", target, "domain", p.domain),
+	term := result.Cut(d.Text, maxQuoted)
+	return permanent(fmt.Errorf("SPF record of %q, byte %d: %q, which is %q: %w", p.domain, d.Offset, term, target, ErrNoRecord),
+		result.Because("spf-target-without-record", "term", term, "target", target, "domain", p.domain),
 		culprit{kind: includeNoRecord, page: p, term: d, domain: target})
 }
 
@@ -259,7 +261,7 @@ func (w *walk) mx(p *page, d *Directive, t *Term) (bool, verdict) {
 		// RFC 7208, 4.6.4: the addresses of more than ten names must not be asked for; where they would
 		// have to be, the result is permerror.
 		if i == maxMX {
-			return false, permanent(ErrTooManyMX,
+			return false, permanent(fmt.Errorf("%q: %w", name, ErrTooManyMX),
 				result.Because("spf-mx-limit", "name", name, "count", strconv.Itoa(len(hosts))),
 				culprit{kind: tooManyMX, domain: name, count: len(hosts)})
 		}

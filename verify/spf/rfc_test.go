@@ -111,7 +111,7 @@ func TestRFC7208_4_3_initial_processing(t *testing.T) {
 		{"single label", "192.0.2.1", "a@localhost", result.None, "spf-domain-malformed"},
 		{"address literal", "192.0.2.1", "a@[192.0.2.1]", result.None, "spf-domain-malformed"},
 		{"bare address", "192.0.2.1", "a@192.0.2.1", result.None, "spf-domain-malformed"},
-		{"no domain", "192.0.2.1", "a@", result.None, "spf-domain-malformed"},
+		{"no domain", "192.0.2.1", "a@", result.None, "spf-domain-empty"},
 		{"controls", "192.0.2.1", "a@x\x00.example.org", result.None, "spf-domain-malformed"},
 		{"no such name", "192.0.2.1", "a@nobody.example.org", result.None, "spf-domain-unknown"},
 		{"U-labels become A-labels", "192.0.2.1", "a@Müller.example", result.Fail, ""},

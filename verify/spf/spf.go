@@ -32,7 +32,10 @@ type Query struct {
 
 // Evaluator runs check_host. It has no state: one serves any number of goroutines.
 type Evaluator struct {
-	DNS  dns.Resolver
+	DNS dns.Resolver
+	// Diagnose is asked why the result is what it is, once that is fixed; it changes nothing. nil is DNS.
+	Diagnose dns.Resolver
+
 	Host string           // our own name, for %{r}; empty gives "unknown" (RFC 7208, 7.3)
 	Now  func() time.Time // for %{t}; nil is time.Now
 }
