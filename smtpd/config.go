@@ -54,6 +54,8 @@ func Defaults() Config {
 	}
 }
 
+const maxHeader = 64 << 20
+
 // Check names every value that cannot be used, all at once.
 func (c Config) Check() error {
 	var errs []error
@@ -69,6 +71,9 @@ func (c Config) Check() error {
 		if d.value <= 0 {
 			bad(d.field, "%s: want a time above zero", d.value)
 		}
+	}
+	if c.Header.Bytes > maxHeader {
+		bad("Header.Bytes", "%d: want at most %d, for it is held in memory", c.Header.Bytes, maxHeader)
 	}
 	for field, missing := range map[string]bool{"Role": c.Role == nil, "Log": c.Log == nil, "Now": c.Now == nil, "ID": c.ID == nil} {
 		if missing {

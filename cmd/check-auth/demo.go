@@ -254,8 +254,8 @@ func (d *demo) stay(ctx context.Context, e env) {
 	_, proxied, _ := net.SplitHostPort(d.proxy.String())
 	fmt.Fprintf(e.out, `
 The servers stay up until you press Ctrl-C. Replies are printed here.
-With swaks (the client is then %[1]s):
-    swaks --server %[1]s --port %[2]s --to check-auth@%[4]s --from anna@wellkept.example
+With swaks (the client is then %[1]s, which yours.example names in its SPF record):
+    swaks --server %[1]s --port %[2]s --ehlo here.yours.example --to check-auth@%[4]s --from you@yours.example
 With nc, in the place of one of the stories' clients (PROXY protocol v1 in front):
     printf 'PROXY TCP4 192.0.2.10 192.0.2.25 40025 25\r\nEHLO mail.wellkept.example\r\nMAIL FROM:<anna@wellkept.example>\r\nRCPT TO:<check-auth@%[4]s>\r\nDATA\r\n' > /tmp/mail
     printf 'From: anna@wellkept.example\r\nSubject: test\r\n\r\nHello\r\n.\r\nQUIT\r\n' >> /tmp/mail

@@ -72,6 +72,12 @@ _dmarc.bank.example.         3600 IN TXT "v=DMARC1; p=reject"
 mail.bank.example.           3600 IN A   192.0.2.99
 66.100.51.198.in-addr.arpa.  3600 IN PTR dsl-66.access.example.
 dsl-66.access.example.       3600 IN A   198.51.100.66
+; for who sends from this machine
+yours.example.               3600 IN SOA ns.yours.example. hostmaster.yours.example. 2026112401 3600 900 1209600 300
+yours.example.               3600 IN MX  10 here.yours.example.
+yours.example.               3600 IN TXT "v=spf1 ip4:127.0.0.0/8 -all"
+here.yours.example.          3600 IN A   127.0.0.1
+1.0.0.127.in-addr.arpa.      3600 IN PTR here.yours.example.
 `
 
 // stories makes the five mails, signs two of them, and gives the zone that they live in.

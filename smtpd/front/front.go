@@ -174,6 +174,7 @@ func (c *Conn) welcome() bool {
 	if err := c.handler.Admit(); err != nil {
 		if r, ok := errors.AsType[*smtp.SMTPError](err); ok {
 			c.drop(r, "", nil)
+			c.linger = false // a flood of refused clients must not hold the places of others
 			return false
 		}
 		c.leave("not admitted", err)

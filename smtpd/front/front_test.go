@@ -207,11 +207,11 @@ func TestMinimumRate(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cfg := testConfig()
-			cfg.Window, cfg.MinRate = 200*time.Millisecond, 1000
+			cfg.Window, cfg.MinRate = time.Second, 1000
 			ours, theirs := net.Pipe()
 			go func() { // ends with the connection
 				_, _ = io.WriteString(theirs, start)
-				for range 60 {
+				for range 150 {
 					if _, err := io.WriteString(theirs, c.piece); err != nil {
 						return
 					}

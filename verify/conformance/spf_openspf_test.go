@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	_ "blitiri.com.ar/go/spf" // its testdata is read: so that the go command has the module
 	"go.yaml.in/yaml/v3"
 
 	"checkauth/verify/dns"

@@ -2,6 +2,7 @@ package run
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"checkauth/verify"
@@ -226,7 +227,7 @@ func judge(r *verify.Report) verify.Verdict {
 	}
 	for _, c := range r.Checks {
 		if c.Result == result.Pass && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM) {
-			return say(verify.Authenticated, "verdict-pass-without-dmarc", "method", c.Method)
+			return say(verify.Authenticated, "verdict-pass-without-dmarc", "method", strings.ToUpper(c.Method))
 		}
 	}
 	for _, c := range r.Checks {

@@ -1,0 +1,98 @@
+package smtpd
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"checkauth/smtpd/front"
+)
+
+func testConn(t *testing.T, r *registry) *front.Conn {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { _, _ = ours.Close(), theirs.Close() })
+	return front.New(ours, front.Config{Command: r.command, Session: time.Hour}, nil)
+}
+
+// The fuller it is, the less time is there for a command; far above the limit nobody is heard.
+func TestLoadShortensCommands(t *testing.T) {
+	t.Parallel()
+	cfg := Defaults()
+	cfg.Connections = 20
+	r := newRegistry(cfg)
+	for n := 1; n <= cfg.Connections+tooMany; n++ {
+		c := testConn(t, r)
+		if !r.add(c) {
+			t.Fatalf("connection %d is closed unheard", n)
+		}
+		want := 5 * time.Minute
+		if n > 10 {
+			want = time.Minute
+		}
+		if n > 18 {
+			want = 10 * time.Second
+		}
+		if got := r.command(); got != want {
+			t.Errorf("%d connections: %s for a command, want %s", n, got, want)
+		}
+		if ok := r.admit(netip.MustParseAddr("192.0.2.1").Next()); ok != (n <= cfg.Connections) {
+			t.Errorf("connection %d admitted: %t", n, ok)
+		}
+		if n <= cfg.Connections {
+			// Its client is forgotten at once, so that other limits do not count here.
+			r.remove(c, netip.MustParseAddr("192.0.2.2"), true)
+			r.add(c)
+		}
+	}
+	if r.add(testConn(t, r)) {
+		t.Error("there is no end")
+	}
+	if len(r.ips) != 0 || len(r.networks) != 0 {
+		t.Errorf("left: %v, %v", r.ips, r.networks)
+	}
+}
+
+func TestNetworks(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{"192.0.2.77": "192.0.2.0/24", "2001:db8:1:2:3::4": "2001:db8:1:2::/64"} {
+		if got := network(netip.MustParseAddr(in)).String(); got != want {
+			t.Errorf("%s: got %s, want %s", in, got, want)
+		}
+	}
+}
+
+// What began long ago is forgotten, however many networks there were.
+func TestBeginsAreForgotten(t *testing.T) {
+	t.Parallel()
+	r, now := newRegistry(Defaults()), time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	a := netip.MustParseAddr("2001:db8::1").As16()
+	for n := range 3000 {
+		a[5], a[6] = byte(n), byte(n>>8)
+		if !r.begin(netip.AddrFrom16(a), now.Add(time.Duration(n)*time.Second)) {
+			t.Fatalf("network %d may not begin", n)
+		}
+	}
+	if len(r.begins) > 1100 {
+		t.Errorf("%d networks are remembered", len(r.begins))
+	}
+}
+
+// BenchmarkHeader: 160,000 continuation lines, which others are quadratic in.
+func BenchmarkHeader(b *testing.B) {
+	text := []byte("DKIM-Signature: a\r\n" + strings.Repeat(" b\r\n", 160000))
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		h := head{bounds: Defaults().Header}
+		for rest := text; len(rest) > 0; {
+			n := min(len(rest), 32<<10)
+			h.take(rest[:n])
+			rest = rest[n:]
+		}
+		if h.err == nil {
+			b.Fatal("no error")
+		}
+	}
+}
