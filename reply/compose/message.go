@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/emersion/go-message"
 
@@ -43,16 +44,20 @@ func (c *Composer) Reply(r *verify.Report, d policy.Decision, body mail.Data, no
 	if err != nil {
 		return reply.Entry{}, err
 	}
-	for _, b := range []byte(e.To) {
-		e.UTF8 = e.UTF8 || b >= 0x80
-	}
+	e.UTF8 = !plainASCII(e.To)
 	return e, nil
+}
+
+// plainASCII: RFC 6531, 3.4: any other address needs SMTPUTF8.
+func plainASCII(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // Forward makes a mail to the operator with a message for postmaster, abuse or our own replies' address
 // attached. It is never an answer to the stranger.
 func (c *Composer) Forward(env verify.Envelope, original io.Reader, now time.Time) (reply.Entry, error) {
-	e := reply.Entry{ID: env.ID, To: c.cfg.Operator, MessageID: "<" + env.ID + "@" + c.cfg.Host + ">", Created: now}
+	e := reply.Entry{ID: env.ID, To: c.cfg.Operator, MessageID: "<" + env.ID + "@" + c.cfg.Host + ">", Created: now,
+		UTF8: !plainASCII(c.cfg.Operator)}
 	raw, err := io.ReadAll(original)
 	if err != nil {
 		return e, fmt.Errorf("mail for the operator: %w", err)

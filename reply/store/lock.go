@@ -11,6 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// unlock gives the folder back. Closing the file alone would not do while a child that was just forked
+// still has it open.
+func unlock(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
+}
+
 // lockFolder takes the folder for this process. The kernel gives the lock back when the process ends,
 // however it ends, so none is ever stale; that is what allows Open to take over all leases at once.
 func lockFolder(dir string) (*os.File, error) {

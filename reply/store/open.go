@@ -187,6 +187,6 @@ func (s *SQLite) Close() error {
 		s.pack.close()
 	}
 	// Last: until here the folder is in use.
-	errs = append(errs, s.lock.Close())
+	errs = append(errs, unlock(s.lock))
 	return errors.Join(errs...)
 }

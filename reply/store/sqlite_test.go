@@ -241,9 +241,9 @@ func TestClaim_sets_aside_what_cannot_be_read(t *testing.T) {
 	if err := s.Exec("UPDATE entries SET created = 'yesterday' WHERE id = 'type'"); err != nil {
 		t.Fatal(err)
 	}
-	for after, want := range map[time.Duration]int{storetest.Lease: 1, 1000 * time.Hour: 1} {
+	for _, after := range []time.Duration{storetest.Lease, 1000 * time.Hour} {
 		got, err := s.Claim(t.Context(), storetest.Start.Add(after), 10)
-		if err != nil || len(got) != want || got[0].ID != "good" {
+		if err != nil || len(got) != 1 || got[0].ID != "good" {
 			t.Errorf("after %s: got %v, %v, want the good one", after, got, err)
 		}
 	}
