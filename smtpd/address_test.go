@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -97,4 +98,14 @@ func FuzzHead(f *testing.F) {
 			t.Fatalf("%q was told %d times", b, told)
 		}
 	})
+}
+
+func TestRFC5321_4_5_3_1_3_long_paths(t *testing.T) {
+	t.Parallel()
+	for size, want := range map[int]error{256: nil, maxPath: nil, maxPath + 1: errTooLong} {
+		path := strings.Repeat("a", size-len("@example.org")) + "@example.org"
+		if _, _, err := parsePath("<" + path + ">"); !errors.Is(err, want) {
+			t.Errorf("a path of %d octets: got %v, want %v", size, err, want)
+		}
+	}
 }

@@ -321,7 +321,11 @@ func TestBothAgreeOnAllCases(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				fields, body := split(t, string(read(t, file)))
+				message, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				fields, body := split(t, string(message))
 				n.Add(int32(agree(t, Verifier{DNS: dnstest.Zone(t, string(zone))}, fields, body)))
 			})
 		}

@@ -1,12 +1,9 @@
 package iprev_test
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -211,65 +208,4 @@ mail.example.org.            A 203.0.113.7
 	if r := check(t, zone, "203.0.113.7"); len(r.Confirmed) != 2 || codes(r) != "" {
 		t.Errorf("got %q, %s; want two names and no finding", r.Confirmed, codes(r))
 	}
-}
-
-func TestIncidents(t *testing.T) {
-	t.Parallel()
-	files, err := filepath.Glob("../testdata/cases/*/case.json")
-	if err != nil || len(files) != 27 {
-		t.Fatalf("%d incidents, want 27 (%v)", len(files), err)
-	}
-	for _, file := range files {
-		dir := filepath.Dir(file)
-		t.Run(filepath.Base(dir), func(t *testing.T) {
-			t.Parallel()
-			var c struct {
-				ClientIP string `json:"client_ip"`
-				Expect   struct {
-					IPRev     string   `json:"iprev"`
-					Causes    []string `json:"causes"`
-					NotCauses []string `json:"not_causes"`
-				}
-			}
-			if err := json.Unmarshal([]byte(read(t, file)[file]), &c); err != nil {
-				t.Fatal(err)
-			}
-			zone := filepath.Join(dir, "zone.txt")
-			r := check(t, dnstest.Zone(t, read(t, zone)[zone]), c.ClientIP)
-			if !slices.Contains(strings.Split(c.Expect.IPRev, "|"), string(r.Word)) {
-				t.Errorf("%s: got %s (%s), want %s", c.ClientIP, r.Word, r.Reason, c.Expect.IPRev)
-			}
-			for _, code := range []string{"iprev-no-ptr", "iprev-mismatch"} {
-				if got := strings.Contains(codes(r), code); got != slices.Contains(c.Expect.Causes, code) {
-					t.Errorf("%s: %s is %t among the findings, want %t", c.ClientIP, code, got, !got)
-				}
-			}
-		})
-	}
-}
-
-// Whatever a PTR record holds, the words and lists keep together.
-func FuzzNames(f *testing.F) {
-	f.Add("mail.example.org", true)
-	f.Add("", false)
-	f.Add("dsl-192-0-2-1..example", true)
-	f.Add("\xff\x00.256.192.0.2.1", true)
-	f.Fuzz(func(t *testing.T, name string, back bool) {
-		ip := netip.MustParseAddr("192.0.2.1")
-		r := check(t, dns.ResolverFunc(func(_ context.Context, q dns.Question) (dns.Answer, error) {
-			a := dns.Answer{Question: q}
-			switch {
-			case q.Type == dns.PTR:
-				a.Records = []dns.Record{{Type: dns.PTR, Target: name}}
-			case !dns.Askable(q.Name):
-				t.Fatalf("asked for %q", q.Name)
-			case back:
-				a.Records = []dns.Record{{Type: dns.A, Addr: ip}}
-			}
-			return a, nil
-		}), ip.String())
-		if passed := r.Word == result.Pass; passed != (len(r.Confirmed) > 0) || passed != (back && dns.Askable(name)) {
-			t.Fatalf("%q: got %s, confirmed %q", name, r.Word, r.Confirmed)
-		}
-	})
 }
