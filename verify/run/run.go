@@ -94,7 +94,7 @@ func (ev Evaluator) Begin(ctx context.Context, env verify.Envelope) *Evaluation 
 
 // Header asks ahead for what the message's checks will need.
 func (e *Evaluation) Header(fields mail.Fields) {
-	for _, q := range ahead(fields) {
+	for _, q := range ahead(fields, e.ev.Config.Signatures) {
 		e.memo.Prefetch(q)
 	}
 }
