@@ -18,6 +18,7 @@ import (
 	"checkauth/reply/store"
 	"checkauth/smtpd"
 	"checkauth/verify"
+	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
 	"checkauth/verify/mail"
 	evaluate "checkauth/verify/run"
@@ -46,10 +47,12 @@ func openService(s *settings, log *slog.Logger, e env) (_ *service, err error) {
 			err = errors.Join(err, v.close())
 		}
 	}()
-	resolver, err := s.resolver()
+	upstream, err := s.resolver()
 	if err != nil {
 		return nil, err
 	}
+	// All that is asked from here on is asked on behalf of strangers.
+	resolver := dns.Public{Up: upstream, Now: e.now}
 	key, err := s.key(log)
 	if err != nil {
 		return nil, err
@@ -150,7 +153,7 @@ func (s *settings) addresses() policy.Addresses {
 	return a
 }
 
-func (s *settings) responder(v *service, resolver *client.Client, key *sign.Key, e env) (*respond.Responder, error) {
+func (s *settings) responder(v *service, resolver dns.Resolver, key *sign.Key, e env) (*respond.Responder, error) {
 	letters := compose.Defaults()
 	letters.Host, letters.Service, letters.From = s.Hostname, s.Reply.Service+"@"+s.Hostname, s.Reply.From+"@"+s.Hostname
 	letters.Operator, letters.Templates, letters.Compatible = s.Operator, s.Reply.Templates, s.Reply.Compatible

@@ -16,7 +16,9 @@ import (
 	"checkauth/reply/compose"
 	"checkauth/reply/policy"
 	"checkauth/verify"
+	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
+	"checkauth/verify/dns/dnstest"
 	"checkauth/verify/mail"
 	evaluate "checkauth/verify/run"
 )
@@ -28,7 +30,9 @@ type verifyCmd struct {
 	MailFrom string   `help:"Envelope sender; '' is the null sender." placeholder:"ADDRESS"`
 	RcptTo   []string `help:"Envelope recipients." placeholder:"ADDRESS" sep:"none"`
 	TLS      bool     `help:"The mail came over TLS."`
-	Resolver string   `help:"Ask this DNS resolver instead of the system's." placeholder:"HOST:PORT"`
+	Resolver string   `help:"Ask this DNS resolver instead of the system's." placeholder:"HOST:PORT" xor:"dns"`
+	Zone     string   `help:"Take the DNS from this zone file, such as --save-zone has written, and ask nobody." placeholder:"FILE" xor:"dns"`
+	SaveZone string   `help:"Write the DNS answers that were used to this zone file, to evaluate the message again later." placeholder:"FILE"`
 	Host     string   `default:"localhost" help:"Our own name: authserv-id of Authentication-Results, macro %%{r} of SPF." placeholder:"NAME"`
 	JSON     bool     `help:"Print JSON."`
 	Full     bool     `help:"Show also what is mailed to a proved sender alone: fields and body."`
@@ -41,11 +45,13 @@ func (c *verifyCmd) Run(ctx context.Context, e env) error {
 	if err != nil {
 		return err
 	}
-	resolver, err := openResolver(c.Resolver)
+	resolver, done, err := c.resolver()
 	if err != nil {
 		return err
 	}
-	ev := evaluate.Evaluator{Config: evaluate.Defaults(), DNS: resolver, Now: e.now,
+	defer done()
+	record := dns.NewRecorder(resolver)
+	ev := evaluate.Evaluator{Config: evaluate.Defaults(), DNS: record, Now: e.now,
 		Panicked: func(id, method string, v any, _ []byte) {
 			fmt.Fprintf(e.err, "check-auth: report %s: check %s failed by our fault: %q\n", id, method, fmt.Sprint(v))
 		}}
@@ -56,6 +62,9 @@ func (c *verifyCmd) Run(ctx context.Context, e env) error {
 	if err := c.print(e, r, m); err != nil {
 		return err
 	}
+	if err := c.save(record); err != nil {
+		return err
+	}
 	switch r.Verdict.Word {
 	case verify.Authenticated:
 		return nil
@@ -63,6 +72,48 @@ func (c *verifyCmd) Run(ctx context.Context, e env) error {
 		return &exitError{code: exitFail}
 	}
 	return &exitError{code: exitUnknown}
+}
+
+// resolver is what the command line names; done gives it back.
+func (c *verifyCmd) resolver() (r dns.Resolver, done func(), err error) {
+	if c.Zone == "" {
+		r, err = openResolver(c.Resolver)
+		return r, func() {}, err
+	}
+	zone, err := os.ReadFile(c.Zone)
+	if err != nil {
+		return nil, nil, usage("--zone %q cannot be read (%w): give a zone file", c.Zone, cause(err))
+	}
+	server, err := dnstest.Start(string(zone))
+	if err != nil {
+		return nil, nil, usage("--zone %q: %w", c.Zone, err)
+	}
+	r, err = openResolver(server.Addr().String())
+	return r, func() { _ = server.Close() }, err // nothing is lost with it
+}
+
+// save writes the zone file, whole or with an error.
+func (c *verifyCmd) save(record *dns.Recorder) error {
+	if c.SaveZone == "" {
+		return nil
+	}
+	var zone bytes.Buffer
+	err := record.WriteZone(&zone)
+	if err == nil {
+		err = os.WriteFile(c.SaveZone, zone.Bytes(), 0o644)
+	}
+	if err != nil {
+		return usage("--save-zone %q cannot be written: %w", c.SaveZone, cause(err))
+	}
+	return nil
+}
+
+// cause is what the system said, without the path, which is quoted elsewhere.
+func cause(err error) error {
+	if pe, ok := errors.AsType[*os.PathError](err); ok {
+		return pe.Err
+	}
+	return err
 }
 
 func (c *verifyCmd) asked() string {
@@ -157,10 +208,7 @@ func read(name string, in io.Reader) ([]byte, error) {
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			if pe, ok := errors.AsType[*os.PathError](err); ok {
-				err = pe.Err
-			}
-			return nil, usage("message %q cannot be read (%w): give the path of a saved message, or - for standard input", name, err)
+			return nil, usage("message %q cannot be read (%w): give the path of a saved message, or - for standard input", name, cause(err))
 		}
 		defer f.Close()
 		in = f

@@ -192,6 +192,9 @@ type Answer struct {
 	Time     time.Time // when the answer came in
 }
 
+// MaxChain is how many CNAMEs are followed from a name that is asked for.
+const MaxChain = 8
+
 // Resolver answers questions; it is called from many goroutines at once and blocks until there is an
 // answer, an error or the context's end. The error is always an *Error. What it returns is shared:
 // callers do not write to it.

@@ -26,7 +26,7 @@ func (e Evaluator) Check(ctx context.Context, q Query) Result {
 	// RFC 5321, 2.3.5: no local aliases and nicknames.
 	case !strings.Contains(a.name, "."):
 		r.fail(result.Because("helo-single-label"), result.Found(result.Warning, "helo-not-fqdn", "helo", q.Helo))
-	case isNotPublic(a.name):
+	case dns.IsLocal(a.name):
 		r.fail(result.Because("helo-private-name"), result.Found(result.Warning, "helo-not-public", "helo", q.Helo))
 	default:
 		e.resolve(ctx, &r, a.name, q)

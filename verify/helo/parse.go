@@ -141,16 +141,3 @@ func withoutZeros(s string) string {
 	}
 	return strings.Join(parts, ".")
 }
-
-// notPublic are names below which the public DNS has nothing: RFC 6761, 6 (localhost, invalid), RFC
-// 6762, 3 (local), RFC 7686, 2 (onion), RFC 8375, 3 (home.arpa), the reserved internal, and what
-// routers and installers make up. They are never asked for upstream: whoever answered would tell about
-// our own network, or about a stranger who registered the name.
-var notPublic = []string{
-	"local", "localhost", "localdomain", "invalid", "onion", "internal", "home.arpa",
-	"lan", "home", "corp", "intranet", "private", "workgroup",
-}
-
-func isNotPublic(name string) bool {
-	return slices.ContainsFunc(notPublic, func(end string) bool { return name == end || strings.HasSuffix(name, "."+end) })
-}

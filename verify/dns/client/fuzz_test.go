@@ -105,7 +105,7 @@ func checkAnswer(t *testing.T, a dns.Answer) {
 		}
 		at = link.Target
 	}
-	if len(a.Chain) > maxChain {
+	if len(a.Chain) > dns.MaxChain {
 		t.Fatalf("%d links", len(a.Chain))
 	}
 	for _, r := range a.Records {

@@ -8,9 +8,6 @@ import (
 	"checkauth/verify/dns"
 )
 
-// maxChain is how many CNAMEs are followed from the name asked for.
-const maxChain = 8
-
 // walk follows the chain of CNAMEs through one or more messages. Nothing is taken but the links from
 // the name asked for and the records at their end: what else a message brings is not believed (RFC
 // 5452, 6).
@@ -81,8 +78,8 @@ func (w *walk) follow(link dns.Record) *dns.Error {
 	switch {
 	case w.seen[link.Target]:
 		return &dns.Error{Kind: dns.Chain, Err: fmt.Errorf("the CNAME of %q leads back to %q", link.Name, link.Target)}
-	case len(w.answer.Chain) == maxChain:
-		return &dns.Error{Kind: dns.Chain, Err: fmt.Errorf("more than %d CNAMEs", maxChain)}
+	case len(w.answer.Chain) == dns.MaxChain:
+		return &dns.Error{Kind: dns.Chain, Err: fmt.Errorf("more than %d CNAMEs", dns.MaxChain)}
 	case !dns.Askable(link.Target):
 		return &dns.Error{Kind: dns.Malformed, Err: fmt.Errorf("the CNAME of %q leads to %q, which cannot be asked for", link.Name, link.Target)}
 	}

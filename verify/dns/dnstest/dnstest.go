@@ -9,7 +9,7 @@
 //	;AUTHGONE server name type  it has none
 //	;AUTHFAULT server KIND      the whole server
 //
-// KIND is SERVFAIL, REFUSED, NXDOMAIN, TIMEOUT, or
+// KIND is SERVFAIL, REFUSED, NXDOMAIN, NODATA, TIMEOUT, or
 //   - LAME and BOGUS: SERVFAIL with extended error 22 and 6; BOGUS answers where CD is set. EDE=n: any.
 //     BOGUS-MUTE is BOGUS without the extended error.
 //   - RCODE=n: any code to 15. FORMERR-EDNS, NOTIMP-EDNS, BADVERS-EDNS: where the query has EDNS.

@@ -45,7 +45,8 @@ type exchange struct {
 var faults = map[string]func(*exchange){
 	"SERVFAIL":    func(x *exchange) { x.fail(mdns.RcodeServerFailure) },
 	"REFUSED":     func(x *exchange) { x.fail(mdns.RcodeRefused) },
-	"NXDOMAIN":    func(x *exchange) { x.fail(mdns.RcodeNameError) },
+	"NXDOMAIN":    func(x *exchange) { x.none(mdns.RcodeNameError) },
+	"NODATA":      func(x *exchange) { x.none(mdns.RcodeSuccess) },
 	"LAME":        func(x *exchange) { x.extended(mdns.ExtendedErrorCodeNoReachableAuthority, "no server answers") },
 	"BOGUS":       (*exchange).bogus,
 	"BOGUS-MUTE":  (*exchange).bogusMute,
@@ -111,6 +112,14 @@ func newFault(word string) (*fault, error) {
 func (x *exchange) fail(rcode int) {
 	x.reply.Rcode = rcode
 	x.reply.Answer, x.reply.Ns, x.reply.Extra = nil, nil, nil
+}
+
+// none takes the records away and leaves the CNAMEs that lead to where they would be.
+func (x *exchange) none(rcode int) {
+	x.reply.Rcode = rcode
+	x.reply.Answer = slices.DeleteFunc(x.reply.Answer, func(rr mdns.RR) bool {
+		return rr.Header().Rrtype != mdns.TypeCNAME || x.request.Question[0].Qtype == mdns.TypeCNAME
+	})
 }
 
 func (x *exchange) extended(code uint16, text string) {
