@@ -103,7 +103,7 @@ func (t *Transaction) Finish(ctx context.Context, m *verify.Message) (reply.Answ
 		return t.sameAgain(id), err
 	}
 	began := t.r.Config.Now()
-	stop := context.AfterFunc(ctx, t.eval.Abandon)
+	stop := context.AfterFunc(ctx, t.eval.Cancel)
 	report := t.eval.Finish(m)
 	stop()
 	if ctx.Err() != nil {

@@ -20,6 +20,8 @@ type Memo struct {
 	mu      sync.Mutex
 	entries map[Question]*entry
 	ahead   int // questions that Prefetch may still ask
+	follow  []func(Answer) []Question
+	running sync.WaitGroup
 }
 
 type entry struct {
@@ -35,6 +37,11 @@ const PrefetchBudget = 40
 func NewMemo(ctx context.Context, up Resolver) *Memo {
 	return &Memo{ctx: ctx, up: up, entries: map[Question]*entry{}, ahead: PrefetchBudget}
 }
+
+// Follow says what is worth asking ahead once an answer is there. f is called with each answer, in the
+// goroutine of its entry and whoever asked first: were it the evaluator, which wins that race at times,
+// what stands below the answer would not be asked ahead. It must be set before the first question.
+func (m *Memo) Follow(f func(Answer) []Question) { m.follow = append(m.follow, f) }
 
 // Prefetch asks ahead, without waiting; over its budget it does nothing. It changes how soon an answer
 // is there, never what the evaluation finds.
@@ -52,17 +59,34 @@ func (m *Memo) Prefetch(q Question) {
 func (m *Memo) begin(q Question) *entry {
 	e := &entry{done: make(chan struct{})}
 	m.entries[q] = e
-	go func() {
+	m.running.Go(func() {
 		defer close(e.done)
 		defer func() {
 			if p := recover(); p != nil {
 				e.err = &Error{Question: q, Kind: Malformed, Err: fmt.Errorf("panic in the resolver: %v", p)}
 			}
 		}()
-		e.answer, e.err = m.up.Resolve(m.ctx, q)
-	}()
+		if e.answer, e.err = m.up.Resolve(m.ctx, q); e.err == nil {
+			m.followed(e.answer)
+		}
+	})
 	return e
 }
+
+// followed asks ahead what an answer leads to. A panic there must not spoil the answer, which is in;
+// whoever evaluates it meets the same fault and reports it.
+func (m *Memo) followed(a Answer) {
+	defer func() { _ = recover() }()
+	for _, f := range m.follow {
+		for _, next := range f(a) {
+			m.Prefetch(next)
+		}
+	}
+}
+
+// Wait returns when no question is under way any more. Nothing may be asked after it; its caller ends
+// the memo's context first.
+func (m *Memo) Wait() { m.running.Wait() }
 
 func (m *Memo) resolve(ctx context.Context, q Question) (Answer, error) {
 	m.mu.Lock()

@@ -211,3 +211,29 @@ func TestMemo_survives_a_panic_of_the_resolver(t *testing.T) {
 		}
 	}
 }
+
+// What an answer leads to is asked ahead, whoever asked first, within the budget; a fault there spoils
+// nothing.
+func TestMemo_follows_answers(t *testing.T) {
+	t.Parallel()
+	s, r := serve(t, numbered(60))
+	memo := dns.NewMemo(t.Context(), r)
+	memo.Follow(func(a dns.Answer) []dns.Question {
+		var n int
+		if _, err := fmt.Sscan(a.Texts()[0], &n); err != nil || n == 3 {
+			panic("a fault")
+		}
+		return []dns.Question{number(n + 1), number(n + 10)}
+	})
+	a, err := memo.View(1).Resolve(t.Context(), number(0))
+	if err != nil || a.Texts()[0] != "0" {
+		t.Errorf("got %q, %v", a.Texts(), err)
+	}
+	if a, err := memo.View(1).Resolve(t.Context(), number(3)); err != nil || a.Texts()[0] != "3" {
+		t.Errorf("where the follower fails: got %q, %v", a.Texts(), err)
+	}
+	memo.Wait()
+	if got := s.Queries(); len(got) > 2+dns.PrefetchBudget || !slices.Contains(got, number(12).String()) {
+		t.Errorf("%d questions: %q", len(got), got)
+	}
+}

@@ -99,10 +99,14 @@ func (e *Evaluation) Header(fields mail.Fields) {
 	}
 }
 
+// Cancel makes Finish end soon, with temperror for what is not known yet. It may be called at any time.
+func (e *Evaluation) Cancel() { e.cancel(errAbandoned) }
+
 // Abandon ends what runs and waits for it.
 func (e *Evaluation) Abandon() {
 	e.cancel(errAbandoned)
 	e.early.Wait()
+	e.memo.Wait()
 }
 
 // Finish evaluates the message and gives the report. Nothing that it started runs on after it.
@@ -113,6 +117,7 @@ func (e *Evaluation) Finish(m *verify.Message) *verify.Report {
 	// The early checks live under e.ctx; they must end with this deadline as well.
 	stop := context.AfterFunc(ctx, func() { e.cancel(context.Cause(ctx)) })
 	defer stop()
+	defer e.memo.Wait() // what was asked ahead and not needed ends too
 	defer e.cancel(nil)
 
 	in := input{env: e.env, msg: bounded(ctx, m)}
