@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 	"time"
 
 	"checkauth/verify/dns"
@@ -39,7 +40,10 @@ func Defaults() Config {
 }
 
 // Client implements dns.Resolver; any number of goroutines may use it.
-type Client struct{ config Config }
+type Client struct {
+	config Config
+	pools  sync.Map // of sockets, a *sync.Pool by netip.AddrPort
+}
 
 // New checks the configuration; nothing is asked yet.
 func New(config Config) (*Client, error) {
@@ -60,7 +64,7 @@ func New(config Config) (*Client, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	return &Client{config}, nil
+	return &Client{config: config}, nil
 }
 
 // Resolve asks for the records of one name and type and follows CNAMEs to where they are. The error is

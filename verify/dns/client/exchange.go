@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync"
 	"syscall"
 	"time"
 
@@ -50,11 +51,22 @@ func randomID() uint16 {
 // overUDP waits for the answer and skips what is none: RFC 5452, 9.1. A datagram with another id, an
 // unreadable one or one with another question must not end the wait for the right one.
 func (c *Client) overUDP(ctx context.Context, server netip.AddrPort, query *mdns.Msg, packed []byte) (*mdns.Msg, error) {
-	conn, err := c.dialUDP(ctx, server)
+	conn, err := c.socket(ctx, server)
 	if err != nil {
 		return nil, err
 	}
-	defer c.limit(ctx, conn)()
+	ended := c.limit(ctx, conn)
+	m, err := await(conn, query, packed)
+	if over := ended(); err == nil && !over && reusable(server) {
+		c.sockets(server).Put(conn)
+	} else {
+		_ = conn.Close()
+	}
+	return m, err
+}
+
+// await sends the query and reads until its answer comes.
+func await(conn net.Conn, query *mdns.Msg, packed []byte) (*mdns.Msg, error) {
 	if _, err := conn.Write(packed); err != nil {
 		return nil, err
 	}
@@ -75,6 +87,27 @@ func (c *Client) overUDP(ctx context.Context, server netip.AddrPort, query *mdns
 		stray = err
 	}
 	return nil, stray
+}
+
+// reusable tells whether a socket may serve another question. A fixed port leaves an id of 16 bits to
+// guess (RFC 5452, 4), but nobody outside of this machine can answer in the name of a server on loopback,
+// and making a socket costs more than the question.
+func reusable(server netip.AddrPort) bool { return server.Addr().Unmap().IsLoopback() }
+
+// sockets are those that wait for their next question to a server. What the pool drops is closed when it
+// is collected.
+func (c *Client) sockets(server netip.AddrPort) *sync.Pool {
+	pool, _ := c.pools.LoadOrStore(server, new(sync.Pool))
+	return pool.(*sync.Pool)
+}
+
+func (c *Client) socket(ctx context.Context, server netip.AddrPort) (net.Conn, error) {
+	if reusable(server) {
+		if conn, ok := c.sockets(server).Get().(net.Conn); ok {
+			return conn, nil
+		}
+	}
+	return c.dialUDP(ctx, server)
 }
 
 // portTries is how many random source ports are tried before the kernel chooses.
@@ -101,7 +134,11 @@ func (c *Client) overTCP(ctx context.Context, server netip.AddrPort, query *mdns
 	if err != nil {
 		return nil, err
 	}
-	defer c.limit(ctx, conn)()
+	ended := c.limit(ctx, conn)
+	defer func() {
+		ended()
+		_ = conn.Close()
+	}()
 	// RFC 7766, 8: length and message in one segment.
 	if _, err := conn.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...)); err != nil {
 		return nil, err
@@ -121,15 +158,12 @@ func (c *Client) overTCP(ctx context.Context, server netip.AddrPort, query *mdns
 	return m, err
 }
 
-// limit ends every read and write of the connection with the timeout and with the context. The returned
-// function closes it.
-func (c *Client) limit(ctx context.Context, conn net.Conn) (release func()) {
+// limit ends every read and write of the connection with the timeout and with the context, until ended is
+// called; over: the context came first.
+func (c *Client) limit(ctx context.Context, conn net.Conn) (ended func() (over bool)) {
 	_ = conn.SetDeadline(time.Now().Add(c.config.Timeout))
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	return func() {
-		stop()
-		_ = conn.Close()
-	}
+	return func() bool { return !stop() }
 }
 
 // match reads a message and tells whether it answers the query: RFC 5452, 9.1 (the addresses and ports
