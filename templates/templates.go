@@ -101,8 +101,9 @@ func (w *Words) Say(lang, code string, args map[string]string) string {
 	return expand(s, func(name string) string { return args[name] })
 }
 
-// expand replaces each {name}, name in lower-case letters and underscores. Braces around anything else
-// stand for themselves (SPF's macros are written so). What is put in is not looked at again.
+// expand replaces each {name}: a lower-case letter, then more of them, digits and underscores. Braces
+// around anything else stand for themselves (SPF's macros are written so). What is put in is not looked
+// at again.
 func expand(s string, value func(name string) string) string {
 	var b strings.Builder
 	for {
@@ -123,7 +124,8 @@ func expand(s string, value func(name string) string) string {
 }
 
 func isName(s string) bool {
-	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_") == ""
+	const letters = "abcdefghijklmnopqrstuvwxyz"
+	return s != "" && strings.ContainsRune(letters, rune(s[0])) && strings.Trim(s, letters+"0123456789_") == ""
 }
 
 // Report is the layout of the text part: the embedded one, or dir/report.txt where there is one. A

@@ -130,12 +130,29 @@ func TestEveryLanguageHasEverySentence(t *testing.T) {
 	}
 }
 
+// A brace that is left in a sentence was meant as an argument, and its name is not one.
+func TestEverySentenceHasNoBraceButOfItsArguments(t *testing.T) {
+	t.Parallel()
+	w, err := Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for lang := range w.byLang {
+		for _, code := range w.Codes(lang) {
+			if s := w.Say(lang, code, nil); strings.ContainsAny(s, "{}") {
+				t.Errorf("%s, %q: a brace stays in %q", lang, code, s)
+			}
+		}
+	}
+}
+
 func TestSay(t *testing.T) {
 	t.Parallel()
 	w, err := LoadWords(fstest.MapFS{"words/en.toml": {Data: []byte(`
 "plain" = "{name} has {n} records."
 "macro" = "exists:%{i}._spf.example.org is {name}"
-"brace" = "a { b {} {Name}"
+"brace" = "a { b {} {Name} {4}"
+"digit" = "{ip4} and {ip_6}"
 `)}})
 	if err != nil {
 		t.Fatal(err)
@@ -143,10 +160,11 @@ func TestSay(t *testing.T) {
 	for _, c := range []struct{ code, want string }{
 		{"plain", "{n} has 2 records."}, // what is put in is not looked at again
 		{"macro", "exists:%{i}._spf.example.org is {n}"},
-		{"brace", "a { b {} {Name}"},
+		{"brace", "a { b {} {Name} {4}"},
+		{"digit", "192.0.2.1 and ::1"},
 		{"unknown-code", "unknown-code"},
 	} {
-		if got := w.Say("de", c.code, map[string]string{"name": "{n}", "n": "2"}); got != c.want {
+		if got := w.Say("de", c.code, map[string]string{"name": "{n}", "n": "2", "ip4": "192.0.2.1", "ip_6": "::1"}); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.code, got, c.want)
 		}
 	}

@@ -12,14 +12,16 @@ import (
 
 // Envelope is what is known of a transaction when its first recipient is accepted.
 type Envelope struct {
-	ID      string // of the report: 26 letters and digits of base32
-	Host    string // our own name (authserv-id of RFC 8601, 2.5)
-	Time    time.Time
-	Client  netip.AddrPort // a mapped IPv4 address is unmapped
-	Helo    string         // as the client gave it, any bytes; empty where it gave none
-	ESMTP   bool           // it said EHLO
-	TLS     *TLS           // nil in clear text
-	Purpose Purpose
+	ID     string // of the report: 26 letters and digits of base32
+	Host   string // our own name (authserv-id of RFC 8601, 2.5)
+	Time   time.Time
+	Client netip.AddrPort // a mapped IPv4 address is unmapped
+	Helo   string         // as the client gave it, any bytes; empty where it gave none
+	ESMTP  bool           // it said EHLO
+	TLS    *TLS           // nil in clear text
+	// TLSUnknown: of a saved message, where nobody can tell whether it came over TLS.
+	TLSUnknown bool
+	Purpose    Purpose
 
 	MailFrom string     // reverse-path without angle brackets, quoted again where it must be; "" is the null one
 	Params   MailParams // of MAIL FROM

@@ -29,7 +29,7 @@ type verifyCmd struct {
 	Helo     string   `help:"Name that the client gave in HELO or EHLO." placeholder:"NAME"`
 	MailFrom string   `help:"Envelope sender; '' is the null sender." placeholder:"ADDRESS"`
 	RcptTo   []string `help:"Envelope recipients." placeholder:"ADDRESS" sep:"none"`
-	TLS      bool     `help:"The mail came over TLS."`
+	TLS      *bool    `help:"The mail came over TLS (--tls), or in clear text (--tls=false)." negatable:""`
 	Resolver string   `help:"Ask this DNS resolver instead of the system's." placeholder:"HOST:PORT" xor:"dns"`
 	Zone     string   `help:"Take the DNS from this zone file, such as --save-zone has written, and ask nobody." placeholder:"FILE" xor:"dns"`
 	SaveZone string   `help:"Write the DNS answers that were used to this zone file, to evaluate the message again later." placeholder:"FILE"`
@@ -140,6 +140,9 @@ func dead(r *verify.Report) bool {
 func (c *verifyCmd) print(e env, r *verify.Report, m *verify.Message) error {
 	cfg := compose.Defaults()
 	cfg.Host, cfg.Service = c.Host, "check-auth@"+c.Host
+	if len(c.RcptTo) > 0 {
+		cfg.Service = c.RcptTo[0]
+	}
 	composer, err := compose.New(cfg, nil)
 	if err != nil {
 		return err
@@ -180,7 +183,7 @@ func (c *verifyCmd) message(e env) (*verify.Message, error) {
 		ID: newID(), Host: c.Host, Time: e.now(), Client: netip.AddrPortFrom(ip.Unmap(), 0), Helo: c.Helo, ESMTP: true,
 		Purpose: verify.ForTest, MailFrom: strings.TrimSuffix(strings.TrimPrefix(c.MailFrom, "<"), ">"), RcptTo: c.RcptTo,
 	}
-	if c.TLS {
+	if env.TLSUnknown = c.TLS == nil; !env.TLSUnknown && *c.TLS {
 		env.TLS = &verify.TLS{}
 	}
 	return newMessage(env, raw), nil

@@ -69,9 +69,9 @@ func TestReply_leaves_out_whole_parts_and_says_so(t *testing.T) {
 		said        []string
 	}{
 		{64 << 10, 3, nil},
-		{28000, 2, []string{"small: attachment; filename=headers.txt"}},
-		{16 << 10, 1, []string{"small: attachment; filename=headers.txt", "small: attachment; filename=report.json"}},
-		{8 << 10, 1, []string{"small: attachment; filename=headers.txt", "small: attachment; filename=report.json", "The rest of this text is left out"}},
+		{28000, 2, []string{"small: headers.txt"}},
+		{16 << 10, 1, []string{"small: headers.txt", "small: report.json"}},
+		{8 << 10, 1, []string{"small: headers.txt", "small: report.json", "The rest of this text is left out"}},
 	} {
 		r, body := load(t, "all-well")
 		e, err := composer(t, func(cfg *Config) { cfg.Size = c.size }).Reply(r, policy.Decision{Class: policy.Proved}, body, now)

@@ -68,6 +68,10 @@ func (c *Composer) say(code result.Code, args result.Args) string {
 	for k, v := range args {
 		safe[k] = unlink(result.Cut(result.Clean(v), argument))
 	}
+	// Programs get the method's own name, people the one that they know.
+	if m, ok := safe["method"]; ok {
+		safe["method"] = strings.ToUpper(m)
+	}
 	return c.words.Say(templates.English, string(code), safe)
 }
 
@@ -105,7 +109,7 @@ func (c *Composer) fill(r *verify.Report) {
 	set(&r.Verdict.Why)
 	for i := range r.Findings {
 		f := &r.Findings[i]
-		f.Text = c.say(f.Code, f.Args)
+		f.Text = c.finding(*f)
 	}
 	for i := range r.Checks {
 		k := &r.Checks[i]
@@ -122,14 +126,19 @@ func (c *Composer) fill(r *verify.Report) {
 	}
 }
 
-// subject names the verdict, so that a full mailbox can be read without opening anything.
+// subject names the verdict and, where DMARC refused, that it did, so that a full mailbox can be read
+// without opening anything.
 func (c *Composer) subject(r *verify.Report) string {
 	const title = "Authentication Report"
 	if c.cfg.Compatible {
 		return title
 	}
 	word := map[verify.VerdictWord]string{verify.Authenticated: "PASS", verify.NotProved: "FAIL", verify.Unknown: "UNKNOWN"}[r.Verdict.Word]
-	domain := r.Check(verify.MethodDMARC).Identities["header.from"]
+	dmarc := r.Check(verify.MethodDMARC)
+	if r.Verdict.Word == verify.NotProved && dmarc.Result != result.None {
+		word += " (DMARC)"
+	}
+	domain := dmarc.Identities["header.from"]
 	if domain == "" {
 		_, domain = policy.Split(r.Session.MailFrom)
 	}

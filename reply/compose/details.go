@@ -16,12 +16,11 @@ import (
 
 // details are the lines of one check: Result, ID(s) verified, its own facts, the records.
 func (c *Composer) details(k verify.Check, class policy.Class) []string {
-	line := string(k.Result)
-	out := []string{wrapped("Result:", line+c.inBrackets(k))}
+	out := []string{c.resultLine(k)}
 	out = append(out, strings.TrimRight(field("ID(s) verified:", identities(k)), " "))
 	switch d := k.Details; {
 	case d.SPF != nil:
-		out = append(out, c.spfDetails(d.SPF)...)
+		out = append(out, c.spfDetails(d.SPF, k.Reason)...)
 	case d.DKIM != nil:
 		out = append(out, dkimDetails(d.DKIM, class)...)
 	case d.DMARC != nil:
@@ -34,7 +33,24 @@ func (c *Composer) details(k verify.Check, class policy.Class) []string {
 	for _, e := range k.Evidence {
 		out = append(out, records(e)...)
 	}
+	if s := k.Details.DKIM; s != nil && s.Key != nil && s.Key.Bits > 0 {
+		out = append(out, fmt.Sprintf("Public key used for verification: %s (%d bits)", safe(s.KeyName), s.Key.Bits))
+	}
 	return out
+}
+
+// whole are the reasons that scripts look for: no line break within.
+var whole = map[result.Code]bool{
+	"dkim-matches-from": true, "dkim-matches-no-header": true, "dkim-key-does-not-exist": true,
+	"dkim-message-not-signed": true, "iprev-matches": true,
+}
+
+func (c *Composer) resultLine(k verify.Check) string {
+	value := string(k.Result) + c.inBrackets(k)
+	if whole[k.Reason.Code] {
+		return field("Result:", value)
+	}
+	return wrapped("Result:", value)
 }
 
 func (c *Composer) inBrackets(k verify.Check) string {
@@ -62,17 +78,22 @@ func identities(k verify.Check) string {
 	return ""
 }
 
-// records writes one answer as lines of a zone file.
+// records writes one answer as lines of a zone file, with the CNAMEs on the way, whose TTL is not known.
 func records(e result.Evidence) []string {
 	name := inZone(e.Name) + "."
-	if len(e.Data) == 0 {
-		switch e.Rcode {
-		case "NOERROR", "NXDOMAIN":
-			return []string{fmt.Sprintf("    %s %s (no records)", name, e.Type)}
-		}
-		return []string{fmt.Sprintf("    %s %s (%s)", name, e.Type, e.Rcode)}
-	}
 	var out []string
+	for _, target := range e.Chain {
+		target = inZone(target) + "."
+		out = append(out, fmt.Sprintf("    %s IN CNAME %s", name, target))
+		name = target
+	}
+	if len(e.Data) == 0 {
+		why := e.Rcode
+		if why == "NOERROR" || why == "NXDOMAIN" {
+			why = "no records"
+		}
+		return append(out, fmt.Sprintf("    %s %s (%s)", name, e.Type, why))
+	}
 	for _, d := range e.Data {
 		out = append(out, fmt.Sprintf("    %s %d IN %s %s", name, e.TTL, e.Type, inZone(d)))
 	}
@@ -83,13 +104,14 @@ func records(e result.Evidence) []string {
 // have (RFC 1035, 5.1).
 func inZone(s string) string { return strings.ReplaceAll(result.Clean(s), "://", `\058//`) }
 
-// spfDetails shows the tree: a line a term, with the running counts.
-func (c *Composer) spfDetails(s *spf.Result) []string {
+// spfDetails shows the tree: a line a term, with the running counts. The reason that stands beside the
+// result is not said again.
+func (c *Composer) spfDetails(s *spf.Result, said result.Reason) []string {
 	if s.Root == nil {
 		return nil
 	}
 	out := []string{"Evaluation:", fmt.Sprintf("    %-46s %10s  %5s", "", "look-ups", "voids")}
-	out = append(out, c.tree(s.Root, "    ")...)
+	out = append(out, c.tree(s.Root, "    ", said.String())...)
 	out = append(out, fmt.Sprintf("    %-46s %7d/10  %3d/2", "in all", s.Lookups, s.Voids))
 	if s.Explanation != "" {
 		out = append(out, wrapped("Explanation:", "\""+safe(s.Explanation)+"\""))
@@ -97,7 +119,7 @@ func (c *Composer) spfDetails(s *spf.Result) []string {
 	return out
 }
 
-func (c *Composer) tree(rec *spf.Record, indent string) []string {
+func (c *Composer) tree(rec *spf.Record, indent, said string) []string {
 	var out []string
 	out = append(out, indent+safe(rec.Domain)+":")
 	for _, t := range rec.Terms {
@@ -111,14 +133,14 @@ func (c *Composer) tree(rec *spf.Record, indent string) []string {
 			head = ""
 		}
 		out = append(out, fmt.Sprintf("%-50s %10d  %5d", head, t.Lookups, t.Voids))
-		if !t.Why.IsZero() {
+		if !t.Why.IsZero() && t.Why.String() != said {
 			out = append(out, indent+"      "+wrap(c.reason(t.Why), indent+"      ", width-len(indent)-6))
 		}
 		if len(t.Found) > 0 && t.Record == nil {
 			out = append(out, indent+"      "+wrap(unlink(result.Clean(strings.Join(t.Found, ", "))), indent+"      ", width-len(indent)-6))
 		}
 		if t.Record != nil {
-			out = append(out, c.tree(t.Record, indent+"    ")...)
+			out = append(out, c.tree(t.Record, indent+"    ", said)...)
 		}
 	}
 	return out
@@ -136,17 +158,17 @@ func eachTerm(rec *spf.Record, do func(*result.Reason)) {
 
 func dkimDetails(s *dkim.Signature, class policy.Class) []string {
 	out := []string{
-		field("Signature:", fmt.Sprintf("d=%s s=%s a=%s c=%s/%s", safe(s.Domain), safe(s.Selector), safe(s.Algorithm), safe(s.Header), safe(s.Body))),
-		field("", "signed "+when(s.Time, "at a time not given")+", "+expiry(s.Expires)),
+		wrapped("Signature:", fmt.Sprintf("d=%s s=%s a=%s c=%s/%s", safe(s.Domain), safe(s.Selector), safe(s.Algorithm), safe(s.Header), safe(s.Body))),
+		wrapped("", "signed "+when(s.Time, "at a time not given")+", "+expiry(s.Expires)),
 		wrapped("Signed fields:", unlink(result.Clean(strings.Join(s.Signed, " ")))),
 	}
 	if s.HashClaimed != "" {
 		out = append(out, field("Body hash:", "in the signature  "+safe(s.HashClaimed)))
-		equal := "   (differs)"
+		equal := "(differs)"
 		if s.BodyVerifies {
-			equal = "   (equal)"
+			equal = "(equal)"
 		}
-		out = append(out, field("", "computed          "+s.HashComputed+equal))
+		out = append(out, field("", "computed          "+s.HashComputed), field("", "                  "+equal))
 	}
 	if class == policy.Proved && s.Evaluated {
 		out = append(out, "Canonicalized Headers:")
@@ -156,9 +178,6 @@ func dkimDetails(s *dkim.Signature, class policy.Class) []string {
 		if n := s.CanonLength - int64(len(s.CanonBody)); n > 0 {
 			out = append(out, fmt.Sprintf("    [%d octets more]", n))
 		}
-	}
-	if s.Key != nil && s.Key.Bits > 0 {
-		out = append(out, fmt.Sprintf("Public key used for verification: %s (%d bits)", safe(s.KeyName), s.Key.Bits))
 	}
 	return out
 }
@@ -209,32 +228,41 @@ func (c *Composer) dmarcDetails(d *dmarc.Result) []string {
 		out = append(out, field("Policy:", fmt.Sprintf("%s (%s= of _dmarc.%s%s)", safe(d.Policy), safe(d.Tag), safe(d.PolicyName), testing)))
 	}
 	if d.Author != "" {
-		out = append(out, field("From domain:", safe(d.Author)+organisation(d.Org)))
+		out = append(out, field("From domain:", safe(d.Author)+organisation(d.Author, d.Org)))
 	}
 	if d.SPF.Domain != "" {
-		out = append(out, c.alignment("SPF domain:", d.SPF)...)
+		out = append(out, c.alignment("SPF domain:", d.SPF))
 	}
 	for _, a := range d.DKIM {
-		out = append(out, c.alignment("DKIM domain:", a)...)
+		out = append(out, c.alignment("DKIM domain:", a))
 	}
 	return out
 }
 
-func (c *Composer) alignment(label string, a dmarc.Alignment) []string {
-	aligned := "not aligned"
-	if a.Aligned {
-		aligned = "aligned"
+func (c *Composer) alignment(label string, a dmarc.Alignment) string {
+	value := fmt.Sprintf("%s%s: %s, ", safe(a.Domain), organisation(a.Domain, a.Org), a.Word)
+	switch {
+	case notCompared[a.Why.Code]:
+		return wrapped(label, value+c.reason(a.Why))
+	case a.Aligned:
+		value += "aligned"
+	default:
+		value += "not aligned"
 	}
-	out := []string{field(label, fmt.Sprintf("%s%s: %s, %s", safe(a.Domain), organisation(a.Org), a.Word, aligned))}
 	if !a.Why.IsZero() {
-		pad := strings.Repeat(" ", valueColumn)
-		out = append(out, pad+wrap(c.reason(a.Why), pad, width-valueColumn))
+		value += " (" + c.reason(a.Why) + ")"
 	}
-	return out
+	return wrapped(label, value)
 }
 
-func organisation(org string) string {
-	if org == "" {
+// notCompared: whether it aligns was no question, or had no answer.
+var notCompared = map[result.Code]bool{
+	"dmarc-align-no-record": true, "dmarc-align-no-author": true, "dmarc-align-unknown": true,
+}
+
+// organisation says under which domain alignment is looked at, where that is another one.
+func organisation(domain, org string) string {
+	if org == "" || org == domain {
 		return ""
 	}
 	return " (organisational domain " + safe(org) + ")"

@@ -121,7 +121,7 @@ func (c *Composer) fit(head message.Header, parts []part, now time.Time) ([]byte
 		case len(parts) > 1:
 			last := parts[len(parts)-1]
 			parts = parts[:len(parts)-1]
-			notes = append(notes, c.note("part-left-out", "part", last.disposition, "octets", fmt.Sprint(len(last.data)))...)
+			notes = append(notes, c.note("part-left-out", "part", strings.TrimPrefix(last.disposition, "attachment; filename="), "octets", fmt.Sprint(len(last.data)))...)
 		default:
 			// In proportion to what is over, and a tenth more: quoted-printable makes some lines longer than
 			// others, and each round has to get on.

@@ -146,7 +146,8 @@ func authenticationResults(r *verify.Report) string {
 		}
 		out = append(out, g)
 	}
-	return strings.ReplaceAll(authres.Format(r.Host, out), " ;", ";")
+	// It leaves a space behind a result without properties.
+	return strings.TrimRight(strings.ReplaceAll(authres.Format(r.Host, out), " ;", ";"), " ")
 }
 
 // arValue: nothing that could end a value, a field or a comment. authres.Format quotes, but it writes CR

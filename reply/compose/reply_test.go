@@ -129,7 +129,8 @@ func TestHostile_37_subject(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, want, compatible string }{
 		{"all-well", "Authentication Report: PASS example.org", "Authentication Report"},
-		{"spf-permerror", "Authentication Report: FAIL example.org", "Authentication Report"},
+		{"spf-permerror", "Authentication Report: FAIL (DMARC) example.org", "Authentication Report"},
+		{"founding-story", "Authentication Report: FAIL distillate.co.uk", "Authentication Report"},
 		{"dns-outage", "Authentication Report: UNKNOWN example.org", "Authentication Report"},
 	} {
 		for _, compatible := range []bool{false, true} {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"checkauth/reply/policy"
+	"checkauth/templates"
 	"checkauth/verify"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
@@ -14,7 +15,6 @@ import (
 type view struct {
 	Host, Service, Operator string
 	Sender, Client, Date    string
-	Rule                    string // why no mail of it would be sent, for verify alone
 
 	Verdict   string
 	Found     []string // numbered findings that call for a change
@@ -38,7 +38,7 @@ func (c *Composer) Text(r *verify.Report, d policy.Decision, body mail.Data) (st
 	r = forClass(r, d.Class)
 	v := view{
 		Host: c.cfg.Host, Service: c.cfg.Service, Operator: c.cfg.Operator,
-		Sender: safe(r.Session.MailFrom), Client: safe(r.Session.ClientIP), Date: date(r.Time),
+		Sender: reversePath(r), Client: safe(r.Session.ClientIP), Date: date(r.Time),
 		Verdict: c.verdict(r),
 		Helo:    safe(r.Session.Helo), Source: safe(r.Session.ClientIP), MailFrom: safe(r.Session.MailFrom),
 		Summary: summary(r), Explained: c.explained(),
@@ -53,6 +53,14 @@ func (c *Composer) Text(r *verify.Report, d policy.Decision, body mail.Data) (st
 		return "", fmt.Errorf("template: %w", err)
 	}
 	return b.String(), nil
+}
+
+// reversePath is the envelope sender in a sentence, where the null one has to be seen.
+func reversePath(r *verify.Report) string {
+	if r.Session.MailFrom == "" {
+		return "<>"
+	}
+	return safe(r.Session.MailFrom)
 }
 
 // safe makes one line of a stranger's text, without a link in it.
@@ -84,10 +92,25 @@ func (c *Composer) verdict(r *verify.Report) string {
 	return head + " " + c.reason(r.Verdict.Why)
 }
 
-// findings in words: what calls for a change, and what is good to know.
+// findings in words: what calls for a change, and what is good to know. Questions that failed in the same
+// way are one cause: they stand in one finding.
 func (c *Composer) findings(r *verify.Report) (found, remarks []string) {
+	questions := map[result.Code][]string{}
 	for _, f := range r.Findings {
-		s := c.say(f.Code, f.Args)
+		if c.isOutage(f) {
+			questions[f.Code] = append(questions[f.Code], question(f))
+		}
+	}
+	for _, f := range r.Findings {
+		s := c.finding(f)
+		if c.isOutage(f) {
+			all, first := questions[f.Code]
+			if !first {
+				continue
+			}
+			s = c.outage(f.Code, all)
+			delete(questions, f.Code)
+		}
 		if f.Severity == result.Info {
 			remarks = append(remarks, wrap(s, "   ", width-3))
 			continue
@@ -95,6 +118,34 @@ func (c *Composer) findings(r *verify.Report) (found, remarks []string) {
 		found = append(found, fmt.Sprintf("%d. %s", len(found)+1, wrap(s, "   ", width-3)))
 	}
 	return found, remarks
+}
+
+// finding is the sentence of a finding. A code that is a reason as well has its whole sentence under
+// another key.
+func (c *Composer) finding(f result.Finding) string {
+	if c.isOutage(f) {
+		return c.outage(f.Code, []string{question(f)})
+	}
+	if full := "finding-" + f.Code; c.words.Has(templates.English, string(full)) {
+		return c.say(full, f.Args)
+	}
+	return c.say(f.Code, f.Args)
+}
+
+// isOutage: a question that the DNS did not answer.
+func (c *Composer) isOutage(f result.Finding) bool {
+	return strings.HasPrefix(string(f.Code), "dns-") && c.words.Has(templates.English, "finding-"+string(f.Code))
+}
+
+func question(f result.Finding) string { return f.Args["name"] + " (" + f.Args["type"] + ")" }
+
+// outage names the questions, the first few of many.
+func (c *Composer) outage(code result.Code, questions []string) string {
+	const shown = 5
+	if n := len(questions) - shown; n > 0 {
+		questions = append(questions[:shown:shown], c.sayPairs("more-questions", "count", fmt.Sprint(n)))
+	}
+	return c.sayPairs("finding-"+string(code), "questions", strings.Join(questions, ", "))
 }
 
 // explanations, in the report's order: each method's words, whose sentences are "explain-method-word".

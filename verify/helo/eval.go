@@ -98,7 +98,7 @@ func (r *Result) compare(q Query) {
 		r.Reason = result.Because("helo-resolves")
 	default:
 		r.Reason = result.Because("helo-resolves-elsewhere")
-		r.Findings = append(r.Findings, result.Found(result.Warning, "helo-other-address",
+		r.Findings = append(r.Findings, result.Found(result.Info, "helo-other-address",
 			"helo", q.Helo, "addresses", strings.Join(r.Addresses, ", "), "ip", q.IP.String()))
 	}
 }

@@ -252,9 +252,9 @@ func TestRFC5321_4_1_4_other_addresses(t *testing.T) {
 		name, helo, ip, reason, findings string
 		addresses                        []string
 	}{
-		{"of the same family", "mail.example.org", "192.0.2.9", "helo-resolves-elsewhere", "warning helo-other-address", []string{"192.0.2.7", "192.0.2.1"}},
+		{"of the same family", "mail.example.org", "192.0.2.9", "helo-resolves-elsewhere", "info helo-other-address", []string{"192.0.2.7", "192.0.2.1"}},
 		{"of IPv6 for a client of IPv6", "mail.example.org", "2001:db8::1", "helo-matches", "", []string{"2001:db8::1"}},
-		{"of the other family alone", "six.example.org", client, "helo-resolves-elsewhere", "warning helo-other-address", []string{"2001:db8::1"}},
+		{"of the other family alone", "six.example.org", client, "helo-resolves-elsewhere", "info helo-other-address", []string{"2001:db8::1"}},
 		{"a client that is behind NAT", "mail.example.org", "10.0.0.1", "helo-resolves", "", []string{"192.0.2.7", "192.0.2.1"}},
 		{"a client without address", "mail.example.org", "", "helo-resolves", "", []string{"192.0.2.7", "192.0.2.1"}},
 	} {

@@ -109,6 +109,9 @@ func checkHelo(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outco
 }
 
 func checkTLS(_ context.Context, _ Evaluator, _ dns.Resolver, in input) outcome {
+	if in.env.TLSUnknown {
+		return only(verify.Check{Method: verify.MethodTLS, Result: result.NotRun, Reason: result.Because("tls-not-told")})
+	}
 	var q transport.Query
 	if t := in.env.TLS; t != nil {
 		q = transport.Query{Present: true, Version: t.Version, Cipher: t.Cipher}
@@ -120,6 +123,9 @@ func checkTLS(_ context.Context, _ Evaluator, _ dns.Resolver, in input) outcome 
 }
 
 func checkDKIM(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
+	if in.msg.Unparsed != nil {
+		return notRead(verify.MethodDKIM)
+	}
 	res := dkim.Verifier{DNS: r, Now: ev.Now, Signatures: ev.Config.Signatures}.Check(ctx, in.msg.Fields, in.msg.Body)
 	o := outcome{findings: res.Findings}
 	for i := range res.Signatures {
@@ -156,7 +162,15 @@ func evidenceOf(r dns.Resolver, name string) []result.Evidence {
 // unknown stands for a check that did not run to its end: what it might have passed is not known.
 var unknown = dmarc.Identifier{Word: result.TempError}
 
+// notRead is what a check of the header says of one that cannot be taken apart.
+func notRead(method string) outcome {
+	return only(verify.Check{Method: method, Result: result.NotRun, Reason: result.Because("message-not-read")})
+}
+
 func checkDMARC(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outcome {
+	if in.msg.Unparsed != nil {
+		return notRead(verify.MethodDMARC)
+	}
 	q := dmarc.Query{From: mail.ParseFrom(in.msg.Fields)}
 	for _, c := range in.spf {
 		q.SPF = unknown
@@ -222,6 +236,8 @@ func judge(r *verify.Report) verify.Verdict {
 		return say(verify.NotProved, "verdict-dmarc-fail", "policy", d.Details.DMARC.Policy)
 	case result.TempError:
 		return say(verify.Unknown, "verdict-could-not-tell")
+	case result.NotRun:
+		return say(verify.NotProved, "verdict-message-not-read")
 	case result.PermError:
 		if from == "" {
 			return say(verify.NotProved, "verdict-dmarc-permerror")
@@ -234,7 +250,7 @@ func judge(r *verify.Report) verify.Verdict {
 		}
 	}
 	for _, c := range r.Checks {
-		if c.Result == result.TempError && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM) {
+		if (c.Result == result.TempError || c.Result == result.NotRun) && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM) {
 			return say(verify.Unknown, "verdict-could-not-tell")
 		}
 	}

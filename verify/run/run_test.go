@@ -106,6 +106,9 @@ func TestPrivateClientIsNotEvaluated(t *testing.T) {
 				t.Errorf("%s, %s: got %s, want not run", ip, method, got)
 			}
 		}
+		if r.Verdict.Word != verify.Unknown {
+			t.Errorf("%s: verdict %s, want unknown: what was not run proves nothing", ip, r.Verdict.Word)
+		}
 	}
 }
 
@@ -150,5 +153,21 @@ func TestReadersEndWithTheContext(t *testing.T) {
 	var b bytes.Buffer
 	if _, err := b.ReadFrom(m.Body.Reader()); !errors.Is(err, over) {
 		t.Errorf("read after the end: got %v, want the cause of the end", err)
+	}
+}
+
+// What cannot be read is said, and not taken for a mail without From and signature.
+func TestUnreadableHeaderIsSaid(t *testing.T) {
+	t.Parallel()
+	m := message(t, "192.0.2.1", plain)
+	m.Fields, m.Body, m.Unparsed = nil, mail.Data{}, mail.ErrTooManyFields
+	r := Evaluator{Config: Defaults(), DNS: dnstest.Zone(t, zone), Now: time.Now}.Evaluate(t.Context(), m)
+	for _, method := range []string{verify.MethodDKIM, verify.MethodDMARC} {
+		if got := r.Check(method); got.Result != result.NotRun || got.Reason.Code != "message-not-read" {
+			t.Errorf("%s: got %s (%s), want not run", method, got.Result, got.Reason)
+		}
+	}
+	if r.Verdict.Word != verify.NotProved || len(r.Findings) == 0 || r.Findings[0].Code != "message-unparsable" {
+		t.Errorf("verdict %s, findings %v", r.Verdict.Word, r.Findings)
 	}
 }
