@@ -46,6 +46,7 @@ func benchmarkServe(b *testing.B, clients int) {
 	s.Hostname, s.Operator, s.State = "verifier.example", "you@operator.example", filepath.Join(dir, "state")
 	s.Listen, s.Resolver.Servers, s.Deliver.Relay = []string{"127.0.0.1:0"}, []string{world.Addr().String()}, replies.addr()
 	s.SMTP.PerIP, s.SMTP.PerNetwork, s.SMTP.Commands, s.SMTP.Transactions, s.SMTP.PerMinute = unlimited, unlimited, unlimited, unlimited, unlimited
+	s.Resolver.PerNet, s.Resolver.PerFrom, s.Resolver.PerVoid = unlimited, unlimited, unlimited
 	addr := inProcess(b, &s)
 	mails := make([][]byte, b.N)
 	for i := range mails {

@@ -145,6 +145,11 @@ func (s *settings) resolver() (*client.Client, error) {
 	return client.New(c)
 }
 
+func (s *settings) quota(e env) *dns.Quota {
+	r := s.Resolver
+	return &dns.Quota{PerNetwork: r.PerNet.number(), PerDomain: r.PerFrom.number(), PerTarget: r.PerVoid.number(), Now: e.now}
+}
+
 func (s *settings) addresses() policy.Addresses {
 	a := policy.Addresses{Service: s.Reply.Service, From: s.Reply.From}
 	for _, d := range append([]string{s.Hostname}, s.Domains...) {
@@ -169,7 +174,7 @@ func (s *settings) responder(v *service, resolver dns.Resolver, key *sign.Key, e
 	return &respond.Responder{
 		Config: answers, Compose: composer, Store: v.store, Kick: v.deliverer.Kick,
 		Policy: policy.Config{Own: s.addresses().Own},
-		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Now: e.now, Panicked: func(id, method string, p any, stack []byte) {
+		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(e), Now: e.now, Panicked: func(id, method string, p any, stack []byte) {
 			v.log.Error("a check panicked", "report", id, "check", method, "panic", fmt.Sprint(p), "stack", string(stack))
 		}},
 	}, nil

@@ -55,6 +55,7 @@ func (c Config) Check() error {
 type Evaluator struct {
 	Config Config
 	DNS    dns.Resolver
+	Quota  *dns.Quota // of questions, over all messages; nil: none
 	Now    func() time.Time
 	// Panicked is told of a check that panicked; that check's result is temperror. It may be nil.
 	Panicked func(id, method string, value any, stack []byte)
@@ -85,11 +86,23 @@ var errAbandoned = errors.New("the client gave the message up")
 func (ev Evaluator) Begin(ctx context.Context, env verify.Envelope) *Evaluation {
 	e := &Evaluation{ev: ev, env: env, found: map[string]outcome{}}
 	e.ctx, e.cancel = context.WithCancelCause(ctx)
-	e.memo = dns.NewMemo(e.ctx, ev.DNS)
+	e.memo = dns.NewMemo(e.ctx, ev.upstream(env))
 	for _, c := range envelopeChecks {
 		e.start(&e.early, c, input{env: env})
 	}
 	return e
+}
+
+// upstream is the resolver for one message, charged to who sent it.
+func (ev Evaluator) upstream(env verify.Envelope) dns.Resolver {
+	if ev.Quota == nil {
+		return ev.DNS
+	}
+	domain := env.MailFrom[strings.LastIndexByte(env.MailFrom, '@')+1:]
+	if domain == "" {
+		domain = env.Helo
+	}
+	return ev.Quota.For(ev.DNS, env.Client.Addr(), domain)
 }
 
 // Header asks ahead for what the message's checks will need.

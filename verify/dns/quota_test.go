@@ -1,0 +1,61 @@
+package dns_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"checkauth/verify/dns"
+)
+
+// 65: many messages must not make us flood somebody's name servers.
+func TestHostile_65(t *testing.T) {
+	t.Parallel()
+	clock := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	asked := map[string]int{}
+	up := dns.ResolverFunc(func(_ context.Context, q dns.Question) (dns.Answer, error) {
+		asked[q.Name]++
+		a := dns.Answer{Question: q, NX: true}
+		if q.Name == "there.example.org" {
+			a = dns.Answer{Question: q, Records: []dns.Record{{Type: q.Type}}}
+		}
+		return a, nil
+	})
+	quota := &dns.Quota{PerNetwork: 30, PerDomain: 40, PerTarget: 10, Now: func() time.Time { return clock }}
+	ask := func(client, domain, name string, n int) (answered int) {
+		r := quota.For(up, netip.MustParseAddr(client), domain)
+		for i := range n {
+			_, err := r.Resolve(t.Context(), dns.Ask(fmt.Sprintf(name, i), dns.A))
+			var e *dns.Error
+			switch {
+			case err == nil:
+				answered++
+			case !errors.As(err, &e) || e.Kind != dns.Budget:
+				t.Fatalf("got %v, want the bound", err)
+			}
+		}
+		return answered
+	}
+	for _, c := range []struct {
+		what, client, domain, name string
+		n, want                    int
+	}{
+		{"names that do not exist, of one domain", "192.0.2.1", "a.example", "%d.victim.example", 20, 10},
+		{"from another network too", "198.51.100.1", "b.example", "%d.victim.example", 20, 0},
+		{"other names of that network, up to its bound", "192.0.2.200", "c.example", "there.example.org%.0d", 50, 20},
+		{"one domain from many networks", "203.0.113.1", "d.example", "there.example.org%.0d", 30, 30},
+		{"and again", "203.0.113.129", "d.example", "there.example.org%.0d", 1, 0},
+		{"and from another network", "2001:db8::1", "D.example.", "there.example.org%.0d", 30, 10},
+	} {
+		if got := ask(c.client, c.domain, c.name, c.n); got != c.want {
+			t.Errorf("%s: %d of %d were asked, want %d", c.what, got, c.n, c.want)
+		}
+	}
+	clock = clock.Add(time.Minute)
+	if got := ask("192.0.2.1", "a.example", "there.example.org%.0d", 5); got != 5 {
+		t.Errorf("a minute later: %d of 5", got)
+	}
+}
