@@ -218,3 +218,22 @@ func FuzzCanonical(f *testing.F) {
 		}
 	})
 }
+
+// 48, the other half: what our resolver knows of private addresses is not told.
+func TestHostile_48_answers(t *testing.T) {
+	t.Parallel()
+	zone := dnstest.Zone(t, "x.example.org. A 10.1.2.3\nx.example.org. AAAA fd00::1\ny.example.org. A 100.64.0.1\nz.example.org. A 192.0.2.1\nl.example.org. A 127.0.0.1\n")
+	for _, c := range []struct {
+		name string
+		kind dns.Type
+		want string
+	}{{"x", dns.A, dns.PrivateAddress}, {"x", dns.AAAA, dns.PrivateAddress}, {"y", dns.A, dns.PrivateAddress}, {"z", dns.A, "192.0.2.1"}, {"l", dns.A, "127.0.0.1"}} {
+		a, err := zone.Resolve(t.Context(), dns.Ask(c.name+".example.org", c.kind))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := a.Evidence().Data; len(got) != 1 || got[0] != c.want {
+			t.Errorf("%s %s: got %q, want %q", c.name, c.kind, got, c.want)
+		}
+	}
+}

@@ -57,11 +57,8 @@ func (r *Result) literal(addr netip.Addr, q Query) {
 // known tells whether ip is how the Internet sees the client: a private address is that of a NAT or a
 // proxy in front of us, with which nothing can be compared.
 func known(ip netip.Addr) bool {
-	return ip.IsValid() && !ip.IsPrivate() && !ip.IsLinkLocalUnicast() && !ip.IsUnspecified() && !sharedAddressSpace.Contains(ip)
+	return ip.IsValid() && !dns.IsPrivate(ip) && !ip.IsUnspecified()
 }
-
-// RFC 6598, 7: carrier-grade NAT.
-var sharedAddressSpace = netip.MustParsePrefix("100.64.0.0/10")
 
 // resolve: RFC 5321, 2.3.5: the name must resolve to an address.
 func (e Evaluator) resolve(ctx context.Context, r *Result, name string, q Query) {
@@ -79,7 +76,7 @@ func (e Evaluator) resolve(ctx context.Context, r *Result, name string, q Query)
 	}
 	r.Matches = slices.Contains(addrs, q.IP)
 	for _, a := range addrs[:min(len(addrs), maxAddresses)] {
-		r.Addresses = append(r.Addresses, a.String())
+		r.Addresses = append(r.Addresses, dns.Record{Type: dns.A, Addr: a}.Shown())
 	}
 	r.compare(q)
 }
