@@ -1,6 +1,8 @@
 package smtpd
 
 import (
+	"bytes"
+
 	"checkauth/verify/mail"
 )
 
@@ -24,27 +26,22 @@ func (h *head) take(b []byte) bool {
 	// Two more than allowed, so that a header of exactly the bound is seen with its empty line.
 	room := h.bounds.Bytes + 2 - len(h.bytes)
 	full := len(b) >= room
+	seen := len(h.bytes)
 	h.bytes = append(h.bytes, b[:min(room, len(b))]...)
-	header, body, ok := mail.HeaderEnd(h.bytes[h.line:])
-	if ok {
-		h.body, h.empty = h.line+body, true
-		return h.parse(h.bytes[:h.line+header])
+	// Only a line end brings news, and whole lines are looked at once: one long line that comes octet by
+	// octet costs no more than at once.
+	if end := bytes.LastIndexByte(h.bytes[seen:], '\n'); end >= 0 {
+		header, body, ok := mail.HeaderEnd(h.bytes[h.line:])
+		if ok {
+			h.body, h.empty = h.line+body, true
+			return h.parse(h.bytes[:h.line+header])
+		}
+		h.line = seen + end + 1
 	}
 	if full {
 		return h.parse(h.bytes)
 	}
-	h.nextLine()
 	return false
-}
-
-// nextLine keeps the work linear: whole lines are looked at once.
-func (h *head) nextLine() {
-	for i := len(h.bytes) - 1; i >= h.line; i-- {
-		if h.bytes[i] == '\n' {
-			h.line = i + 1
-			return
-		}
-	}
 }
 
 // end is the end of the message; true where it is the header's too.

@@ -28,6 +28,7 @@ type registry struct {
 	ips      map[netip.Addr]int
 	networks map[netip.Prefix]int
 	begins   map[netip.Prefix]*minute
+	swept    time.Time // begins, last
 	stop     time.Time // not zero: we stop, and transactions have until then
 }
 
@@ -108,11 +109,13 @@ func (r *registry) begin(client netip.Addr, now time.Time) bool {
 	return m.n <= r.cfg.BeginsNetwork
 }
 
-// sweep forgets the minutes that are over once they are many.
+// sweep forgets the minutes that are over once they are many; once a minute, for with many young ones
+// each new network would look at all others, and mu is what every connection needs.
 func (r *registry) sweep(now time.Time) {
-	if len(r.begins) < 1000 {
+	if len(r.begins) < 1000 || now.Sub(r.swept) < time.Minute {
 		return
 	}
+	r.swept = now
 	for n, m := range r.begins {
 		if now.Sub(m.since) >= time.Minute {
 			delete(r.begins, n)

@@ -80,6 +80,64 @@ func TestBeginsAreForgotten(t *testing.T) {
 	}
 }
 
+// In a minute with many networks they are looked through once, not once for each.
+func TestBeginsAreSweptOnceAMinute(t *testing.T) {
+	t.Parallel()
+	r, start := newRegistry(Defaults()), time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	a := netip.MustParseAddr("2001:db8::1").As16()
+	var sweeps []time.Time
+	for n := range 12000 {
+		a[5], a[6] = byte(n), byte(n>>8)
+		r.begin(netip.AddrFrom16(a), start.Add(time.Duration(n)*10*time.Millisecond))
+		if len(sweeps) == 0 || r.swept != sweeps[len(sweeps)-1] {
+			sweeps = append(sweeps, r.swept)
+		}
+	}
+	if len(sweeps) != 3 { // the zero time, after 1000, a minute later
+		t.Errorf("swept at %v", sweeps)
+	}
+	if len(r.begins) > 11000 {
+		t.Errorf("%d networks are remembered", len(r.begins))
+	}
+}
+
+// However a header is cut into pieces, the same is seen of it.
+func TestHeaderInPieces(t *testing.T) {
+	t.Parallel()
+	for text, body := range map[string]int{
+		"A: b\r\n\r\nbody\r\n": 8, "A: b\n\nbody": 6, "A: b\r\n c\r\n\r\n": 12, "\r\nbody": 2, "A: b\r\n": -1, "A: b": -1,
+		"A: b\r\n\r\r\n\r\n": 11, "A: " + strings.Repeat("x", 3000) + "\r\n\r\n": 3007,
+	} {
+		for _, size := range []int{1, 2, 3, 1000, len(text)} {
+			h := head{bounds: Defaults().Header}
+			for rest := text; rest != ""; {
+				n := min(size, len(rest))
+				h.take([]byte(rest[:n]))
+				rest = rest[n:]
+			}
+			if h.empty != (body >= 0) || body >= 0 && h.body != body {
+				t.Errorf("%.40q in pieces of %d: body at %d, %t, want %d", text, size, h.body, h.empty, body)
+			}
+		}
+	}
+}
+
+// BenchmarkHeaderByOctets: one line of the largest header that comes octet by octet, as from TLS records
+// of one octet: 5 s where each of them made us look through the line again.
+func BenchmarkHeaderByOctets(b *testing.B) {
+	text := []byte("X: " + strings.Repeat("x", Defaults().Header.Bytes-10))
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		h := head{bounds: Defaults().Header}
+		for i := range text {
+			h.take(text[i : i+1])
+		}
+		if h.done {
+			b.Fatal("it is over")
+		}
+	}
+}
+
 // BenchmarkHeader: 160,000 continuation lines, which others are quadratic in.
 func BenchmarkHeader(b *testing.B) {
 	text := []byte("DKIM-Signature: a\r\n" + strings.Repeat(" b\r\n", 160000))

@@ -107,7 +107,19 @@ func (s *session) sender(arg string) (path, params string, r *smtp.SMTPError) {
 		return "", "", r
 	}
 	s.path = a
-	return a.String(), params, nil
+	return a.String(), withoutAuth(params), nil
+}
+
+// withoutAuth: RFC 4954, 5: who does not trust the client goes on as with AUTH=<>, whatever it says.
+// go-smtp refuses the mail for an empty value, for a name that is no mailbox, and for xtext in lower case.
+func withoutAuth(params string) string {
+	var kept strings.Builder
+	for p := range strings.FieldsSeq(params) {
+		if name, _, _ := strings.Cut(p, "="); !strings.EqualFold(name, "AUTH") {
+			kept.WriteString(" " + p)
+		}
+	}
+	return kept.String()
 }
 
 // mailParams are those that we announce, and AUTH, which RFC 4954, 5 lets a client send anyway.

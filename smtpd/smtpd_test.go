@@ -399,6 +399,44 @@ func TestProxyWantsItsHeader(t *testing.T) {
 	}
 }
 
+// Behind a PROXY header too the last reply reaches a client that is still sending: with its octets unread
+// the kernel would reset the connection.
+func TestLastReplyBehindProxy(t *testing.T) {
+	t.Parallel()
+	c := serve(t, &recorder{}, nil, proxied).dial()
+	c.send("PROXY TCP4 192.0.2.7 198.51.100.1 4000 25\r\n")
+	c.want("220")
+	c.send("BDAT 100000\r\n" + strings.Repeat("x", 100000))
+	c.want("502 5.5.1")
+	if b, err := c.in.ReadByte(); err != io.EOF {
+		t.Errorf("behind the last reply: %q, %v, want EOF", b, err)
+	}
+}
+
+// RFC 4954, 5: AUTH at MAIL is taken as <> whatever it says, and no mail is refused for it.
+func TestRFC4954_5_AUTH_at_MAIL(t *testing.T) {
+	t.Parallel()
+	c := serve(t, &recorder{}, nil).open(false)
+	for _, auth := range []string{"<>", "", "joe", "joe@example.org", "e+3Dmc2@example.org", "e+3dmc2@example.org", "a=b"} {
+		c.say(mailFrom+" SIZE=100 auth="+auth+" BODY=8BITMIME", "250 2.1.0")
+	}
+	c.say(mailFrom+" SIZE=99999999 AUTH=<>", "552 5.3.4")
+}
+
+// RFC 5321, 4.1.1: white space before the line end is tolerated.
+func TestRFC5321_4_1_1_trailing_white_space(t *testing.T) {
+	t.Parallel()
+	c := serve(t, &recorder{}, nil).bare(false)
+	c.say("EHLO client.example.org \t", "250-")
+	c.say(mailFrom+"\t", "250 2.1.0")
+	c.say(rcptTo+" \t ", "250 2.1.5")
+	c.say("DATA\t", "354")
+	c.say(".", "250")
+	c.say("RSET\t", "250")
+	c.say("NOOP\ta", "501")
+	c.say("QUIT \t", "221")
+}
+
 func TestSeveralListeners(t *testing.T) {
 	t.Parallel()
 	b := serve(t, &recorder{}, nil)

@@ -104,7 +104,9 @@ var browsers = map[string]bool{"GET": true, "POST": true, "CONNECT": true, "PUT"
 	"DELETE": true, "PATCH": true, "TRACE": true, "PRI": true}
 
 func (c *Conn) dispatch(line string) []byte {
-	verb, arg, _ := strings.Cut(strings.TrimRight(line, " \t"), " ")
+	// RFC 5321, 4.1.1: white space before the line end is no part of a command.
+	line = strings.TrimRight(line, " \t")
+	verb, arg, _ := strings.Cut(line, " ")
 	verb, arg = strings.ToUpper(verb), strings.TrimSpace(arg)
 	switch {
 	case browsers[verb]:

@@ -225,7 +225,7 @@ func (c *Conn) Close() (err error) {
 	c.once.Do(func() {
 		c.gone = true
 		c.wait.close()
-		if w, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.linger && !c.wait.stopping() {
+		if w, ok := within(c.Conn).(interface{ CloseWrite() error }); ok && c.linger && !c.wait.stopping() {
 			if t, ok := c.stream.(*tls.Conn); ok {
 				_ = t.CloseWrite()
 			}
@@ -237,6 +237,14 @@ func (c *Conn) Close() (err error) {
 		c.handler.Closed(c.end)
 	})
 	return err
+}
+
+// within is the connection behind a PROXY header: its wrapper cannot close one direction.
+func within(c net.Conn) net.Conn {
+	if w, ok := c.(interface{ Raw() net.Conn }); ok {
+		return w.Raw()
+	}
+	return c
 }
 
 func refusal(code, class, subject, detail int, text string) *smtp.SMTPError {

@@ -15,6 +15,8 @@ type wait struct {
 	since  time.Time // the command or the last octet of DATA is waited for since then
 	window time.Time // the rate is measured since then
 	bytes  int       // in the window
+	paused bool      // the one silence as long as a window was there
+	slow   bool      // a window brought too few octets
 	ends   time.Time // of the session
 	inMail bool      // a transaction is open
 	stop   time.Time // zero: no stop; else when transactions must have ended
@@ -34,28 +36,28 @@ func (w *wait) data(c *Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
-	w.inData, w.since, w.window, w.bytes = true, now, now, 0
+	w.inData, w.since, w.window, w.bytes, w.paused, w.slow = true, now, now, 0, false, false
 	w.set(c)
 }
 
-// progress counts n octets of a message. It is false where a window brought too few.
+// progress counts n octets of a message. It is false where a window brought too few. One silence as long
+// as a window is no slowness but a sender that scans what it sends; DataIdle bounds it.
 func (w *wait) progress(c *Conn, n int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	silent := time.Since(w.since) >= c.cfg.Window
 	w.since = time.Now()
 	w.bytes += n
 	if w.since.Sub(w.window) >= c.cfg.Window {
-		if w.slow(c) {
+		few := float64(w.bytes) < float64(c.cfg.MinRate)*c.cfg.Window.Seconds()
+		if w.slow = few && (!silent || w.paused); w.slow {
 			return false
 		}
+		w.paused = w.paused || silent
 		w.window, w.bytes = w.since, 0
 	}
 	w.set(c)
 	return true
-}
-
-func (w *wait) slow(c *Conn) bool {
-	return float64(w.bytes) < float64(c.cfg.MinRate)*c.cfg.Window.Seconds()
 }
 
 // busy tells whether a transaction is open.
@@ -90,8 +92,8 @@ func (w *wait) nearest(c *Conn) (at time.Time, r *smtp.SMTPError, why string) {
 	}
 	if w.inData {
 		earlier(w.since.Add(c.cfg.DataIdle), refusal(421, 4, 4, 2, "No data came, closing connection"), "timeout in DATA")
-		if w.slow(c) {
-			earlier(w.window.Add(c.cfg.Window), refusal(421, 4, 4, 2, "Data came too slowly, closing connection"), "too slow in DATA")
+		if w.slow {
+			earlier(w.window, refusal(421, 4, 4, 2, "Data came too slowly, closing connection"), "too slow in DATA")
 		}
 	} else {
 		earlier(w.since.Add(c.cfg.Command()), refusal(421, 4, 4, 2, "No command came, closing connection"), "timeout")
