@@ -309,3 +309,12 @@ func certificate(t *testing.T) tls.Certificate {
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
+
+// tryWhole is try with its goodbye.
+func (d *Deliverer) tryWhole(ctx context.Context, e reply.Entry) (taken, error) {
+	what, err := d.try(ctx, e)
+	if what.bye != nil {
+		what.bye()
+	}
+	return what, err
+}

@@ -27,9 +27,10 @@ type line struct {
 	waiting     []store.Claimed
 	queued      map[string]int  // waiting entries by domain
 	running     map[string]int  // by domain
-	known       map[string]bool // ids that wait or are tried: an entry is never sent twice at once
+	known       map[string]bool // ids that wait, are tried or are kept: an entry is never sent twice at once
 	quick, slow int
 	back        []string
+	kept        []ending // not stored yet
 }
 
 func newLine(concurrency, perDomain int) *line {
@@ -90,12 +91,33 @@ func (l *line) slowed() {
 	l.slow++
 }
 
-// tried says that an entry's try is over. It comes before the outcome is stored: from then on the entry
-// may be due and claimed again, and must not be taken for one that is here already.
+// tried says that an entry's try is over. Where it gets another one this comes before the outcome is
+// stored: from then on the entry may be due and claimed again, and must not be taken for one that is here
+// already.
 func (l *line) tried(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.known, id)
+}
+
+// keep holds an ending that could not be stored; false: there is no room, and the entry comes again.
+func (l *line) keep(e ending) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.kept) >= returnLength {
+		return false
+	}
+	l.kept = append(l.kept, e)
+	return true
+}
+
+// takeKept takes the endings that were kept; their ids stay known.
+func (l *line) takeKept() []ending {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kept := l.kept
+	l.kept = nil
+	return kept
 }
 
 // end gives a place back; slow is whether slowed was called for it.

@@ -184,7 +184,7 @@ func TestRFC5321_5_1_the_next_host(t *testing.T) {
 			cfg := config(t)
 			stubs := []*stub{c.one, c.two, c.three}
 			cfg.Port = listen(t, map[string]*stub{"127.0.0.1": c.one, "127.0.0.2": c.two, "127.0.0.3": c.three})
-			_, err := deliverer(t, cfg, threeHosts).try(t.Context(), entry("one"))
+			_, err := deliverer(t, cfg, threeHosts).tryWhole(t.Context(), entry("one"))
 			want(t, err, c.fate, c.reason)
 			var connected, mails string
 			for _, s := range stubs {
@@ -206,7 +206,7 @@ func TestRFC5321_5_1_the_next_address(t *testing.T) {
 	c.Port = listen(t, map[string]*stub{"127.0.0.1": first, "127.0.0.3": second})
 	// 127.0.0.2 refuses the connection.
 	zone := "example.org. A 127.0.0.1\nexample.org. A 127.0.0.2\nexample.org. A 127.0.0.3\n"
-	_, err := deliverer(t, c, zone).try(t.Context(), entry("one"))
+	_, err := deliverer(t, c, zone).tryWhole(t.Context(), entry("one"))
 	want(t, err, "taken", "")
 	if _, mails := second.got(); len(mails) != 1 {
 		t.Errorf("the last address got %d mails, want 1", len(mails))
@@ -219,7 +219,7 @@ func TestRFC5321_4_1_3_address_literal(t *testing.T) {
 	c := config(t)
 	c.Port = listen(t, map[string]*stub{"127.0.0.1": s})
 	e.To = "a@[127.0.0.1]"
-	what, err := deliverer(t, c, "").try(t.Context(), e)
+	what, err := deliverer(t, c, "").tryWhole(t.Context(), e)
 	want(t, err, "taken", "")
 	if what.host != "[127.0.0.1]" {
 		t.Errorf("got %+v", what)
@@ -227,7 +227,7 @@ func TestRFC5321_4_1_3_address_literal(t *testing.T) {
 	c.AllowPrivate = false
 	for _, literal := range []string{"[127.0.0.1]", "[IPv6:::1]", "[IPv6:::ffff:127.0.0.1]", "[10.0.0.1]", "[IPv6:64:ff9b::7f00:1]"} {
 		e.To = "a@" + literal
-		_, err := deliverer(t, c, "").try(t.Context(), e)
+		_, err := deliverer(t, c, "").tryWhole(t.Context(), e)
 		want(t, err, "permanent", "unroutable (")
 	}
 	if n := s.connections(); n != 1 {
@@ -245,7 +245,7 @@ func TestRelayTakesEverything(t *testing.T) {
 	c.Relay = fmt.Sprint("localhost:", listen(t, map[string]*stub{"127.0.0.1": s}))
 	dnsServer := dnstest.New(t, "example.org. MX 0 .\n")
 	d := newDeliverer(t, c, nil, dnsServer.Client(t, patient()))
-	what, err := d.try(t.Context(), entry("one"))
+	what, err := d.tryWhole(t.Context(), entry("one"))
 	want(t, err, "taken", "")
 	if _, mails := s.got(); len(mails) != 1 || len(dnsServer.Queries()) != 0 || !strings.HasPrefix(what.host, "localhost") {
 		t.Errorf("got %d mails, %+v, and asked %q", len(mails), what, dnsServer.Queries())
@@ -262,7 +262,7 @@ func TestRelayThatRefusesUsIsWaitedFor(t *testing.T) {
 		s := &stub{script: map[string][]string{c.verb: {c.answer}}}
 		cfg := config(t)
 		cfg.Relay = fmt.Sprint("127.0.0.1:", listen(t, map[string]*stub{"127.0.0.1": s}))
-		_, err := deliverer(t, cfg, "").try(t.Context(), entry("one"))
+		_, err := deliverer(t, cfg, "").tryWhole(t.Context(), entry("one"))
 		want(t, err, c.fate, c.answer)
 	}
 }
@@ -294,7 +294,7 @@ func TestHostile_46(t *testing.T) {
 			if c.own != "" {
 				cfg.Own = []netip.Addr{netip.MustParseAddr(c.own)}
 			}
-			_, err := deliverer(t, cfg, "example.org. MX 10 mx.example.org.\nmx.example.org. "+c.addrs+"\n").try(t.Context(), entry("one"))
+			_, err := deliverer(t, cfg, "example.org. MX 10 mx.example.org.\nmx.example.org. "+c.addrs+"\n").tryWhole(t.Context(), entry("one"))
 			want(t, err, "permanent", "unroutable (")
 			if !errors.Is(err, errUnroutable) {
 				t.Errorf("got %v, want %v", err, errUnroutable)
@@ -329,7 +329,7 @@ func TestHostile_46_at_the_second_look_up(t *testing.T) {
 	zone := "example.org. MX 10 mx.example.org.\nmx.example.org. A "
 	server := dnstest.New(t, zone+"9.9.9.9\n")
 	d := newDeliverer(t, c, nil, server.Client(t, patient()))
-	_, err := d.try(t.Context(), entry("one"))
+	_, err := d.tryWhole(t.Context(), entry("one"))
 	want(t, err, "temporary", "450 4.2.0 come again")
 	if n := len(slices.DeleteFunc(server.Queries(), func(q string) bool { return q != "mx.example.org A" })); n != 1 {
 		t.Errorf("the address was asked for %d times in one try: %q", n, server.Queries())
@@ -337,7 +337,7 @@ func TestHostile_46_at_the_second_look_up(t *testing.T) {
 	if err := server.Replace(zone + "127.0.0.1\n"); err != nil {
 		t.Fatal(err)
 	}
-	_, err = d.try(t.Context(), entry("one"))
+	_, err = d.tryWhole(t.Context(), entry("one"))
 	want(t, err, "permanent", "unroutable (loopback)")
 	if n := inside.connections(); n != 0 {
 		t.Errorf("%d connections came in", n)
@@ -352,10 +352,10 @@ func TestUnroutableAmongOthers(t *testing.T) {
 	c.AllowPrivate = false
 	c.Dial = publicly(c, s)
 	zone := "example.org. MX 10 a.example.org.\nexample.org. MX 20 b.example.org.\na.example.org. A 10.0.0.1\nb.example.org. A 9.9.9.9\n"
-	_, err := deliverer(t, c, zone).try(t.Context(), entry("one"))
+	_, err := deliverer(t, c, zone).tryWhole(t.Context(), entry("one"))
 	want(t, err, "temporary", "421 later")
 	s.script["greeting"] = nil
-	_, err = deliverer(t, c, zone).try(t.Context(), entry("one"))
+	_, err = deliverer(t, c, zone).tryWhole(t.Context(), entry("one"))
 	want(t, err, "taken", "")
 }
 
@@ -376,7 +376,7 @@ func TestHostile_47(t *testing.T) {
 			t.Parallel()
 			cfg := config(t)
 			cfg.Port = listen(t, map[string]*stub{"127.0.0.1": {}})
-			what, err := deliverer(t, cfg, c.zone+"\n").try(t.Context(), entry("one"))
+			what, err := deliverer(t, cfg, c.zone+"\n").tryWhole(t.Context(), entry("one"))
 			want(t, err, c.fate, c.reason)
 			if what.alias != c.alias || (c.alias != "" && !slices.Contains(what.attrs(), any("alias"))) {
 				t.Errorf("got alias %q, want %q", what.alias, c.alias)
@@ -395,6 +395,6 @@ func TestHostsThatNobodyAskedAreNoRefusal(t *testing.T) {
 		once.Do(func() { cancel(errors.New("time is over")) })
 		return nil, &net.OpError{Op: "dial", Err: fmt.Errorf("%w (private)", errUnroutable)}
 	}
-	_, err := deliverer(t, c, threeHosts).try(ctx, entry("one"))
+	_, err := deliverer(t, c, threeHosts).tryWhole(ctx, entry("one"))
 	want(t, err, "temporary", "time is over")
 }

@@ -39,6 +39,7 @@ func (d *Deliverer) Run(ctx context.Context) error {
 			return nil
 		case <-d.wake:
 		case <-tick.C:
+			d.settleAgain(ctx)
 			d.claim(ctx)
 		}
 	}
@@ -85,6 +86,7 @@ func (d *Deliverer) finish(ctx context.Context, stop context.CancelCauseFunc) {
 	d.tasks.Wait()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeeping)
 	defer cancel()
+	d.settleAgain(ctx)
 	d.giveBack(ctx, d.line.drain(), 0)
 }
 
@@ -108,8 +110,10 @@ func (d *Deliverer) one(ctx context.Context, c store.Claimed) {
 	}()
 	started := time.Now()
 	what, err := d.guarded(ctx, c)
-	d.line.tried(c.ID)
 	d.record(ctx, c, what, err, time.Since(started))
+	if what.bye != nil {
+		what.bye()
+	}
 }
 
 // guarded turns a panic into a failed try: it must not end the process with every session in it.
@@ -142,21 +146,61 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 	switch {
 	case err == nil:
 		log.InfoContext(ctx, "report delivered", what.attrs()...)
-		err = d.store.Done(ctx, c.ID, now)
+		err = d.settle(ctx, ending{c.ID, func(ctx context.Context) error { return d.store.Done(ctx, c.ID, now) }})
 	case isPermanent(err):
 		log.WarnContext(ctx, "report not deliverable", "reason", reason)
-		err = d.store.Fail(ctx, c.ID, now, reason)
+		err = d.fail(ctx, c.ID, now, reason)
 	case stopping:
+		d.line.tried(c.ID)
 		err = d.store.Release(ctx, c.ID, now)
 	case !next.Before(c.Expires):
 		log.WarnContext(ctx, "report expired", "reason", reason)
-		err = d.store.Fail(ctx, c.ID, now, "expired: "+reason)
+		err = d.fail(ctx, c.ID, now, "expired: "+reason)
 	default:
 		log.InfoContext(ctx, "report waits for another try", "next", next, "reason", reason)
+		d.line.tried(c.ID)
 		err = d.store.Retry(ctx, c.ID, next, reason)
 	}
 	if err != nil {
-		log.ErrorContext(ctx, "outcome not stored, the entry comes back after its lease", "error", err)
+		log.ErrorContext(ctx, "outcome not stored yet", "error", err)
+	}
+}
+
+// ending is what became of an entry for good.
+type ending struct {
+	id    string
+	store func(ctx context.Context) error
+}
+
+func (d *Deliverer) fail(ctx context.Context, id string, now time.Time, reason string) error {
+	return d.settle(ctx, ending{id, func(ctx context.Context) error { return d.store.Fail(ctx, id, now, reason) }})
+}
+
+// settle stores an ending. One that cannot be stored, as on a full disk, is kept, for at the end of its
+// lease the entry would be sent again.
+func (d *Deliverer) settle(ctx context.Context, e ending) error {
+	err := e.store(ctx)
+	if err != nil && !errors.Is(err, store.ErrUnknown) && d.line.keep(e) {
+		return err
+	}
+	d.line.tried(e.id)
+	return err
+}
+
+// settleAgain stores what was kept, up to the first that still cannot be stored.
+func (d *Deliverer) settleAgain(ctx context.Context) {
+	kept := d.line.takeKept()
+	for i, e := range kept {
+		err := d.settle(ctx, e)
+		switch {
+		case err == nil:
+			d.cfg.Log.InfoContext(ctx, "outcome stored after all", "report", e.id)
+		case !errors.Is(err, store.ErrUnknown):
+			for _, e := range kept[i+1:] {
+				d.line.keep(e)
+			}
+			return
+		}
 	}
 }
 

@@ -24,6 +24,7 @@ type kept struct {
 	told    chan string // "done one", "retry one: reason", …
 	onClose func()
 	onRetry func()        // when it is stored
+	onDone  func() error  // before it is stored
 	wait    time.Duration // for the next thing to be told
 
 	mu  sync.Mutex
@@ -39,6 +40,11 @@ func (k *kept) tell(format string, args ...any) {
 }
 
 func (k *kept) Done(ctx context.Context, id string, now time.Time) error {
+	if k.onDone != nil {
+		if err := k.onDone(); err != nil {
+			return err
+		}
+	}
 	defer k.tell("done %s", id)
 	return k.SQLite.Done(ctx, id, now)
 }

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -230,6 +231,57 @@ func TestStop(t *testing.T) {
 			}
 		})
 	}
+}
+
+// That a mail was taken is stored before QUIT, whose answer may be long in coming: a process that ends
+// between the two would send it again.
+func TestTheEndIsStoredBeforeQUIT(t *testing.T) {
+	t.Parallel()
+	s := &stub{script: map[string][]string{"QUIT": {hangs}}}
+	bubble(t, map[string]*stub{"192.0.2.1": s}, oneDomain, func(*Config) {}, func(t *testing.T, d *Deliverer, k *kept, _ func()) {
+		put(t, k, entry("one"))
+		began := time.Now()
+		d.Kick(entry("one"))
+		k.next(t, "done one")
+		if took := time.Since(began); took > 0 {
+			t.Errorf("it was stored after %s", took)
+		}
+		time.Sleep(2 * farewell)
+		if heard, _ := s.got(); heard[len(heard)-1] != "QUIT" {
+			t.Errorf("heard %q, want QUIT at the end", heard)
+		}
+	})
+}
+
+// What was delivered is not delivered again because a full disk did not let us write that down, though
+// its lease runs out meanwhile.
+func TestAnEndThatCannotBeStoredIsKept(t *testing.T) {
+	t.Parallel()
+	s := &stub{}
+	bubble(t, map[string]*stub{"192.0.2.1": s}, oneDomain, func(*Config) {}, func(t *testing.T, d *Deliverer, k *kept, _ func()) {
+		full := time.Now().Add(90 * time.Minute)
+		k.onDone = func() error {
+			if time.Now().Before(full) {
+				return errors.New("database or disk is full")
+			}
+			return nil
+		}
+		for _, id := range []string{"one", "two"} {
+			put(t, k, entry(id))
+			d.Kick(entry(id))
+		}
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		if got := k.history(); !slices.Equal(slices.Sorted(slices.Values(got)), []string{"done one", "done two"}) {
+			t.Errorf("got %q, want both done once", got)
+		}
+		if _, mails := s.got(); len(mails) != 2 {
+			t.Errorf("%d mails, want 2", len(mails))
+		}
+		if d.line.known["one"] || d.line.known["two"] || len(d.line.kept) != 0 {
+			t.Errorf("left in memory: %v, %d kept", d.line.known, len(d.line.kept))
+		}
+	})
 }
 
 // More than the line holds goes back to the store and comes again.

@@ -39,25 +39,25 @@ type session struct {
 }
 
 // speak has one dialogue with a server. Deadlines bound each step, the context's end cuts the
-// connection.
-func (d *Deliverer) speak(ctx context.Context, at server, e reply.Entry, secure bool) (version string, err error) {
+// connection. Where the server took the entry, bye ends the connection.
+func (d *Deliverer) speak(ctx context.Context, at server, e reply.Entry, secure bool) (version string, bye func(), err error) {
 	conn, err := d.connect(ctx, at)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
 	s := &session{cfg: d.cfg, tls: "no: not offered"}
 	s.on(conn)
 	err = s.deliver(ctx, at, e, secure)
-	if _, said := errors.AsType[*refusal](err); err == nil || said {
+	stop()
+	if err == nil {
+		return s.tls, func() { s.quit(); _ = conn.Close() }, nil
+	}
+	if _, said := errors.AsType[*refusal](err); said {
 		s.quit()
 	}
-	if err == nil {
-		return s.tls, nil
-	}
-	return "", blame(ctx, at, err)
+	_ = conn.Close()
+	return "", nil, blame(ctx, at, err)
 }
 
 // connect tells apart what can never be reached from what cannot be reached now.

@@ -29,7 +29,7 @@ func tryStub(t *testing.T, s *stub, e reply.Entry) (taken, error) {
 	t.Helper()
 	c := config(t)
 	c.Port = listen(t, map[string]*stub{"127.0.0.1": s})
-	return deliverer(t, c, oneHost).try(t.Context(), e)
+	return deliverer(t, c, oneHost).tryWhole(t.Context(), e)
 }
 
 func TestRFC5321_3_3_one_mail(t *testing.T) {
@@ -280,7 +280,7 @@ func TestRFC3207_4_2_nothing_read_before_the_handshake_counts(t *testing.T) {
 	})
 	c := config(t)
 	c.Port = l.Addr().(*net.TCPAddr).Port
-	what, err := deliverer(t, c, oneHost).try(t.Context(), entry("one"))
+	what, err := deliverer(t, c, oneHost).tryWhole(t.Context(), entry("one"))
 	want(t, err, "taken", "")
 	if _, mails := s.got(); !strings.HasPrefix(what.tls, "TLS") || len(mails) != 1 {
 		t.Errorf("got %+v, %d mails, want one in TLS", what, len(mails))
@@ -337,7 +337,7 @@ func TestRFC6531_3_2_to_another_program(t *testing.T) {
 	c.Port = l.Addr().(*net.TCPAddr).Port
 	e := entry("one")
 	e.To, e.UTF8 = "ü@bücher.example", true
-	what, err := deliverer(t, c, "xn--bcher-kva.example. MX 0 mx.example.org.\nmx.example.org. A 127.0.0.1\n").try(t.Context(), e)
+	what, err := deliverer(t, c, "xn--bcher-kva.example. MX 0 mx.example.org.\nmx.example.org. A 127.0.0.1\n").tryWhole(t.Context(), e)
 	want(t, err, "taken", "")
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -356,7 +356,7 @@ func TestEndlessAnswersAreCut(t *testing.T) {
 			s := &stub{script: map[string][]string{verb: {word}}}
 			c := config(t)
 			c.Dial = inMemory(map[string]*stub{"127.0.0.1": s})
-			_, err := deliverer(t, c, oneHost).try(t.Context(), entry("one"))
+			_, err := deliverer(t, c, oneHost).tryWhole(t.Context(), entry("one"))
 			want(t, err, "temporary", "the answer has more than")
 			s.mu.Lock()
 			if s.written > maxAnswer {
@@ -396,7 +396,7 @@ func TestRFC5321_4_5_3_2_deadlines(t *testing.T) {
 			t.Parallel()
 			alone(t, &stub{script: map[string][]string{c.verb: {hangs}}}, func(t *testing.T, d *Deliverer) {
 				began := time.Now()
-				_, err := d.try(t.Context(), entry("one"))
+				_, err := d.tryWhole(t.Context(), entry("one"))
 				want(t, err, c.fate, c.reason)
 				if took := time.Since(began); took != c.took {
 					t.Errorf("it took %s, want %s", took, c.took)
@@ -411,7 +411,7 @@ func TestRFC5321_4_5_3_2_deadline_of_a_slow_answer(t *testing.T) {
 	t.Parallel()
 	alone(t, &stub{script: map[string][]string{"EHLO": {drips}}}, func(t *testing.T, d *Deliverer) {
 		began := time.Now()
-		_, err := d.try(t.Context(), entry("one"))
+		_, err := d.tryWhole(t.Context(), entry("one"))
 		want(t, err, "temporary", "EHLO: read pipe: i/o timeout")
 		if took := time.Since(began); took != d.cfg.Command {
 			t.Errorf("it took %s, want %s", took, d.cfg.Command)
@@ -429,7 +429,7 @@ func TestTheContextsEndCutsTheConnection(t *testing.T) {
 			began := time.Now()
 			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, cause)
 			defer cancel()
-			_, err := d.try(ctx, entry("one"))
+			_, err := d.tryWhole(ctx, entry("one"))
 			want(t, err, "temporary", cause.Error())
 			if took := time.Since(began); !errors.Is(err, cause) || s.connections() != 1 || took != time.Minute {
 				t.Errorf("%s: got %v after %d connections and %s", verb, err, s.connections(), took)

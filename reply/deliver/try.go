@@ -17,6 +17,9 @@ type taken struct {
 	host  string // name, and the address where we chose it
 	alias string // what a CNAME made of the host's name, or empty
 	tls   string // version; or "no" and why
+	// bye says goodbye, which waits for the server; nil where nobody took the entry. It comes when the
+	// outcome is stored: a process that ends between the two sends the entry again.
+	bye func()
 }
 
 func (t taken) attrs() []any {
@@ -165,11 +168,11 @@ func (s server) String() string {
 // not at all, as long as nobody promised TLS.
 func (d *Deliverer) at(ctx context.Context, s server, e reply.Entry) (taken, error) {
 	what := taken{host: s.String()}
-	version, err := d.speak(ctx, s, e, true)
+	version, bye, err := d.speak(ctx, s, e, true)
 	if handshake := err; errors.Is(err, errHandshake) && ctx.Err() == nil {
-		_, err = d.speak(ctx, s, e, false)
+		_, bye, err = d.speak(ctx, s, e, false)
 		version = "no: " + handshake.Error()
 	}
-	what.tls = version
+	what.tls, what.bye = version, bye
 	return what, err
 }
