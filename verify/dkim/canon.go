@@ -67,6 +67,7 @@ type bodyCanon struct {
 
 	out    []byte
 	lines  int  // line ends that are held back: at the end of the body they do not count
+	run    int  // the most that were held back at once
 	cr     bool // a CR whose LF may be the next octet
 	gap    bool // white space held back
 	some   bool // an octet of content was written
@@ -89,6 +90,7 @@ func (c *bodyCanon) Write(p []byte) (int, error) {
 		case b == '\n':
 			c.gap = false
 			c.lines++
+			c.run = max(c.run, c.lines)
 		case c.relaxed && (b == ' ' || b == '\t'):
 			c.gap = true
 		default:

@@ -19,6 +19,7 @@ type bodyHash struct {
 	head   []byte
 	length int64 // octets of the whole, whatever l= says
 	bareCR bool
+	run    int // line ends in a row, the most there are
 }
 
 // bodyForm is what tells body hashes apart: how, and how much (math.MaxInt64 without l=).
@@ -103,7 +104,7 @@ func hashBodies(body io.Reader, forms []bodyForm) (map[bodyForm]bodyHash, error)
 	out := map[bodyForm]bodyHash{}
 	for _, f := range forms {
 		r := readings[f.canon]
-		out[f] = bodyHash{sum: r.hashes[f.limit].Sum(nil), head: r.head, length: r.length, bareCR: r.canon.bareCR}
+		out[f] = bodyHash{sum: r.hashes[f.limit].Sum(nil), head: r.head, length: r.length, bareCR: r.canon.bareCR, run: r.canon.run}
 	}
 	return out, nil
 }

@@ -50,16 +50,25 @@ func readField(f mail.Field) *signature {
 	s.tags, s.syntax = parseTags(string(s.raw[s.colon:]))
 	s.Domain, s.Selector, s.Algorithm = s.tags.value("d"), s.tags.value("s"), s.tags.value("a")
 	s.Identity = quotedPrintable(s.tags.value("i"))
-	s.Header, s.Body = canonicalisations(s.tags.value("c"))
+	s.Header, s.Body = canonicalisations(s.tags)
 	s.Signed = s.tags.list("h")
 	s.Length, _ = length(s.tags)
 	s.Time, _ = instant(s.tags, "t")
 	s.Expires, _ = instant(s.tags, "x")
 	s.HashClaimed = s.tags.value("bh")
-	s.claimed, _ = base64.StdEncoding.DecodeString(s.HashClaimed)
-	s.signed, _ = base64.StdEncoding.DecodeString(s.tags.value("b"))
+	s.claimed, s.signed = octets(s.HashClaimed), octets(s.tags.value("b"))
 	s.KeyName = keyName(s.Selector, s.Domain)
 	return s
+}
+
+// octets decodes base64; nil where it is none. The decoder gives what stands before the fault as well,
+// and that may be a whole signature.
+func octets(text string) []byte {
+	b, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil
+	}
+	return b
 }
 
 // keyName: RFC 6376, 3.6.2.1; empty where no such name can exist.
@@ -85,13 +94,13 @@ func aLabels(name string) string {
 }
 
 // canonicalisations reads c=. RFC 6376, 3.5: simple/simple without it, and simple for the body where
-// one word alone is given.
-func canonicalisations(c string) (header, body string) {
-	header, body, _ = strings.Cut(c, "/")
-	if header == "" {
-		header = simple
+// one word alone is given; an empty word is none.
+func canonicalisations(ts tags) (header, body string) {
+	if _, ok := ts.get("c"); !ok {
+		return simple, simple
 	}
-	if body == "" {
+	header, body, ok := strings.Cut(ts.value("c"), "/")
+	if !ok {
 		body = simple
 	}
 	return header, body

@@ -72,7 +72,7 @@ func readKey(name, text string) (*Key, publicKey, *verdict) {
 }
 
 func keyFacts(ts tags) *Key {
-	k := &Key{Type: ts.value("k"), Hashes: ts.list("h"), Services: ts.list("s"), Flags: ts.list("t")}
+	k := &Key{Type: ts.value("k"), Hashes: ts.allowed("h"), Services: ts.allowed("s"), Flags: ts.list("t")}
 	if k.Type == "" {
 		k.Type = "rsa"
 	}

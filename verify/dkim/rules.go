@@ -96,6 +96,9 @@ func complete(s *signature, _ time.Time) *verdict {
 
 // wellFormed checks each value by itself; what only the algorithm decides comes after the key.
 func wellFormed(s *signature, _ time.Time) *verdict {
+	if t, ok := s.tags.broken(); ok {
+		return s.bad(t.name, t.value)
+	}
 	if !isName(s.Domain) {
 		return s.bad("d", s.Domain)
 	}
@@ -159,6 +162,9 @@ func fromSigned(s *signature, _ time.Time) *verdict {
 // sameIdentity: RFC 6376, 3.5: the domain of i= is that of d= or below it; by label, without regard to
 // case (RFC 4343).
 func sameIdentity(s *signature, _ time.Time) *verdict {
+	if _, ok := s.tags.get("i"); ok && s.Identity == "" {
+		return s.bad("i", s.Identity)
+	}
 	if isUnder(s.identityDomain(), s.Domain) {
 		return nil
 	}

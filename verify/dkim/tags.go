@@ -57,7 +57,8 @@ func (ts tags) get(name string) (tag, bool) {
 	return tag{}, false
 }
 
-// value is a tag's value without any white space, as all but n= and z= want it.
+// value is a tag's value without any white space, as all but n= and z= want it. Where none may stand
+// inside of it, broken tells.
 func (ts tags) value(name string) string {
 	t, _ := ts.get(name)
 	return withoutFWS(t.value)
@@ -74,9 +75,47 @@ func (ts tags) list(name string) []string {
 	return out
 }
 
-func isFWS(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+// allowed is list for what lets all pass where it is missing: a list that is there and empty lets
+// nothing pass.
+func (ts tags) allowed(name string) []string {
+	if _, ok := ts.get(name); !ok {
+		return nil
+	}
+	if out := ts.list(name); len(out) > 0 {
+		return out
+	}
+	return []string{""}
+}
 
-func trimFWS(s string) string { return strings.Trim(s, " \t\r\n") }
+// broken gives the first tag of a signature with a character where RFC 6376, 3.5 lets none stand: white
+// space inside of a value, and in the entries of h= and q= whatever is no visible ASCII. Read without it,
+// "d=exam ple.org" would pass for a domain that others do not see there, and go-msgauth takes away what
+// Unicode calls white space. b=, bh= and i= may be folded anywhere.
+func (ts tags) broken() (tag, bool) {
+	for _, t := range ts {
+		bad := false
+		switch t.name {
+		case "a", "c", "d", "l", "s", "t", "x":
+			bad = strings.ContainsAny(t.value, fws)
+		case "h", "q":
+			for entry := range strings.SplitSeq(t.value, ":") {
+				bad = bad || strings.ContainsFunc(trimFWS(entry), unseen)
+			}
+		}
+		if bad {
+			return t, true
+		}
+	}
+	return tag{}, false
+}
+
+func unseen(r rune) bool { return r <= ' ' || r > '~' }
+
+const fws = " \t\r\n"
+
+func isFWS(c byte) bool { return strings.IndexByte(fws, c) >= 0 }
+
+func trimFWS(s string) string { return strings.Trim(s, fws) }
 
 func withoutFWS(s string) string {
 	return strings.Map(func(r rune) rune {
