@@ -2,6 +2,7 @@ package mail
 
 import (
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
@@ -20,6 +21,10 @@ func ASCIIDomain(s string) (domain string, ok bool) {
 		return "", false
 	}
 	if !isASCII(s) {
+		// RFC 5892, 2.3: no label has them. The mapping takes them away without a word.
+		if strings.ContainsFunc(s, ignorable) {
+			return "", false
+		}
 		a, err := lookup.ToASCII(s)
 		// The mapping makes dots of other scripts' full stops and of characters such as U+2488.
 		if err != nil || !utf8.ValidString(s) || strings.Count(a, ".") != strings.Count(s, ".") {
@@ -37,6 +42,13 @@ func ASCIIDomain(s string) (domain string, ok bool) {
 		}
 	}
 	return s, true
+}
+
+// ignorable characters show nothing. The two joiners, of which Persian and others have need, are for the
+// rules of IDNA on their context.
+func ignorable(r rune) bool {
+	const nonJoiner, joiner = '\u200c', '\u200d'
+	return r != nonJoiner && r != joiner && unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }
 
 func hostLabel(s string) bool {

@@ -47,12 +47,15 @@ const MaxAddresses = 50
 // all programs read it alike.
 func ParseFrom(fs Fields) From {
 	var from Fields
+	hidden := 0
 	for _, f := range fs {
 		if f.Is("From") || disguised(f) {
 			from = append(from, f)
+		} else if behindCR(f) {
+			hidden++
 		}
 	}
-	out := From{Fields: len(from)}
+	out := From{Fields: len(from) + hidden}
 	if len(from) == 0 {
 		out.Problem = NoFrom
 		return out
@@ -62,7 +65,7 @@ func ParseFrom(fs Fields) From {
 	fault := p.list()
 	out.Addresses = p.found
 	switch {
-	case len(from) > 1:
+	case out.Fields > 1:
 		out.Problem = SeveralFrom
 	case from[0].Spaced || from[0].Name == "":
 		out.Problem = SpacedFrom
@@ -96,6 +99,22 @@ func disguised(f Field) bool {
 		return r
 	}, name)
 	return strings.EqualFold(string(name), "From")
+}
+
+// behindCR tells whether a program to which a bare CR ends a line would see a From within another field.
+func behindCR(f Field) bool {
+	for rest := f.Raw; ; {
+		at := bytes.IndexByte(rest, '\r')
+		if at < 0 {
+			return false
+		}
+		rest = rest[at+1:]
+		const name = "From"
+		if len(rest) > len(name) && strings.EqualFold(string(rest[:len(name)]), name) &&
+			bytes.HasPrefix(bytes.TrimLeft(rest[len(name):], " \t"), []byte(":")) {
+			return true
+		}
+	}
 }
 
 // valueOf is Value, also of a disguised field.
