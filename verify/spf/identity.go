@@ -66,12 +66,12 @@ func toASCII(name string) string {
 }
 
 // wellFormed: RFC 7208, 4.3: the domain must be one that DNS can be asked about, of more than one
-// label. An address is none, with or without brackets.
+// label. An address is none, with or without brackets. A dot that is left at the end of a canonical name
+// ends an empty label.
 func wellFormed(domain string) bool {
-	if !dns.Askable(domain) || !visible(domain, false) || domain[0] == '[' {
+	if !dns.Askable(domain) || !visible(domain, false) || domain[0] == '[' || strings.HasSuffix(domain, ".") {
 		return false
 	}
-	domain = strings.TrimSuffix(domain, ".")
 	dot := strings.LastIndexByte(domain, '.')
 	return dot > 0 && !allDigits(domain[dot+1:])
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"checkauth/verify/dns"
 	"checkauth/verify/result"
@@ -152,8 +153,9 @@ func (w *walk) expand(p *page, d *Directive) (name string, ok bool) {
 		return p.domain, true
 	}
 	name, ok = d.spec.name(func(letter byte) (string, bool) { return w.value(letter, p.domain) })
-	name = dns.Canonical(name)
-	return name, ok && dns.Askable(name)
+	// The one dot that may stand at the end is gone by now: the next would end an empty label.
+	ok = ok && dns.Askable(name) && !strings.HasSuffix(name, ".")
+	return dns.Canonical(name), ok
 }
 
 // voided counts a look-up that found nothing: RFC 7208, 4.6.4: at most two terms may find nothing. The
@@ -254,9 +256,7 @@ func (w *walk) mx(p *page, d *Directive, t *Term) (bool, verdict) {
 	if v.decided() {
 		return false, v
 	}
-	hosts := slices.SortedStableFunc(slices.Values(a.Records), func(x, y dns.Record) int {
-		return cmp.Or(cmp.Compare(x.Pref, y.Pref), cmp.Compare(x.Target, y.Target))
-	})
+	hosts := byPreference(a.Records)
 	for i, host := range hosts {
 		// RFC 7208, 4.6.4: the addresses of more than ten names must not be asked for; where they would
 		// have to be, the result is permerror.
@@ -271,6 +271,12 @@ func (w *walk) mx(p *page, d *Directive, t *Term) (bool, verdict) {
 		}
 	}
 	return false, undecided()
+}
+
+func byPreference(records []dns.Record) []dns.Record {
+	return slices.SortedStableFunc(slices.Values(records), func(x, y dns.Record) int {
+		return cmp.Or(cmp.Compare(x.Pref, y.Pref), cmp.Compare(x.Target, y.Target))
+	})
 }
 
 func (w *walk) mxHost(d *Directive, host string, t *Term) (bool, verdict) {
@@ -292,7 +298,7 @@ func (w *walk) exists(p *page, d *Directive, t *Term) (bool, verdict) {
 	}
 	a, v := w.lookUp(name, dns.A, t)
 	for _, r := range a.Records {
-		t.found(r.Addr.String())
+		t.found(r.Shown())
 	}
 	return len(a.Records) > 0, v
 }
@@ -300,7 +306,7 @@ func (w *walk) exists(p *page, d *Directive, t *Term) (bool, verdict) {
 func (w *walk) anyInNetwork(d *Directive, a dns.Answer, t *Term) bool {
 	matched := false
 	for _, r := range a.Records {
-		t.found(r.Addr.String())
+		t.found(r.Shown())
 		matched = matched || w.inNetwork(d, r.Addr)
 	}
 	return matched

@@ -108,6 +108,8 @@ func TestRFC7208_4_3_initial_processing(t *testing.T) {
 		{"label of 64 octets", "192.0.2.1", "a@" + long, result.None, "spf-domain-malformed"},
 		{"name of 254 octets", "192.0.2.1", "a@" + strings.Repeat("abcdefg.", 31) + "abcdef", result.None, "spf-domain-malformed"},
 		{"empty label", "192.0.2.1", "a@a..example.org", result.None, "spf-domain-malformed"},
+		{"empty label at the end", "192.0.2.1", "a@xn--mller-kva.example..", result.None, "spf-domain-malformed"},
+		{"the root at the end", "192.0.2.1", "a@xn--mller-kva.example.", result.Fail, ""},
 		{"single label", "192.0.2.1", "a@localhost", result.None, "spf-domain-malformed"},
 		{"address literal", "192.0.2.1", "a@[192.0.2.1]", result.None, "spf-domain-malformed"},
 		{"bare address", "192.0.2.1", "a@192.0.2.1", result.None, "spf-domain-malformed"},
@@ -272,6 +274,7 @@ dots.example.org.     TXT "v=spf1 a:mail...example.org -all"
 label.example.org.    TXT "v=spf1 a:`+long+`.example.org -all"
 include.example.org.  TXT "v=spf1 include:`+long+`.example.org +all"
 dot.example.org.      TXT "v=spf1 a:host.example.org. -all"
+local.example.org.    TXT "v=spf1 a:%{l} -all"
 own.example.org.      TXT "v=spf1 a -all"
 own.example.org.      A 192.0.2.1
 host.example.org.     A 192.0.2.1
@@ -280,6 +283,8 @@ host.example.org.     A 192.0.2.1
 		{"a long label does not match", "192.0.2.1", "a@label.example.org", result.Fail, ""},
 		{"include of such is permerror", "192.0.2.1", "a@include.example.org", result.PermError, "spf-target-without-record"},
 		{"the final dot is left out", "192.0.2.1", "a@dot.example.org", result.Pass, ""},
+		{"also that of a macro", "192.0.2.1", "host.example.org.@local.example.org", result.Pass, ""},
+		{"two final dots do not match", "192.0.2.1", "host.example.org..@local.example.org", result.Fail, ""},
 		{"none given means the domain", "192.0.2.1", "a@own.example.org", result.Pass, ""},
 	})
 }
