@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -60,7 +61,7 @@ func openService(s *settings, log *slog.Logger, e env) (_ *service, err error) {
 	stored := store.Defaults()
 	stored.Log = log
 	if v.store, err = store.Open(context.Background(), s.State, stored); err != nil {
-		return nil, &exitError{exitConfig, err}
+		return nil, &exitError{storeExit(err), err}
 	}
 	if v.deliverer, err = s.deliverer(v.store, resolver, log, e); err != nil {
 		return nil, err
@@ -73,6 +74,17 @@ func openService(s *settings, log *slog.Logger, e env) (_ *service, err error) {
 		return nil, err
 	}
 	return v, v.listen(s)
+}
+
+// storeExit tells what somebody has to mend from what passes, such as a full disk: with 78 the service
+// manager does not try again.
+func storeExit(err error) int {
+	for _, kind := range []error{store.ErrLocked, store.ErrForeign, store.ErrCorrupt, store.ErrNewer, fs.ErrPermission, fs.ErrNotExist} {
+		if errors.Is(err, kind) {
+			return exitConfig
+		}
+	}
+	return exitSoftware
 }
 
 func (v *service) openSMTP(s *settings, responder *respond.Responder, e env) error {

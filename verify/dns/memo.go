@@ -67,7 +67,7 @@ func (m *Memo) begin(q Question) *entry {
 			}
 		}()
 		if e.answer, e.err = m.up.Resolve(m.ctx, q); e.err == nil {
-			m.followed(e.answer)
+			m.followed(q, e.answer)
 		}
 	})
 	return e
@@ -75,8 +75,9 @@ func (m *Memo) begin(q Question) *entry {
 
 // followed asks ahead what an answer leads to. A panic there must not spoil the answer, which is in;
 // whoever evaluates it meets the same fault and reports it.
-func (m *Memo) followed(a Answer) {
+func (m *Memo) followed(q Question, a Answer) {
 	defer func() { _ = recover() }()
+	a.Question = q // whatever the resolver calls it
 	for _, f := range m.follow {
 		for _, next := range f(a) {
 			m.Prefetch(next)
