@@ -153,7 +153,8 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 	case stopping:
 		d.line.tried(c.ID)
 		err = d.store.Release(ctx, c.ID, now)
-	case !next.Before(c.Expires):
+	case !next.Add(d.cfg.Every).Before(c.Expires):
+		// The next look at the queue would come too late for that try; its reason would be lost.
 		log.WarnContext(ctx, "report expired", "reason", reason)
 		err = d.fail(ctx, c.ID, now, "expired: "+reason)
 	default:
