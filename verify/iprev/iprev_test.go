@@ -1,6 +1,7 @@
 package iprev_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -208,4 +209,30 @@ mail.example.org.            A 203.0.113.7
 	if r := check(t, zone, "203.0.113.7"); len(r.Confirmed) != 2 || codes(r) != "" {
 		t.Errorf("got %q, %s; want two names and no finding", r.Confirmed, codes(r))
 	}
+}
+
+// Whatever a PTR record holds, the words and lists keep together.
+func FuzzNames(f *testing.F) {
+	f.Add("mail.example.org", true)
+	f.Add("", false)
+	f.Add("dsl-192-0-2-1..example", true)
+	f.Add("\xff\x00.256.192.0.2.1", true)
+	f.Fuzz(func(t *testing.T, name string, back bool) {
+		ip := netip.MustParseAddr("192.0.2.1")
+		r := check(t, dns.ResolverFunc(func(_ context.Context, q dns.Question) (dns.Answer, error) {
+			a := dns.Answer{Question: q}
+			switch {
+			case q.Type == dns.PTR:
+				a.Records = []dns.Record{{Type: dns.PTR, Target: name}}
+			case !dns.Askable(q.Name):
+				t.Fatalf("asked for %q", q.Name)
+			case back:
+				a.Records = []dns.Record{{Type: dns.A, Addr: ip}}
+			}
+			return a, nil
+		}), ip.String())
+		if passed := r.Word == result.Pass; passed != (len(r.Confirmed) > 0) || passed != (back && dns.Askable(name)) {
+			t.Fatalf("%q: got %s, confirmed %q", name, r.Word, r.Confirmed)
+		}
+	})
 }
