@@ -52,7 +52,7 @@ func TestSPFAgreesWithAPeer(t *testing.T) {
 // peerDNS answers the peer from the same zone. It asks for addresses of both families at once, where
 // RFC 7208, 5 has one: it gets that one, and for exists A.
 type peerDNS struct {
-	zone *zone
+	zone dns.Resolver
 	ip   netip.Addr
 }
 

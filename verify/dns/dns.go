@@ -167,6 +167,7 @@ func (r Record) Shown() string {
 
 func quote(s string) string {
 	var b strings.Builder
+	b.Grow(len(s) + 2)
 	b.WriteByte('"')
 	for i := range len(s) {
 		switch c := s[i]; {

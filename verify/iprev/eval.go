@@ -48,16 +48,11 @@ func names(records []dns.Record) []string {
 
 // confirm asks for the addresses of each name and gives the first error of the DNS.
 func (e Evaluator) confirm(ctx context.Context, r *Result, ip netip.Addr) (first *dns.Error) {
-	// RFC 8601, 3: A or AAAA; an address of the other family can never be the client's.
-	family := dns.A
-	if ip.Is6() {
-		family = dns.AAAA
-	}
 	for _, name := range r.Names {
 		if !dns.Askable(name) {
 			continue
 		}
-		q := dns.Ask(name, family)
+		q := dns.Ask(name, family(ip))
 		a, err := e.DNS.Resolve(ctx, q)
 		if err != nil && first == nil {
 			first = dns.AsError(q, err)
@@ -70,6 +65,14 @@ func (e Evaluator) confirm(ctx context.Context, r *Result, ip netip.Addr) (first
 		}
 	}
 	return first
+}
+
+// family: RFC 8601, 3: A or AAAA; an address of the other family can never be the client's.
+func family(ip netip.Addr) dns.Type {
+	if ip.Is6() {
+		return dns.AAAA
+	}
+	return dns.A
 }
 
 // conclude: RFC 8601, 2.7.3: one name that leads back is a pass, whatever became of the others; where a

@@ -64,9 +64,12 @@ var order = []string{
 	verify.MethodSPFHelo, verify.MethodHelo, verify.MethodTLS,
 }
 
+func spfQuery(env verify.Envelope) spf.Query {
+	return spf.Query{IP: env.Client.Addr(), Helo: env.Helo, MailFrom: env.MailFrom}
+}
+
 func checkSPF(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
-	q := spf.Query{IP: in.env.Client.Addr(), Helo: in.env.Helo, MailFrom: in.env.MailFrom}
-	res := spf.Evaluator{DNS: r, Diagnose: in.diagnose, Host: in.env.Host, Now: ev.Now}.Check(ctx, q)
+	res := spf.Evaluator{DNS: r, Diagnose: in.diagnose, Host: in.env.Host, Now: ev.Now}.Check(ctx, spfQuery(in.env))
 	o := spfOutcome(verify.MethodSPF, "smtp.mailfrom", res.Sender, res)
 	// RFC 7208, 2.4: with the null reverse-path the HELO name decided, and that is the cause to name.
 	if in.env.MailFrom == "" && res.Word != result.Pass {
@@ -76,8 +79,7 @@ func checkSPF(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outco
 }
 
 func checkSPFHelo(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
-	q := spf.Query{IP: in.env.Client.Addr(), Helo: in.env.Helo, MailFrom: in.env.MailFrom}
-	res := spf.Evaluator{DNS: r, Host: in.env.Host, Now: ev.Now}.CheckHelo(ctx, q)
+	res := spf.Evaluator{DNS: r, Host: in.env.Host, Now: ev.Now}.CheckHelo(ctx, spfQuery(in.env))
 	o := spfOutcome(verify.MethodSPFHelo, "smtp.helo", in.env.Helo, res)
 	// What HELO's record lacks is said by its own words; as a finding it would stand beside the one of
 	// MAIL FROM and read as if it were about the sender's domain.
@@ -202,23 +204,6 @@ func cause(err error) string {
 		return ""
 	}
 	return err.Error()
-}
-
-// ahead lists what the message's checks will ask for, as far as the header tells.
-func ahead(fields mail.Fields, signatures int) []dns.Question {
-	var out []dns.Question
-	for _, f := range fields.All("DKIM-Signature") {
-		if len(out) == signatures {
-			break // the rest is not evaluated
-		}
-		if name, ok := dkim.KeyName(f); ok {
-			out = append(out, dns.Ask(name, dns.TXT))
-		}
-	}
-	if d := mail.ParseFrom(fields).Domain; d != "" {
-		out = append(out, dns.Ask("_dmarc."+d, dns.TXT))
-	}
-	return out
 }
 
 // judge puts the whole into one word: DMARC decides where it can; without a DMARC record a pass of SPF

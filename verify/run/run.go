@@ -87,6 +87,7 @@ func (ev Evaluator) Begin(ctx context.Context, env verify.Envelope) *Evaluation 
 	e := &Evaluation{ev: ev, env: env, found: map[string]outcome{}}
 	e.ctx, e.cancel = context.WithCancelCause(ctx)
 	e.memo = dns.NewMemo(e.ctx, ev.upstream(env))
+	ev.askAhead(e.memo, env)
 	for _, c := range envelopeChecks {
 		e.start(&e.early, c, input{env: env})
 	}
@@ -203,12 +204,8 @@ func (e *Evaluation) guarded(c check, in input) (o outcome) {
 // stand behind NAT or a container's proxy. Loopback is taken as it is: there it is meant.
 func Evaluable(a netip.Addr) bool {
 	a = a.Unmap()
-	return a.IsValid() && !a.IsPrivate() && !a.IsLinkLocalUnicast() && !a.IsUnspecified() && !a.IsMulticast() &&
-		!sharedAddressSpace.Contains(a)
+	return a.IsValid() && !dns.IsPrivate(a) && !a.IsUnspecified() && !a.IsMulticast()
 }
-
-// RFC 6598, 7: carrier-grade NAT.
-var sharedAddressSpace = netip.MustParsePrefix("100.64.0.0/10")
 
 func only(c verify.Check) outcome { return outcome{checks: []verify.Check{c}} }
 

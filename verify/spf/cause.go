@@ -157,20 +157,21 @@ func (w *walk) costly(rec *Record) string {
 // maxExtra is how many questions diagnosis may ask beyond those of the evaluation.
 const maxExtra = 6
 
-// extra asks for diagnosis: what the evaluation has asked costs nothing, of the rest it has maxExtra.
+// extra asks for diagnosis: what the evaluation has asked costs nothing, of the rest it has so many.
 type extra struct {
 	w    *walk
+	most int
 	mine map[dns.Question]bool
 }
 
-func (w *walk) extra() *extra { return &extra{w: w, mine: map[dns.Question]bool{}} }
+func (w *walk) extra(most int) *extra { return &extra{w: w, most: most, mine: map[dns.Question]bool{}} }
 
 func (x *extra) Resolve(ctx context.Context, q dns.Question) (dns.Answer, error) {
 	if x.w.asked[q] {
 		return x.w.dns.Resolve(ctx, q)
 	}
 	if !x.mine[q] {
-		if len(x.mine) == maxExtra {
+		if len(x.mine) == x.most {
 			return dns.Answer{}, &dns.Error{Question: q, Kind: dns.Budget}
 		}
 		x.mine[q] = true
@@ -203,7 +204,7 @@ func (w *walk) missing(domain string) []result.Finding {
 	if f, ok := w.almost(domain); ok {
 		return one(f)
 	}
-	x := w.extra()
+	x := w.extra(maxExtra)
 	if !w.first.NX { // RFC 8020: below a name that does not exist there is nothing
 		if x.hasRecord(domain, dns.SPF) {
 			return one(result.Found(result.Error, "spf-type99-only", "domain", domain))
@@ -268,7 +269,7 @@ func (w *walk) coveredByIPv4(domain string) (host, ip4 string, ok bool) {
 	if !w.id.ip.Is6() {
 		return "", "", false
 	}
-	x := w.extra()
+	x := w.extra(maxExtra)
 	host, ok = x.host()
 	if !ok {
 		return "", "", false

@@ -114,8 +114,11 @@ func (v verdict) decided() bool { return v.word != "" }
 func undecided() verdict { return verdict{network: -1} }
 
 func (w *walk) run() (verdict, Result) {
-	domain := dns.Canonical(w.id.domain)
+	domain := w.id.begin()
 	v, rec := w.checkHost(domain, nil, true)
+	if v.reason.Code == "" {
+		v.reason = v.why()
+	}
 	r := Result{
 		Word: v.word, Reason: v.reason, Cause: v.cause,
 		Sender: w.id.sender, Domain: domain, Lookups: w.lookups, Voids: w.voids,
@@ -185,25 +188,28 @@ func (w *walk) fetch(domain string, from *page, own bool) (*page, verdict) {
 	if from == nil {
 		w.first = a
 	}
-	var found []dns.Record
+	var found dns.Record
+	records := 0
 	for _, r := range a.Records {
 		if IsRecord(r.Text()) {
-			found = append(found, r)
+			if records++; records == 1 {
+				found = r
+			}
 		}
 	}
 	switch {
-	case len(found) == 1:
-	case len(found) > 1:
-		count := strconv.Itoa(len(found))
+	case records == 1:
+	case records > 1:
+		count := strconv.Itoa(records)
 		return nil, permanent(fmt.Errorf("%q: %w", domain, ErrMultipleRecords), result.Because("spf-several-records", "domain", domain, "count", count),
-			culprit{kind: multipleRecords, domain: domain, count: len(found)})
+			culprit{kind: multipleRecords, domain: domain, count: records})
 	case a.NX:
 		return nil, none(result.Because("spf-domain-unknown", "domain", domain))
 	default:
 		return nil, none(result.Because("spf-no-record", "domain", domain))
 	}
-	p := &page{domain: domain, from: from, own: own, txt: found[0]}
-	p.rec = &Record{Domain: domain, Text: found[0].Text(), TTL: found[0].TTL}
+	p := &page{domain: domain, from: from, own: own, txt: found}
+	p.rec = &Record{Domain: domain, Text: found.Text(), TTL: found.TTL}
 	w.pages = append(w.pages, p)
 	return p, verdict{}
 }

@@ -1,6 +1,7 @@
 package spf
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -17,6 +18,7 @@ type identity struct {
 	helo   string
 	local  string
 	domain string // of the sender
+	start  string // Query.Domain
 	// Made once: a record may have sixteen thousand macros, and a local part ten thousand octets.
 	sender   string
 	writable bool // the local part can stand in a name
@@ -27,6 +29,9 @@ func (id identity) complete() identity {
 	id.writable = ascii(id.local)
 	return id
 }
+
+// begin is the domain whose record is evaluated first.
+func (id identity) begin() string { return dns.Canonical(cmp.Or(id.start, id.domain)) }
 
 // mailFrom: RFC 7208, 2.4: the reverse-path, or postmaster at the HELO name where it is null. RFC 7208,
 // 4.3: a sender without local part has the local part "postmaster".
@@ -46,7 +51,7 @@ func mailFrom(q Query) identity {
 // heloIdentity: RFC 7208, 2.3.
 func heloIdentity(q Query) identity {
 	helo := toASCII(q.Helo)
-	return identity{ip: q.IP.Unmap().WithZone(""), helo: helo, local: "postmaster", domain: helo}.complete()
+	return identity{ip: q.IP.Unmap().WithZone(""), helo: helo, local: "postmaster", domain: helo, start: toASCII(q.Domain)}.complete()
 }
 
 // hostNames maps as browsers and resolvers do; it lets underscores be.

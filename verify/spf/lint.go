@@ -52,42 +52,57 @@ func lintPlusAll(p *page, s result.Severity) (result.Finding, bool) {
 		s = result.Error
 	}
 	terms, ok := p.first(func(_ int, d *Directive) bool {
-		if d.Modifier || d.Qualifier != result.Pass || isPrivate(d.Addr) {
+		if d.Modifier || d.Qualifier != result.Pass {
 			return false
 		}
 		switch d.Name {
 		case "all":
 			return true
 		case "ip4", "ip6", "a", "mx":
-			return d.Mask4 < 8 || d.Mask6 < 16
+			return (d.Mask4 < 8 || d.Mask6 < 16) && !isPrivate(d.Addr)
 		}
 		return false
 	})
-	return result.Found(s, "spf-plus-all", "domain", p.domain, "term", terms), ok
+	if !ok {
+		return result.Finding{}, false
+	}
+	return result.Found(s, "spf-plus-all", "domain", p.domain, "term", terms), true
 }
 
 func lintPtr(p *page, s result.Severity) (result.Finding, bool) {
 	terms, ok := p.first(func(_ int, d *Directive) bool { return d.Name == "ptr" && !d.Modifier })
-	return result.Found(s, "spf-ptr-mechanism", "domain", p.domain, "term", terms), ok
+	if !ok {
+		return result.Finding{}, false
+	}
+	return result.Found(s, "spf-ptr-mechanism", "domain", p.domain, "term", terms), true
 }
 
 // lintRedirect: RFC 7208, 6.1: beside an all, wherever that stands, redirect is ignored.
 func lintRedirect(p *page, s result.Severity) (result.Finding, bool) {
 	terms, ok := p.first(func(i int, _ *Directive) bool { return i == p.policy.redirect && p.policy.all >= 0 })
-	return result.Found(s, "spf-redirect-ignored", "domain", p.domain, "term", terms), ok
+	if !ok {
+		return result.Finding{}, false
+	}
+	return result.Found(s, "spf-redirect-ignored", "domain", p.domain, "term", terms), true
 }
 
 // lintAfterAll: RFC 7208, 5.1: mechanisms after all are never tested.
 func lintAfterAll(p *page, s result.Severity) (result.Finding, bool) {
 	terms, ok := p.first(func(i int, d *Directive) bool { return !d.Modifier && p.policy.all >= 0 && i > p.policy.all })
-	return result.Found(s, "spf-terms-after-all", "domain", p.domain, "terms", terms), ok
+	if !ok {
+		return result.Finding{}, false
+	}
+	return result.Found(s, "spf-terms-after-all", "domain", p.domain, "terms", terms), true
 }
 
 func lintPrivate(p *page, s result.Severity) (result.Finding, bool) {
 	terms, ok := p.first(func(_ int, d *Directive) bool {
 		return d.Addr.IsValid() && d.Qualifier == result.Pass && isPrivate(d.Addr)
 	})
-	return result.Found(s, "spf-private-address", "domain", p.domain, "terms", terms), ok
+	if !ok {
+		return result.Finding{}, false
+	}
+	return result.Found(s, "spf-private-address", "domain", p.domain, "terms", terms), true
 }
 
 func isPrivate(addr netip.Addr) bool {
@@ -109,5 +124,8 @@ func lintEquals(p *page, s result.Severity) (result.Finding, bool) {
 		meant = d.Name + ":" + result.Cut(d.Domain, maxQuoted)
 		return true
 	})
-	return result.Found(s, "spf-equals-sign", "domain", p.domain, "term", terms, "near", meant), ok
+	if !ok {
+		return result.Finding{}, false
+	}
+	return result.Found(s, "spf-equals-sign", "domain", p.domain, "term", terms, "near", meant), true
 }

@@ -64,13 +64,17 @@ func (w *walk) matched(p *page, d *Directive, v verdict) verdict {
 	if v.matched == "" || v.word != result.Pass {
 		v.matched, v.in, v.network = d.Text, p.domain, w.width(d)
 	}
+	return v
+}
+
+// why is the reason of a match. It is made for the verdict that stands in the end alone: those of
+// included records are not shown.
+func (v verdict) why() result.Reason {
 	term := result.Cut(v.matched, maxQuoted)
 	if v.word == result.Pass {
-		v.reason = result.Because("spf-matches", "term", term, "domain", v.in)
-	} else {
-		v.reason = result.Because("spf-decided-by", "term", term, "domain", v.in)
+		return result.Because("spf-matches", "term", term, "domain", v.in)
 	}
-	return v
+	return result.Because("spf-decided-by", "term", term, "domain", v.in)
 }
 
 // width is that of the network a matching term names.

@@ -114,13 +114,15 @@ func Parse(text string) (*Policy, error) {
 
 // add reads one term and keeps the places of those that the evaluation looks for.
 func (p *Policy) add(text string, offset int) {
-	d := readTerm(text)
+	p.Terms = append(p.Terms, Directive{})
+	d := &p.Terms[len(p.Terms)-1]
+	d.read(text)
 	d.Offset = offset
-	place := p.place(&d)
+	place := p.place(d)
 	switch {
 	case place == nil || d.Err != nil:
 	case *place < 0:
-		*place = len(p.Terms)
+		*place = len(p.Terms) - 1
 	case d.Modifier:
 		// RFC 7208, 6: redirect and exp must not stand more than once each.
 		d.Err = &SyntaxError{Problem: Repeated}
@@ -128,11 +130,10 @@ func (p *Policy) add(text string, offset int) {
 	if d.Err != nil {
 		d.Err.Term, d.Err.Offset = text, offset
 		if p.bad++; p.bad <= maxNear {
-			d.Err.Near = near(text, d)
+			d.Err.Near = near(text, *d)
 		}
 	}
 	p.size += 1 + len(d.spec)
-	p.Terms = append(p.Terms, d)
 }
 
 // place is where the index of the first such term is kept, nil for most.
@@ -154,17 +155,23 @@ const maxNear = 10
 
 // readTerm reads one term; its error, if any, lacks the term and the offset.
 func readTerm(text string) Directive {
-	d := Directive{Text: text, Mask4: 32, Mask6: 128}
+	var d Directive
+	d.read(text)
+	return d
+}
+
+func (d *Directive) read(text string) {
+	*d = Directive{Text: text, Mask4: 32, Mask6: 128}
 	// RFC 7208, 4.6.1: a modifier has its "=" right after the name, before any ":" or "/".
 	at := strings.IndexAny(text, "=:/")
 	if text == "" {
 		d.Err = &SyntaxError{Problem: UnknownMechanism}
-		return d
+		return
 	}
 	if at >= 0 && text[at] == '=' {
 		d.Modifier, d.Name, d.Domain = true, text[:at], text[at+1:]
 		d.Err = d.modifier()
-		return d
+		return
 	}
 	d.Qualifier = qualifiers[text[0]]
 	rest := text
@@ -185,9 +192,8 @@ func readTerm(text string) Directive {
 	case read == nil:
 		d.Err = &SyntaxError{Problem: UnknownMechanism}
 	default:
-		d.Err = read(&d, argument)
+		d.Err = read(d, argument)
 	}
-	return d
 }
 
 // RFC 7208, 4.6.2.

@@ -28,7 +28,13 @@ type Query struct {
 	// MailFrom is the reverse-path without its angle brackets, any bytes. Empty is the null
 	// reverse-path: postmaster@Helo is checked then (RFC 7208, 2.4).
 	MailFrom string
+	// Domain is the <domain> of check_host where it is not that of the sender (RFC 7208, 4.1): a record
+	// looked at as if an include or redirect had led there. Empty is the sender's.
+	Domain string
 }
+
+// Checked is the <domain> that Check evaluates, as DNS is asked for it.
+func (q Query) Checked() string { return mailFrom(q).begin() }
 
 // Evaluator runs check_host. It has no state: one serves any number of goroutines.
 type Evaluator struct {

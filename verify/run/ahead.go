@@ -1,0 +1,47 @@
+package run
+
+import (
+	"checkauth/verify"
+	"checkauth/verify/dkim"
+	"checkauth/verify/dmarc"
+	"checkauth/verify/dns"
+	"checkauth/verify/iprev"
+	"checkauth/verify/mail"
+	"checkauth/verify/spf"
+)
+
+// askAhead has the memo ask what the envelope's checks will need, before they come to it. Their results
+// and evidence are those of their own walks; only the time is another.
+func (ev Evaluator) askAhead(memo *dns.Memo, env verify.Envelope) {
+	// A check that meets the same fault says so; this is no check.
+	defer func() { _ = recover() }()
+	ip := env.Client.Addr()
+	if !Evaluable(ip) {
+		return
+	}
+	spfOf := spf.Evaluator{Host: env.Host, Now: ev.Now}
+	from, helo := spfOf.Ahead(spfQuery(env)), spfOf.AheadHelo(spfQuery(env))
+	memo.Follow(from.Follow)
+	memo.Follow(helo.Follow)
+	memo.Follow(func(a dns.Answer) []dns.Question { return iprev.Follow(ip, a) })
+	for _, q := range append(append(from.First(), helo.First()...), iprev.First(ip)) {
+		memo.Prefetch(q)
+	}
+}
+
+// ahead lists what the message's checks will ask for, as far as the header tells.
+func ahead(fields mail.Fields, signatures int) []dns.Question {
+	var out []dns.Question
+	for _, f := range fields.All("DKIM-Signature") {
+		if len(out) == signatures {
+			break // the rest is not evaluated
+		}
+		if name, ok := dkim.KeyName(f); ok {
+			out = append(out, dns.Ask(name, dns.TXT))
+		}
+	}
+	if d := mail.ParseFrom(fields).Domain; d != "" {
+		out = append(out, dmarc.Ahead(d)...)
+	}
+	return out
+}
