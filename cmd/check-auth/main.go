@@ -56,6 +56,7 @@ type commands struct {
 	Demo   demoCmd   `cmd:"" help:"Show what it does: servers on loopback, five mails, five answers. Needs nothing."`
 	Serve  serveCmd  `cmd:"" help:"Take mail and answer it with reports."`
 	Verify verifyCmd `cmd:"" help:"Evaluate a saved message and print the report that would be mailed."`
+	SPF    spfCmd    `cmd:"" help:"Evaluate an SPF record, published or typed, and show how the result comes about."`
 	Config configCmd `cmd:"" help:"Print the configuration in force, with a comment over each key."`
 }
 

@@ -99,28 +99,26 @@ const answerLine = 480
 // Say is for cmd: a reason as a sentence.
 func (c *Composer) Say(r result.Reason) string { return c.reason(r) }
 
+// Finding is for cmd: a finding as a sentence.
+func (c *Composer) Finding(f result.Finding) string { return c.finding(f) }
+
 // fill sets the English sentence wherever a report has a code.
 func (c *Composer) fill(r *verify.Report) {
-	set := func(w *result.Reason) {
-		if !w.IsZero() {
-			w.Text = c.reason(*w)
-		}
-	}
-	set(&r.Verdict.Why)
+	c.set(&r.Verdict.Why)
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		f.Text = c.finding(*f)
 	}
 	for i := range r.Checks {
 		k := &r.Checks[i]
-		set(&k.Reason)
+		c.set(&k.Reason)
 		if s := k.Details.SPF; s != nil {
-			eachTerm(s.Root, func(t *result.Reason) { set(t) })
+			eachTerm(s.Root, c.set)
 		}
 		if d := k.Details.DMARC; d != nil {
-			set(&d.SPF.Why)
+			c.set(&d.SPF.Why)
 			for i := range d.DKIM {
-				set(&d.DKIM[i].Why)
+				c.set(&d.DKIM[i].Why)
 			}
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"checkauth/verify/dkim"
 	"checkauth/verify/dmarc"
 	"checkauth/verify/result"
-	"checkauth/verify/spf"
 )
 
 // details are the lines of one check: Result, ID(s) verified, its own facts, the records.
@@ -103,58 +102,6 @@ func records(e result.Evidence) []string {
 // inZone is text of a zone file, to be copied: a link in it is broken by an escape that a zone file may
 // have (RFC 1035, 5.1).
 func inZone(s string) string { return strings.ReplaceAll(result.Clean(s), "://", `\058//`) }
-
-// spfDetails shows the tree: a line a term, with the running counts. The reason that stands beside the
-// result is not said again.
-func (c *Composer) spfDetails(s *spf.Result, said result.Reason) []string {
-	if s.Root == nil {
-		return nil
-	}
-	out := []string{"Evaluation:", fmt.Sprintf("    %-46s %10s  %5s", "", "look-ups", "voids")}
-	out = append(out, c.tree(s.Root, "    ", said.String())...)
-	out = append(out, fmt.Sprintf("    %-46s %7d/10  %3d/2", "in all", s.Lookups, s.Voids))
-	if s.Explanation != "" {
-		out = append(out, wrapped("Explanation:", "\""+safe(s.Explanation)+"\""))
-	}
-	return out
-}
-
-func (c *Composer) tree(rec *spf.Record, indent, said string) []string {
-	var out []string
-	out = append(out, indent+safe(rec.Domain)+":")
-	for _, t := range rec.Terms {
-		head := fmt.Sprintf("%s  %s  %s", indent, safe(t.Text), t.Outcome)
-		if t.Outcome == spf.NotReached || t.Outcome == spf.Modifier && t.Record == nil {
-			out = append(out, head)
-			continue
-		}
-		if len(head) > 50 {
-			out = append(out, head)
-			head = ""
-		}
-		out = append(out, fmt.Sprintf("%-50s %10d  %5d", head, t.Lookups, t.Voids))
-		if !t.Why.IsZero() && t.Why.String() != said {
-			out = append(out, indent+"      "+wrap(c.reason(t.Why), indent+"      ", width-len(indent)-6))
-		}
-		if len(t.Found) > 0 && t.Record == nil {
-			out = append(out, indent+"      "+wrap(unlink(result.Clean(strings.Join(t.Found, ", "))), indent+"      ", width-len(indent)-6))
-		}
-		if t.Record != nil {
-			out = append(out, c.tree(t.Record, indent+"    ", said)...)
-		}
-	}
-	return out
-}
-
-func eachTerm(rec *spf.Record, do func(*result.Reason)) {
-	if rec == nil {
-		return
-	}
-	for i := range rec.Terms {
-		do(&rec.Terms[i].Why)
-		eachTerm(rec.Terms[i].Record, do)
-	}
-}
 
 func dkimDetails(s *dkim.Signature, class policy.Class) []string {
 	out := []string{

@@ -55,6 +55,9 @@ func forClass(r *verify.Report, class policy.Class) *verify.Report {
 	return &out
 }
 
+// ASCII is for cmd: JSON text without a rune beyond ASCII.
+func ASCII(b []byte) []byte { return ascii(b) }
+
 // ascii escapes every rune above ASCII in JSON text. Such runes stand in strings alone, where an escape
 // means the same.
 func ascii(b []byte) []byte {

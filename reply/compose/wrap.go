@@ -36,6 +36,14 @@ func field(label, value string) string {
 	return label + strings.Repeat(" ", max(valueColumn-len(label), 0)) + value
 }
 
+// Field is for cmd: a label and a sentence, as in the details of a check.
+func Field(label, text string) string { return wrapped(label, text) }
+
+// Item is for cmd: a paragraph of a list behind its mark.
+func Item(mark, text string) string {
+	return mark + wrap(text, strings.Repeat(" ", len(mark)), width-len(mark))
+}
+
 // wrapped is a field whose value is a sentence.
 func wrapped(label, text string) string {
 	pad := strings.Repeat(" ", valueColumn)

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"os"
+
+	"checkauth/verify/result"
+	"checkauth/verify/spf"
+)
+
+// Colours of a terminal (ECMA-48, SGR). None of them says anything that the words do not.
+const (
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	faint  = "2"
+)
+
+var wordColour = map[result.Word]string{
+	result.Pass: green, result.SoftFail: yellow, result.Fail: red, result.PermError: red, result.TempError: yellow,
+}
+
+var severityColour = map[result.Severity]string{result.Error: red, result.Warning: yellow}
+
+// lineColour is that of a line of the tree.
+func lineColour(t *spf.Term) string {
+	if t == nil {
+		return ""
+	}
+	switch t.Outcome {
+	case spf.Match:
+		return wordColour[matchedWord(t.Text)]
+	case spf.Failed:
+		return red
+	case spf.NotReached:
+		return faint
+	}
+	return ""
+}
+
+// matchedWord is what a term gives where it matches (RFC 7208, 4.6.2).
+func matchedWord(term string) result.Word {
+	switch term[:1] {
+	case "-":
+		return result.Fail
+	case "~":
+		return result.SoftFail
+	case "?":
+		return result.Neutral
+	}
+	return result.Pass
+}
+
+// colourful: on a terminal, unless the user wants none (no-color.org) or insists (bixense.com/clicolors).
+func colourful(e env) bool {
+	if e.getenv("NO_COLOR") != "" {
+		return false
+	}
+	if force := e.getenv("CLICOLOR_FORCE"); force != "" && force != "0" {
+		return true
+	}
+	f, ok := e.out.(*os.File)
+	if !ok || e.getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func (s *spfShow) paint(line, colour string) string {
+	if !s.colour || colour == "" {
+		return line
+	}
+	return "\x1b[" + colour + "m" + line + "\x1b[0m"
+}

@@ -1,0 +1,291 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"checkauth/reply/compose"
+	"checkauth/verify/dns"
+	"checkauth/verify/result"
+	"checkauth/verify/spf"
+)
+
+// spfCmd is `check-auth spf`.
+type spfCmd struct {
+	Domain   *string `arg:"" optional:"" help:"Domain whose record is evaluated. Without one, that of --mail-from or of --helo; with --record example.invalid."`
+	IP       string  `required:"" help:"Address that the mail came from." placeholder:"ADDRESS"`
+	Helo     string  `help:"Name that the client gave in HELO or EHLO." placeholder:"NAME"`
+	MailFrom *string `help:"Envelope sender; an empty text is the null sender. Default: postmaster at the domain." placeholder:"ADDRESS"`
+	Record   string  `help:"Evaluate this text as if the domain published it." placeholder:"'v=spf1 ...'"`
+	Try      string  `help:"Evaluate this text in place of the domain's record, and show before and after." placeholder:"'v=spf1 ...'"`
+	Resolver string  `help:"Ask this DNS resolver instead of the system's." placeholder:"HOST:PORT" xor:"dns"`
+	Zone     string  `help:"Take the DNS from this zone file and ask nobody." placeholder:"FILE" xor:"dns"`
+	Host     string  `default:"localhost" help:"Our own name: macro %{r} of SPF." placeholder:"NAME"`
+	JSON     bool    `help:"Print JSON."`
+}
+
+const (
+	spfTime      = 20 * time.Second // of one evaluation: RFC 7208, 4.6.4 wants at least that
+	spfQuestions = 112              // more than any evaluation can need
+	spfDiagnosis = 24               // and its diagnosis with the lint of the whole tree
+)
+
+// Run evaluates the record; exit 0 where it passes, 2 with temperror, else 1.
+func (c *spfCmd) Run(ctx context.Context, e env) error {
+	ip, err := netip.ParseAddr(c.IP)
+	if err != nil {
+		return usage("--ip %q is no address: give an IPv4 or IPv6 address such as 192.0.2.1", c.IP)
+	}
+	q, err := c.query(ip)
+	if err != nil {
+		return err
+	}
+	up, done, err := c.upstream()
+	if err != nil {
+		return err
+	}
+	defer done()
+	composer, err := compose.New(compose.Defaults(), nil)
+	if err != nil {
+		return err
+	}
+	show := spfShow{Composer: composer, ip: ip.Unmap(), colour: colourful(e)}
+	after := c.evaluate(ctx, e, up, q, c.Record)
+	if c.Try != "" {
+		before := after
+		show.before = &before
+		after = c.evaluate(ctx, e, up, q, c.Try)
+	}
+	if err := show.print(e, after, c.JSON); err != nil {
+		return err
+	}
+	switch after.Word {
+	case result.Pass:
+		return nil
+	case result.TempError:
+		return &exitError{code: exitUnknown}
+	}
+	return &exitError{code: exitFail}
+}
+
+// query takes any text for domain, HELO and sender: RFC 7208, 4.3: a malformed one gives none.
+func (c *spfCmd) query(ip netip.Addr) (spf.Query, error) {
+	domain, q := "", spf.Query{IP: ip, Helo: c.Helo}
+	switch {
+	case c.Domain != nil && c.MailFrom == nil && strings.Contains(*c.Domain, "@"):
+		q.MailFrom = *c.Domain
+		return q, nil
+	case c.Domain != nil:
+		domain = *c.Domain
+		q.Domain = domain
+	case c.MailFrom != nil && *c.MailFrom != "":
+		domain = strings.TrimSuffix(afterAt(*c.MailFrom), ">")
+	case c.Helo != "":
+		domain = c.Helo
+	case c.Record != "":
+		domain = "example.invalid"
+	default:
+		return q, usage("no record is named: give a DOMAIN, or a text with --record 'v=spf1 ...'")
+	}
+	switch {
+	case c.MailFrom == nil:
+		q.MailFrom = "postmaster@" + domain
+	case *c.MailFrom != "":
+		q.MailFrom = strings.TrimSuffix(strings.TrimPrefix(*c.MailFrom, "<"), ">")
+	case c.Helo == "":
+		q.Helo = domain // RFC 7208, 2.4: the null sender's identity is that of HELO
+	}
+	return q, nil
+}
+
+func afterAt(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
+
+// upstream is what the command line names. With --record there may be nothing to ask.
+func (c *spfCmd) upstream() (r dns.Resolver, done func(), err error) {
+	r, done, err = (&verifyCmd{Resolver: c.Resolver, Zone: c.Zone}).resolver()
+	if err == nil || c.Record == "" || c.Resolver != "" || c.Zone != "" {
+		return r, done, err
+	}
+	return dns.ResolverFunc(func(_ context.Context, q dns.Question) (dns.Answer, error) {
+		return dns.Answer{}, &dns.Error{Question: q, Kind: dns.Unreachable, Err: err}
+	}), func() {}, nil
+}
+
+// evaluate runs one evaluation, with text in place of the published record where there is one. It asks
+// ahead what it is going to need.
+func (c *spfCmd) evaluate(ctx context.Context, e env, up dns.Resolver, q spf.Query, text string) spf.Examination {
+	ctx, cancel := context.WithTimeoutCause(ctx, spfTime, errors.New("the "+spfTime.String()+" for one evaluation are over"))
+	if text != "" {
+		over := dns.Over(up, e.now)
+		// One string, however long: that is what the lint looks at.
+		over.Set(q.Checked(), dns.TXT, dns.Record{Strings: []string{text}})
+		up = over
+	}
+	memo := dns.NewMemo(ctx, up)
+	defer memo.Wait()
+	defer cancel()
+	ev := spf.Evaluator{DNS: memo.View(spfQuestions), Diagnose: memo.View(spfDiagnosis), Host: c.Host, Now: e.now}
+	ahead := ev.Ahead(q)
+	memo.Follow(ahead.Follow)
+	for _, first := range ahead.First() {
+		memo.Prefetch(first)
+	}
+	return ev.Examine(ctx, q)
+}
+
+// spfShow prints an evaluation.
+type spfShow struct {
+	*compose.Composer
+	ip     netip.Addr
+	colour bool
+	before *spf.Examination // nil without --try
+}
+
+func (s *spfShow) print(e env, x spf.Examination, asJSON bool) error {
+	out := []byte(s.text(x))
+	if asJSON {
+		var err error
+		if out, err = s.json(x); err != nil {
+			return err
+		}
+	}
+	_, err := e.out.Write(out)
+	return err
+}
+
+// text is result, tree and lint.
+func (s *spfShow) text(x spf.Examination) string {
+	var b strings.Builder
+	line := func(l string) { b.WriteString(l + "\n") }
+	if s.before != nil {
+		s.compare(line, *s.before, x)
+	}
+	head, rest, more := strings.Cut(compose.Field("Result:", s.word(x)), "\n")
+	line(s.paint(head, wordColour[x.Word]))
+	if more {
+		line(rest)
+	}
+	line(compose.Field("Sender:", result.Clean(result.Cut(x.Sender, maxShown))))
+	line(compose.Field("Source IP:", s.ip.String()))
+	if x.Root != nil {
+		// Whole and on one line, to be copied.
+		line(fmt.Sprintf("%-16s%s", "Record:", result.Clean(x.Root.Text)))
+	}
+	for _, l := range s.SPF(&x.Result, x.Reason) {
+		line(s.paint(l.Text, lineColour(l.Term)))
+	}
+	s.whole(line, x)
+	if x.Explanation != "" {
+		line(compose.Explanation(&x.Result))
+	}
+	line("")
+	if len(x.Findings) == 0 {
+		line("Nothing was found that calls for a change.")
+	}
+	for i, f := range x.Findings {
+		mark := fmt.Sprintf("%d. %s: ", i+1, f.Severity)
+		text := compose.Item("   ", string(f.Severity)+": "+s.Finding(f))
+		line(s.paint(mark[:len(mark)-1], severityColour[f.Severity]) + text[len("   "+string(f.Severity)+":"):])
+	}
+	return b.String()
+}
+
+// maxShown: octets of a stranger's address on the terminal.
+const maxShown = 500
+
+func (s *spfShow) word(x spf.Examination) string {
+	if x.Reason.IsZero() {
+		return string(x.Word)
+	}
+	return string(x.Word) + " (" + strings.TrimSuffix(s.Say(x.Reason), ".") + ")"
+}
+
+// whole shows what the tree needs where no term matches, and which terms need it.
+func (s *spfShow) whole(line func(string), x spf.Examination) {
+	if x.Root == nil {
+		return
+	}
+	label := "whole record, if nothing matches"
+	if x.Missed {
+		label += ", at least"
+	}
+	line(compose.Total(label, x.AllLookups, x.AllVoids))
+	for _, c := range x.Costs {
+		line(fmt.Sprintf("%-50s %10d", "      "+result.Clean(c.Term), c.Lookups))
+	}
+}
+
+// compare shows what is published and what is tried side by side.
+func (s *spfShow) compare(line func(string), before, after spf.Examination) {
+	row := func(label string, value func(spf.Examination) string) {
+		line(strings.TrimRight(fmt.Sprintf("%-20s%-28s%s", label, value(before), value(after)), " "))
+	}
+	of := func(n, limit int) string { return fmt.Sprintf("%d/%d", n, limit) }
+	line(fmt.Sprintf("%-20s%-28s%s", "", "before", "after"))
+	row("result", func(x spf.Examination) string { return string(x.Word) })
+	row("by", func(x spf.Examination) string { return result.Clean(result.Cut(x.Matched, 26)) })
+	row("look-ups", func(x spf.Examination) string { return of(x.Lookups, 10) })
+	row("voids", func(x spf.Examination) string { return of(x.Voids, 2) })
+	row("look-ups in all", func(x spf.Examination) string { return of(x.AllLookups, 10) })
+	row("voids in all", func(x spf.Examination) string { return of(x.AllVoids, 2) })
+	row("errors, warnings", func(x spf.Examination) string {
+		return fmt.Sprintf("%d, %d", count(x.Findings, result.Error), count(x.Findings, result.Warning))
+	})
+	line("")
+	line(compose.Item("Before:         ", s.word(before)))
+	line("After:")
+}
+
+func count(findings []result.Finding, of result.Severity) int {
+	n := 0
+	for _, f := range findings {
+		if f.Severity == of {
+			n++
+		}
+	}
+	return n
+}
+
+// spfJSON is an evaluation for programs.
+type spfJSON struct {
+	Word     result.Word      `json:"result"`
+	Reason   result.Reason    `json:"reason,omitzero"`
+	Cause    string           `json:"cause,omitempty"` // of temperror and permerror: the error, in English
+	IP       string           `json:"ip"`
+	Findings []result.Finding `json:"findings"`
+	spf.Examination
+	Before *spfJSON `json:"before,omitempty"` // with --try
+}
+
+func (s *spfShow) forJSON(x spf.Examination) *spfJSON {
+	s.FillSPF(&x.Result)
+	out := &spfJSON{Word: x.Word, Reason: x.Reason, IP: s.ip.String(), Findings: x.Findings, Examination: x}
+	if out.Findings == nil {
+		out.Findings = []result.Finding{}
+	}
+	if x.Cause != nil {
+		out.Cause = result.Clean(x.Cause.Error())
+	}
+	return out
+}
+
+// json is pure ASCII, so that no byte of a stranger reaches a terminal raw.
+func (s *spfShow) json(x spf.Examination) ([]byte, error) {
+	v := s.forJSON(x)
+	if s.before != nil {
+		v.Before = s.forJSON(*s.before)
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(v); err != nil {
+		return nil, err
+	}
+	return compose.ASCII(b.Bytes()), nil
+}
