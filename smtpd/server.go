@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -144,6 +145,12 @@ type listener struct {
 func (l *listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
+		if passing(err) {
+			l.server.cfg.Log.Warn("no connection taken", "address", l.Addr().String(), "error", err)
+			if l.server.rest() {
+				continue
+			}
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -152,6 +159,32 @@ func (l *listener) Accept() (net.Conn, error) {
 			return f, nil
 		}
 		_ = c.Close()
+	}
+}
+
+// passing tells errors of accept(2) that say nothing of the next one; go-smtp takes some of them for the
+// end of the listener.
+func passing(err error) bool {
+	for _, e := range []error{syscall.ECONNABORTED, syscall.EPROTO, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// acceptRest is how long the system gets to recover.
+const acceptRest = 100 * time.Millisecond
+
+// rest is false where the server is stopped.
+func (s *Server) rest() bool {
+	t := time.NewTimer(acceptRest)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.ctx.Done():
+		return false
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -533,4 +534,27 @@ type contexts struct {
 func (e contexts) Begin(ctx context.Context, env verify.Envelope) smtpd.Transaction {
 	context.AfterFunc(ctx, func() { close(e.ended) })
 	return e.recorder.Begin(ctx, env)
+}
+
+// short fails to accept a few times, as a system without memory or descriptors does.
+type short struct {
+	net.Listener
+	errs []error
+}
+
+func (l *short) Accept() (net.Conn, error) {
+	if len(l.errs) > 0 {
+		err := l.errs[0]
+		l.errs = l.errs[1:]
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: os.NewSyscallError("accept4", err)}
+	}
+	return l.Listener.Accept()
+}
+
+func TestAcceptSurvivesAShortage(t *testing.T) {
+	t.Parallel()
+	b := serve(t, &recorder{}, nil, func(l net.Listener) net.Listener {
+		return &short{l, []error{syscall.ENOBUFS, syscall.ENOMEM, syscall.EMFILE}}
+	})
+	b.open(false).say("QUIT", "221")
 }
