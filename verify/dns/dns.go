@@ -209,6 +209,7 @@ type Answer struct {
 	Chain    []Record // the CNAMEs that led there, in order
 	Negative uint32   // seconds that "there is none" may be remembered (RFC 2308, 5), 0 where unknown
 	AD       bool     // the server says that it validated this (RFC 4035, 3.2.3)
+	Extended string   // extended error that came with it (RFC 8914), such as "stale answer"; a stranger's text
 	Server   string   // address and port that answered
 	Took     time.Duration
 	Time     time.Time // when the answer came in
@@ -237,7 +238,7 @@ func (a Answer) Texts() []string {
 func (a Answer) Evidence() result.Evidence {
 	e := result.Evidence{
 		Name: a.Question.Name, Type: a.Question.Type.String(), Rcode: "NOERROR",
-		Server: a.Server, Took: a.Took, AD: a.AD, Data: []string{},
+		Server: a.Server, Took: a.Took, AD: a.AD, Data: []string{}, Extended: a.Extended,
 	}
 	if a.NX {
 		e.Rcode = "NXDOMAIN"

@@ -86,7 +86,7 @@ func (e *Error) Evidence() result.Evidence {
 	if e.Kind == Bogus || e.Kind == Lame {
 		rcode = "SERVFAIL"
 	}
-	return result.Evidence{Name: e.Question.Name, Type: e.Question.Type.String(), Rcode: rcode, Server: e.Server, Data: []string{}}
+	return result.Evidence{Name: e.Question.Name, Type: e.Question.Type.String(), Rcode: rcode, Server: e.Server, Data: []string{}, Extended: e.Detail}
 }
 
 // AsError gives the *Error in err. Whatever else a Resolver may have returned becomes one that says so.

@@ -101,15 +101,17 @@ func Found(s Severity, code Code, pairs ...string) Finding {
 
 // Evidence is one answer of the DNS as it was used.
 type Evidence struct {
-	Name   string        `json:"name"`            // owner name asked for, without final dot
-	Type   string        `json:"type"`            // TXT, A, …
-	Rcode  string        `json:"rcode"`           // NOERROR, NXDOMAIN, or what went wrong (SERVFAIL, TIMEOUT, …)
-	TTL    uint32        `json:"ttl"`             // seconds; of the records, zero where there are none
-	Data   []string      `json:"data"`            // as in a zone file
-	Chain  []string      `json:"chain,omitempty"` // names that CNAMEs led to, in order
-	Server string        `json:"server,omitempty"`
-	Took   time.Duration `json:"-"`
-	AD     bool          `json:"ad"`
+	Name  string   `json:"name"`            // owner name asked for, without final dot
+	Type  string   `json:"type"`            // TXT, A, …
+	Rcode string   `json:"rcode"`           // NOERROR, NXDOMAIN, or what went wrong (SERVFAIL, TIMEOUT, …)
+	TTL   uint32   `json:"ttl"`             // seconds; of the records, zero where there are none
+	Data  []string `json:"data"`            // as in a zone file
+	Chain []string `json:"chain,omitempty"` // names that CNAMEs led to, in order
+	// Extended is what the server said beside it (RFC 8914), or why we did not ask; a stranger's text.
+	Extended string        `json:"extended,omitempty"`
+	Server   string        `json:"server,omitempty"`
+	Took     time.Duration `json:"-"`
+	AD       bool          `json:"ad"`
 }
 
 // MarshalJSON writes Took as "ms", milliseconds.

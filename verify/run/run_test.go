@@ -181,3 +181,30 @@ func TestQuotaIsTempError(t *testing.T) {
 		t.Errorf("dmarc: got %s (%s), verdict %s, want temperror and unknown", got.Result, got.Reason, r.Verdict.Word)
 	}
 }
+
+// An outage is never a pass and never the sender's mistake; lost datagrams are asked again.
+func TestFaultsOfTheDNS(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		fault string
+		want  result.Word
+	}{
+		{"SERVFAIL", result.TempError}, {"REFUSED", result.TempError}, {"TIMEOUT", result.TempError}, {"DELAY=5s", result.TempError},
+		{"ALLGARBAGE", result.TempError}, {"BOGUS", result.TempError}, {"LAME", result.TempError}, {"RCODE=5", result.TempError},
+		{"DROP=4", result.Pass}, {"GARBAGE", result.Pass}, {"WRONGID", result.Pass}, {"TRUNCATE", result.Pass},
+	} {
+		t.Run(c.fault, func(t *testing.T) {
+			t.Parallel()
+			ev := Evaluator{Config: Defaults(), DNS: dnstest.Zone(t, zone+";FAULT "+c.fault+" *.example.org ANY\n"), Now: time.Now}
+			r := ev.Evaluate(t.Context(), message(t, "192.0.2.1", plain))
+			for _, method := range []string{verify.MethodSPF, verify.MethodDMARC} {
+				if got := r.Check(method); got.Result != c.want {
+					t.Errorf("%s: got %s (%s; %s), want %s", method, got.Result, got.Reason, got.Cause, c.want)
+				}
+			}
+			if want := map[result.Word]verify.VerdictWord{result.Pass: verify.Authenticated, result.TempError: verify.Unknown}[c.want]; r.Verdict.Word != want {
+				t.Errorf("verdict %s, want %s", r.Verdict.Word, want)
+			}
+		})
+	}
+}

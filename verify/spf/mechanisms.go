@@ -186,7 +186,17 @@ func (w *walk) lookUp(name string, kind dns.Type, t *Term) (dns.Answer, verdict)
 		return a, temporary(err)
 	}
 	a.Question = dns.Ask(name, kind)
+	t.lives(a)
 	return a, w.voided(a, t)
+}
+
+// lives keeps how long the records that a term used may be remembered: the shortest of them.
+func (t *Term) lives(a dns.Answer) {
+	for _, r := range a.Records {
+		if ttl := r.TTL; t.TTL == nil || ttl < *t.TTL {
+			t.TTL = &ttl
+		}
+	}
 }
 
 // family is the type of the client's own kind of address: RFC 7208, 5.
@@ -291,6 +301,7 @@ func (w *walk) mxHost(d *Directive, host string, t *Term) (bool, verdict) {
 	if err != nil {
 		return false, temporary(err)
 	}
+	t.lives(a)
 	return w.anyInNetwork(d, a, t), undecided()
 }
 

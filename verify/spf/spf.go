@@ -94,6 +94,7 @@ type Term struct {
 	Why     result.Reason `json:"why,omitzero"`
 	Target  string        `json:"target,omitempty"` // the domain that it asked about, macros expanded
 	Found   []string      `json:"found,omitempty"`  // addresses or names that it found, at most 20
+	TTL     *uint32       `json:"ttl,omitempty"`    // seconds; the shortest of the records that it used, nil where there were none
 	Lookups int           `json:"lookups"`          // running count after this term
 	Voids   int           `json:"voids"`            // running count after this term
 	Record  *Record       `json:"record,omitempty"` // of include and redirect

@@ -114,15 +114,7 @@ func verdict(m *mdns.Msg) *dns.Error {
 // servfail reads the extended errors of a SERVFAIL.
 func servfail(m *mdns.Msg) *dns.Error {
 	e := &dns.Error{Kind: dns.ServFail}
-	opt := m.IsEdns0()
-	if opt == nil {
-		return e
-	}
-	for _, o := range opt.Option {
-		ede, ok := o.(*mdns.EDNS0_EDE)
-		if !ok {
-			continue
-		}
+	for _, ede := range extendedErrors(m) {
 		kind := extended(ede.InfoCode)
 		if e.Detail == "" || kind != dns.ServFail {
 			e.Kind, e.Detail = kind, detail(ede)
@@ -132,6 +124,20 @@ func servfail(m *mdns.Msg) *dns.Error {
 		}
 	}
 	return e
+}
+
+// extendedErrors are those of a message; RFC 8914, 3: they may stand in an answer too.
+func extendedErrors(m *mdns.Msg) (out []*mdns.EDNS0_EDE) {
+	opt := m.IsEdns0()
+	if opt == nil {
+		return nil
+	}
+	for _, o := range opt.Option {
+		if ede, ok := o.(*mdns.EDNS0_EDE); ok {
+			out = append(out, ede)
+		}
+	}
+	return out
 }
 
 // extended: RFC 8914, 4.7 to 4.11 are failures of DNSSEC, 4.23 and 4.24 of the delegation.

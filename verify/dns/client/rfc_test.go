@@ -243,6 +243,16 @@ func TestRFC8914_4_extended_errors(t *testing.T) {
 	}
 }
 
+// RFC 8914, 3: an extended error may stand beside a right answer, and is kept.
+func TestRFC8914_3_beside_an_answer(t *testing.T) {
+	t.Parallel()
+	s := dnstest.New(t, "example.org. TXT \"x\"\n;FAULT ADVICE=3 example.org TXT\n")
+	a, err := s.Client(t).Resolve(t.Context(), dns.Ask("example.org", dns.TXT))
+	if err != nil || len(a.Records) != 1 || !strings.HasPrefix(a.Evidence().Extended, "extended error 3 (") {
+		t.Errorf("got %+v, %v", a, err)
+	}
+}
+
 // RFC 4343, 3: names are compared without regard to case, whatever spelling the server gives back.
 func TestRFC4343_3_case(t *testing.T) {
 	t.Parallel()

@@ -29,6 +29,9 @@ func (w *walk) question() dns.Question { return dns.Question{Name: w.at, Type: w
 // take reads one message whose code is NOERROR or NXDOMAIN.
 func (w *walk) take(m *mdns.Msg) *dns.Error {
 	w.answer.AD = w.answer.AD && m.AuthenticatedData
+	if all := extendedErrors(m); len(all) > 0 {
+		w.answer.Extended = detail(all[0])
+	}
 	asked := w.at
 	for {
 		records, link, err := w.find(m)

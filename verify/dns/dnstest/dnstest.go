@@ -19,6 +19,7 @@
 //     data in it. ALLGARBAGE: nothing else comes.
 //   - FOREIGN: a record of another owner stands before the right ones.
 //   - NOCHASE: the answer ends at the first CNAME.
+//   - ADVICE=n: the right answer with that extended error beside it.
 //   - AD: the answer is said to be validated, where the query asks for that (RFC 6840, 5.7).
 //
 // Several faults of one question apply in order. Not served: DNAME, zone cuts, DNSSEC records' logic.

@@ -84,6 +84,10 @@ var valued = map[string]func(value string) (func(*exchange), error){
 		code, err := strconv.ParseUint(value, 10, 16)
 		return func(x *exchange) { x.extended(uint16(code), "") }, err
 	},
+	"ADVICE": func(value string) (func(*exchange), error) {
+		code, err := strconv.ParseUint(value, 10, 16)
+		return func(x *exchange) { x.extra = &mdns.EDNS0_EDE{InfoCode: uint16(code)} }, err
+	},
 	"RCODE": func(value string) (func(*exchange), error) {
 		code, err := strconv.ParseUint(value, 10, 4)
 		return func(x *exchange) { x.fail(int(code)) }, err
