@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"verify/helo":        leaves,
 	"verify/transport":   leaves,
 	"verify":             append([]string{"verify/spf", "verify/dkim", "verify/dmarc", "verify/iprev", "verify/helo"}, leaves...),
+	"verify/diagnose":    append([]string{"verify"}, leaves...),
 	"verify/run":         {"verify"},
 	"templates":          {},
 	"smtpd":              {"smtpd", "verify", "verify/mail", "verify/result"},

@@ -19,9 +19,11 @@ import (
 	"time"
 
 	"checkauth/verify"
+	"checkauth/verify/diagnose"
 	"checkauth/verify/dns"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
+	"checkauth/verify/spf"
 )
 
 // Config of the evaluation. A bound of zero is refused by Check.
@@ -146,7 +148,41 @@ func (e *Evaluation) Finish(m *verify.Message) *verify.Report {
 		e.start(&late, c, in)
 		late.Wait()
 	}
-	return e.report(m)
+	r := e.report(m)
+	e.diagnose(ctx, r)
+	sortFindings(r)
+	return r
+}
+
+// diagnosisBudget of questions about causes that need several checks.
+const diagnosisBudget = 20
+
+// diagnose adds the causes that need several checks, and takes back what they explain.
+func (e *Evaluation) diagnose(ctx context.Context, r *verify.Report) {
+	defer func() {
+		if p := recover(); p != nil && e.ev.Panicked != nil {
+			e.ev.Panicked(e.env.ID, "diagnose", p, debug.Stack())
+		}
+	}()
+	if !Evaluable(e.env.Client.Addr()) {
+		return
+	}
+	again := spf.Evaluator{DNS: e.memo.View(diagnosisBudget), Host: e.env.Host, Now: e.ev.Now}
+	for _, d := range diagnose.Run(ctx, diagnose.Query{
+		Report: r, Hops: r.Message.Fields.Received(),
+		SPF: func(ctx context.Context, client netip.Addr) result.Word {
+			q := spfQuery(e.env)
+			q.IP = client
+			return again.Check(ctx, q).Word
+		},
+	}) {
+		r.Findings = slices.DeleteFunc(r.Findings, func(f result.Finding) bool { return slices.Contains(d.Explains, f.Code) })
+		r.Findings = append(r.Findings, d.Finding)
+	}
+}
+
+func sortFindings(r *verify.Report) {
+	slices.SortStableFunc(r.Findings, func(a, b result.Finding) int { return cmp.Compare(rank[a.Severity], rank[b.Severity]) })
 }
 
 // Evaluate does all of it for a message that is there as a whole.
@@ -267,7 +303,6 @@ func (e *Evaluation) report(m *verify.Message) *verify.Report {
 	if !Evaluable(e.env.Client.Addr()) {
 		r.Findings = append(r.Findings, result.Found(result.Error, "client-address-private", "ip", e.env.Client.Addr().String()))
 	}
-	slices.SortStableFunc(r.Findings, func(a, b result.Finding) int { return cmp.Compare(rank[a.Severity], rank[b.Severity]) })
 	r.Verdict = judge(r)
 	return r
 }

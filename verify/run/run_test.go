@@ -114,7 +114,7 @@ func TestPrivateClientIsNotEvaluated(t *testing.T) {
 
 func TestBudgetsAddUp(t *testing.T) {
 	t.Parallel()
-	sum, diagnosis := 0, 0
+	sum, diagnosis := 0, diagnosisBudget
 	for _, list := range [][]check{envelopeChecks, messageChecks, conclusions} {
 		for _, c := range list {
 			sum += c.budget
