@@ -675,3 +675,29 @@ func TestTLSVersions(t *testing.T) {
 		}
 	}
 }
+
+// 19, when every place is taken: who has been idle longest makes room for the next client.
+func TestHostile_19_full(t *testing.T) {
+	t.Parallel()
+	b := serve(t, &recorder{}, func(c *smtpd.Config) { c.Connections, c.Commands = 3, 1000 })
+	oldest, busy, sending := b.open(false), b.open(false), b.open(false)
+	sending.data()
+	refused := 0
+	for deadline := time.Now().Add(20 * time.Second); ; refused++ {
+		busy.say("NOOP", "250")
+		c := b.dial()
+		if line := c.reply(); strings.HasPrefix(line, "220") {
+			break
+		} else if !strings.HasPrefix(line, "421 4.7.0") || time.Now().After(deadline) {
+			t.Fatalf("a new client hears %q", line)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	if refused == 0 {
+		t.Error("nobody was refused: a client that was busy a moment ago made room")
+	}
+	oldest.want("421 4.7.0 Idle", "closed")
+	sending.send("A: b\r\n\r\n.\r\n")
+	sending.want("250")
+	busy.say("NOOP", "250")
+}

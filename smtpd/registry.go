@@ -28,8 +28,9 @@ type registry struct {
 	ips      map[netip.Addr]int
 	networks map[netip.Prefix]int
 	begins   map[netip.Prefix]*minute
-	swept    time.Time // begins, last
-	stop     time.Time // not zero: we stop, and transactions have until then
+	leaving  map[*front.Conn]struct{} // told to make room
+	swept    time.Time                // begins, last
+	stop     time.Time                // not zero: we stop, and transactions have until then
 }
 
 // minute counts what began since then.
@@ -41,7 +42,7 @@ type minute struct {
 func newRegistry(cfg Config) *registry {
 	return &registry{
 		cfg: cfg, conns: map[*front.Conn]struct{}{}, ips: map[netip.Addr]int{},
-		networks: map[netip.Prefix]int{}, begins: map[netip.Prefix]*minute{},
+		networks: map[netip.Prefix]int{}, begins: map[netip.Prefix]*minute{}, leaving: map[*front.Conn]struct{}{},
 	}
 }
 
@@ -53,6 +54,9 @@ func (r *registry) add(c *front.Conn) bool {
 		return false
 	}
 	before := r.command()
+	if len(r.conns)-len(r.leaving) >= r.cfg.Connections {
+		r.makeRoom()
+	}
 	r.conns[c] = struct{}{}
 	r.open.Store(int64(len(r.conns)))
 	if r.command() < before {
@@ -63,12 +67,31 @@ func (r *registry) add(c *front.Conn) bool {
 	return true
 }
 
+// longIdle is how long a session must have been idle to be ended for another. A mail server is busy; who
+// only holds places is not.
+const longIdle = 2 * time.Second
+
+// makeRoom ends the session that has been idle longest, if that is long; mu is held.
+func (r *registry) makeRoom() {
+	var victim *front.Conn
+	longest := longIdle
+	for c := range r.conns {
+		if idle := c.Idle(); idle >= longest {
+			victim, longest = c, idle
+		}
+	}
+	if victim != nil {
+		r.leaving[victim] = struct{}{}
+		victim.MakeRoom()
+	}
+}
+
 // admit counts a connection's client; false: it has too many, or there are too many at all.
 func (r *registry) admit(client netip.Addr) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := network(client)
-	if len(r.conns) > r.cfg.Connections || r.ips[client] >= r.cfg.PerIP || r.networks[n] >= r.cfg.PerNetwork {
+	if len(r.conns)-len(r.leaving) > r.cfg.Connections || r.ips[client] >= r.cfg.PerIP || r.networks[n] >= r.cfg.PerNetwork {
 		return false
 	}
 	r.ips[client]++
@@ -81,6 +104,7 @@ func (r *registry) remove(c *front.Conn, client netip.Addr, admitted bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.conns, c)
+	delete(r.leaving, c)
 	r.open.Store(int64(len(r.conns)))
 	if !admitted {
 		return

@@ -21,6 +21,7 @@ type wait struct {
 	inMail bool      // a transaction is open
 	stop   time.Time // zero: no stop; else when transactions must have ended
 	over   bool      // the connection is being closed
+	room   bool      // it is to make room, unless its message is under way
 }
 
 // command begins the wait for a command.
@@ -82,6 +83,9 @@ func (w *wait) set(c *Conn) {
 	_ = c.SetReadDeadline(at)
 }
 
+// atOnce is a deadline that is over; the zero time would be none.
+var atOnce = time.Time{}.Add(1)
+
 // nearest is the deadline that comes first, with what is said when it is over.
 func (w *wait) nearest(c *Conn) (at time.Time, r *smtp.SMTPError, why string) {
 	at, r, why = w.ends, refusal(421, 4, 4, 2, "The session took too long, closing connection"), "session too long"
@@ -98,10 +102,13 @@ func (w *wait) nearest(c *Conn) (at time.Time, r *smtp.SMTPError, why string) {
 	} else {
 		earlier(w.since.Add(c.cfg.Command()), refusal(421, 4, 4, 2, "No command came, closing connection"), "timeout")
 	}
+	if w.room && !w.inData {
+		earlier(atOnce, refusal(421, 4, 7, 0, "Idle while others wait, closing connection"), "made room")
+	}
 	if !w.stop.IsZero() {
 		end := w.stop
 		if !w.inMail {
-			end = time.Time{}.Add(1) // at once; the zero time would be no deadline
+			end = atOnce
 		}
 		earlier(end, shuttingDown(), "shutdown")
 	}
@@ -161,6 +168,27 @@ func (c *Conn) Tighten() {
 	c.wait.mu.Lock()
 	defer c.wait.mu.Unlock()
 	if !c.wait.since.IsZero() && !c.wait.over {
+		c.wait.set(c)
+	}
+}
+
+// Idle tells for how long we have waited for a command; zero where a message is under way.
+func (c *Conn) Idle() time.Duration {
+	w := &c.wait
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.inData || w.over || w.room || w.since.IsZero() {
+		return 0
+	}
+	return time.Since(w.since)
+}
+
+// MakeRoom ends a session that is idle, with a word. It may be called from any goroutine.
+func (c *Conn) MakeRoom() {
+	c.wait.mu.Lock()
+	defer c.wait.mu.Unlock()
+	c.wait.room = true
+	if !c.wait.over {
 		c.wait.set(c)
 	}
 }
