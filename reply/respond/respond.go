@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 
 	"checkauth/reply"
@@ -53,6 +54,36 @@ type Responder struct {
 	Compose *compose.Composer
 	Store   Store
 	Kick    func(reply.Entry) // tells the delivery that an entry is there
+
+	mu      sync.Mutex
+	working map[string]bool // digests of messages that are evaluated just now
+}
+
+// errTwice: the same message comes over two connections at once. Whether it is answered is not known yet,
+// so the second one is put off; its next try hears that it was answered.
+var errTwice = errors.New("the same message is being answered on another connection")
+
+// claim is false where the message is being worked on already.
+func (r *Responder) claim(digest []byte) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if digest == nil {
+		return true
+	}
+	if r.working[string(digest)] {
+		return false
+	}
+	if r.working == nil {
+		r.working = map[string]bool{}
+	}
+	r.working[string(digest)] = true
+	return true
+}
+
+func (r *Responder) release(digest []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.working, string(digest))
 }
 
 // Transaction is one mail: Header at most once, then exactly one of Finish and Abandon.
@@ -97,6 +128,11 @@ func (t *Transaction) Finish(ctx context.Context, m *verify.Message) (reply.Answ
 		t.eval.Abandon()
 		return reply.Answer{}, err
 	}
+	if !t.r.claim(digest) {
+		t.eval.Abandon()
+		return reply.Answer{}, errTwice
+	}
+	defer t.r.release(digest)
 	id, err := t.again(ctx, digest)
 	if err != nil || id != "" {
 		t.eval.Abandon()

@@ -483,3 +483,24 @@ func TestManyAtOnce(t *testing.T) {
 		t.Errorf("%d stored, %d kicked, want %d", len(ids), kicks, len(messages))
 	}
 }
+
+// The same message over two connections at once is answered once: the second is put off, and its next
+// try hears of the first's report.
+func TestRFC1047_the_same_message_at_once(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	second := h.message(t, letter, nil)
+	h.store.before = func() error {
+		h.store.before = nil
+		if a, err := h.Begin(t.Context(), second.Envelope).Finish(t.Context(), second); err == nil || !strings.Contains(err.Error(), "another connection") {
+			t.Errorf("the second: got %+v, %v, want an error", a, err)
+		}
+		return nil
+	}
+	first := h.message(t, letter, nil)
+	h.answers(t, first, 250, "report "+first.Envelope.ID+" to")
+	h.answers(t, second, 250, "report "+first.Envelope.ID)
+	if got := h.store.durable(); len(got) != 1 {
+		t.Errorf("stored %q, want one", got)
+	}
+}
