@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"strings"
 	"time"
@@ -157,6 +158,13 @@ func (s *settings) resolver() (*client.Client, error) {
 	return client.New(c)
 }
 
+// authorities are asked at port 53, on the public Internet alone.
+func authorities() *dns.Authorities {
+	own := ownAddresses()
+	a := client.Authorities(53, func(a netip.Addr) bool { return deliver.Routable(a, own) == nil })
+	return &a
+}
+
 func (s *settings) quota(e env) *dns.Quota {
 	r := s.Resolver
 	return &dns.Quota{PerNetwork: r.PerNet.number(), PerDomain: r.PerFrom.number(), PerTarget: r.PerVoid.number(), Now: e.now}
@@ -186,7 +194,7 @@ func (s *settings) responder(v *service, resolver dns.Resolver, key *sign.Key, e
 	return &respond.Responder{
 		Config: answers, Compose: composer, Store: v.store, Kick: v.deliverer.Kick,
 		Policy: policy.Config{Own: s.addresses().Own},
-		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(e), Now: e.now, Panicked: func(id, method string, p any, stack []byte) {
+		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(e), Authorities: authorities(), Now: e.now, Panicked: func(id, method string, p any, stack []byte) {
 			v.log.Error("a check panicked", "report", id, "check", method, "panic", fmt.Sprint(p), "stack", string(stack))
 		}},
 	}, nil

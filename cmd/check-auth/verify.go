@@ -51,7 +51,7 @@ func (c *verifyCmd) Run(ctx context.Context, e env) error {
 	}
 	defer done()
 	record := dns.NewRecorder(resolver)
-	ev := evaluate.Evaluator{Config: evaluate.Defaults(), DNS: record, Now: e.now,
+	ev := evaluate.Evaluator{Config: evaluate.Defaults(), DNS: record, Authorities: c.authorities(), Now: e.now,
 		Panicked: func(id, method string, v any, _ []byte) {
 			fmt.Fprintf(e.err, "check-auth: report %s: check %s failed by our fault: %q\n", id, method, fmt.Sprint(v))
 		}}
@@ -90,6 +90,20 @@ func (c *verifyCmd) resolver() (r dns.Resolver, done func(), err error) {
 	}
 	r, err = openResolver(server.Addr().String())
 	return r, func() { _ = server.Close() }, err // nothing is lost with it
+}
+
+// authorities are asked at port 53 on the public Internet; beside a resolver of one's own on loopback, at
+// its port, they may be on loopback too. With a zone file nobody is asked.
+func (c *verifyCmd) authorities() *dns.Authorities {
+	if c.Zone != "" {
+		return nil
+	}
+	at, err := addrPort(c.Resolver, 53)
+	if err != nil || !at.Addr().IsLoopback() || at.Port() == 53 {
+		return authorities()
+	}
+	a := client.Authorities(at.Port(), netip.Addr.IsLoopback)
+	return &a
 }
 
 // save writes the zone file, whole or with an error.

@@ -156,3 +156,19 @@ func lastLine(s string) string {
 	s = strings.TrimSpace(s)
 	return s[strings.LastIndexByte(s, '\n')+1:]
 }
+
+// Beside a resolver of one's own on loopback the zones' name servers are asked at its port.
+func TestVerifyAsksTheZonesServers(t *testing.T) {
+	t.Parallel()
+	const dir = "../../verify/testdata/cases/26-stale-cache-already-mended/"
+	zone, err := os.ReadFile(dir + "zone.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	world := dnstest.New(t, string(zone), dnstest.WithAuthoritative())
+	got := play(t, t.Context(), "", "verify", "--resolver="+world.Addr().String(), "--ip=198.51.100.180", "--helo=relay180.mailhub.example",
+		"--mail-from=desk@thistle-press.example", "--rcpt-to=check-auth@verifier.example", "--tls=true", dir+"message.eml")
+	if got.code != exitFail || !strings.Contains(got.out, "mended already") || !strings.Contains(got.out, "1800 seconds") {
+		t.Errorf("exit %d, %s\n%s", got.code, got.err, got.out)
+	}
+}

@@ -73,6 +73,10 @@ func refused(a netip.Addr, own []netip.Addr, allowPrivate bool) error {
 	return nil
 }
 
+// Routable tells why nothing is to be sent to an address that a stranger has named, or nil. own are our
+// addresses.
+func Routable(a netip.Addr, own []netip.Addr) error { return refused(a, own, false) }
+
 // dialer connects to the network. The address is checked when the socket is about to connect: a check
 // at look-up would not see what a second look-up says (DNS rebinding).
 func dialer(cfg Config) func(ctx context.Context, network, addr string) (net.Conn, error) {

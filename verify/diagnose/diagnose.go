@@ -6,8 +6,10 @@ package diagnose
 import (
 	"context"
 	"net/netip"
+	"slices"
 
 	"checkauth/verify"
+	"checkauth/verify/dns"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
 )
@@ -18,17 +20,24 @@ type Query struct {
 	Hops   []mail.Hop // of the message, the latest first
 	// SPF gives the word of the same MAIL FROM, had the mail come from that address.
 	SPF func(ctx context.Context, client netip.Addr) result.Word
+	// Resolver answers as it did in the evaluation.
+	Resolver dns.Resolver
+	// Servers asks the name servers of the zone; nil where nobody is to be asked.
+	Servers func(ctx context.Context, q dns.Question) (zone string, said []dns.Statement)
+	// Again evaluates SPF and the signatures, in order, with these records in place of a question's answer.
+	Again func(ctx context.Context, q dns.Question, records []dns.Record) (spf result.Word, dkim []result.Word)
 }
 
 // Diagnosis is one cause, and the findings that it explains: they are not to be said beside it.
 type Diagnosis struct {
 	Finding  result.Finding
-	Explains []result.Code
+	Explains func(result.Finding) bool
 }
 
 // rules, each with one cause.
 var rules = []func(context.Context, Query) (Diagnosis, bool){
 	forwarded,
+	stale,
 }
 
 // Run gives all causes that are found.
@@ -68,8 +77,10 @@ func forwarded(ctx context.Context, q Query) (Diagnosis, bool) {
 			"origin", h.IP.String(), "signer", signer)
 		f.Check = verify.MethodSPF
 		return Diagnosis{
-			Finding:  f,
-			Explains: []result.Code{"spf-sender-not-listed", "spf-sender-excluded", "spf-ipv6-not-covered"},
+			Finding: f,
+			Explains: func(f result.Finding) bool {
+				return slices.Contains([]result.Code{"spf-sender-not-listed", "spf-sender-excluded", "spf-ipv6-not-covered"}, f.Code)
+			},
 		}, true
 	}
 	return Diagnosis{}, false

@@ -19,11 +19,9 @@ import (
 	"time"
 
 	"checkauth/verify"
-	"checkauth/verify/diagnose"
 	"checkauth/verify/dns"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
-	"checkauth/verify/spf"
 )
 
 // Config of the evaluation. A bound of zero is refused by Check.
@@ -58,7 +56,9 @@ type Evaluator struct {
 	Config Config
 	DNS    dns.Resolver
 	Quota  *dns.Quota // of questions, over all messages; nil: none
-	Now    func() time.Time
+	// Authorities are asked where a record decided a failure; nil: nobody is.
+	Authorities *dns.Authorities
+	Now         func() time.Time
 	// Panicked is told of a check that panicked; that check's result is temperror. It may be nil.
 	Panicked func(id, method string, value any, stack []byte)
 }
@@ -98,14 +98,19 @@ func (ev Evaluator) Begin(ctx context.Context, env verify.Envelope) *Evaluation 
 
 // upstream is the resolver for one message, charged to who sent it.
 func (ev Evaluator) upstream(env verify.Envelope) dns.Resolver {
+	return ev.charged(env, ev.DNS)
+}
+
+// charged puts what is asked on behalf of one message on its sender's account.
+func (ev Evaluator) charged(env verify.Envelope, r dns.Resolver) dns.Resolver {
 	if ev.Quota == nil {
-		return ev.DNS
+		return r
 	}
 	domain := env.MailFrom[strings.LastIndexByte(env.MailFrom, '@')+1:]
 	if domain == "" {
 		domain = env.Helo
 	}
-	return ev.Quota.For(ev.DNS, env.Client.Addr(), domain)
+	return ev.Quota.For(r, env.Client.Addr(), domain)
 }
 
 // Header asks ahead for what the message's checks will need.
@@ -149,36 +154,9 @@ func (e *Evaluation) Finish(m *verify.Message) *verify.Report {
 		late.Wait()
 	}
 	r := e.report(m)
-	e.diagnose(ctx, r)
+	e.diagnose(ctx, r, in.msg)
 	sortFindings(r)
 	return r
-}
-
-// diagnosisBudget of questions about causes that need several checks.
-const diagnosisBudget = 20
-
-// diagnose adds the causes that need several checks, and takes back what they explain.
-func (e *Evaluation) diagnose(ctx context.Context, r *verify.Report) {
-	defer func() {
-		if p := recover(); p != nil && e.ev.Panicked != nil {
-			e.ev.Panicked(e.env.ID, "diagnose", p, debug.Stack())
-		}
-	}()
-	if !Evaluable(e.env.Client.Addr()) {
-		return
-	}
-	again := spf.Evaluator{DNS: e.memo.View(diagnosisBudget), Host: e.env.Host, Now: e.ev.Now}
-	for _, d := range diagnose.Run(ctx, diagnose.Query{
-		Report: r, Hops: r.Message.Fields.Received(),
-		SPF: func(ctx context.Context, client netip.Addr) result.Word {
-			q := spfQuery(e.env)
-			q.IP = client
-			return again.Check(ctx, q).Word
-		},
-	}) {
-		r.Findings = slices.DeleteFunc(r.Findings, func(f result.Finding) bool { return slices.Contains(d.Explains, f.Code) })
-		r.Findings = append(r.Findings, d.Finding)
-	}
 }
 
 func sortFindings(r *verify.Report) {

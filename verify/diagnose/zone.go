@@ -1,0 +1,161 @@
+package diagnose
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"checkauth/verify"
+	"checkauth/verify/dns"
+	"checkauth/verify/result"
+)
+
+// suspect is a record that decided a failure.
+type suspect struct {
+	q        dns.Question
+	method   string
+	explains func(result.Finding) bool
+	mended   func(spf result.Word, dkim []result.Word) bool
+}
+
+// maxSuspects are looked at, the sender's own record first.
+const maxSuspects = 2
+
+// suspects of a report: the SPF record where SPF does not pass, the keys of signatures that do not verify.
+func suspects(r *verify.Report) (out []suspect) {
+	if c := r.Check(verify.MethodSPF); c.Details.SPF != nil && bad(c.Result) {
+		out = append(out, suspect{
+			q: dns.Ask(c.Details.SPF.Domain, dns.TXT), method: verify.MethodSPF,
+			explains: func(f result.Finding) bool { return f.Check == verify.MethodSPF && f.Severity != result.Info },
+			mended:   func(spf result.Word, _ []result.Word) bool { return spf == result.Pass },
+		})
+	}
+	for i, c := range r.All(verify.MethodDKIM) {
+		if c.Details.DKIM == nil || !bad(c.Result) || !dns.Askable(c.Details.DKIM.KeyName) {
+			continue
+		}
+		out = append(out, suspect{
+			q: dns.Ask(c.Details.DKIM.KeyName, dns.TXT), method: verify.MethodDKIM,
+			explains: func(f result.Finding) bool { return strings.HasPrefix(string(f.Code), "dkim-key-") },
+			mended:   func(_ result.Word, dkim []result.Word) bool { return i < len(dkim) && dkim[i] == result.Pass },
+		})
+	}
+	return out[:min(len(out), maxSuspects)]
+}
+
+func bad(w result.Word) bool {
+	switch w {
+	case result.Pass, result.TempError, result.NotRun, result.Policy:
+		return false
+	}
+	return true
+}
+
+// stale: the zone's own servers know a record that would pass, or do not agree about it.
+func stale(ctx context.Context, q Query) (Diagnosis, bool) {
+	if q.Servers == nil {
+		return Diagnosis{}, false
+	}
+	for _, s := range suspects(q.Report) {
+		zone, said := q.Servers(ctx, s.q)
+		said = slices.DeleteFunc(said, func(x dns.Statement) bool { return x.Err != nil })
+		if len(said) == 0 {
+			continue
+		}
+		if slices.ContainsFunc(said, func(x dns.Statement) bool { return data(x.Answer) != data(said[0].Answer) }) {
+			if d, ok := q.disagreement(ctx, s, zone, said); ok {
+				return d, true
+			}
+			continue
+		}
+		if d, ok := q.cached(ctx, s, said[0].Answer); ok {
+			return d, true
+		}
+	}
+	return Diagnosis{}, false
+}
+
+// data is an answer as one text, whatever order the server chose.
+func data(a dns.Answer) string {
+	texts := a.Texts()
+	slices.Sort(texts)
+	return strings.Join(texts, "\n")
+}
+
+// cached: all servers say the same, the resolver has something else, and with theirs the check passes.
+func (q Query) cached(ctx context.Context, s suspect, theirs dns.Answer) (Diagnosis, bool) {
+	ours := q.used(ctx, s)
+	if ours == nil || data(theirs) == data(*ours) || !s.mended(q.Again(ctx, s.q, theirs.Records)) {
+		return Diagnosis{}, false
+	}
+	ttl := ours.Negative
+	for _, r := range ours.Records {
+		ttl = max(ttl, r.TTL)
+	}
+	f := result.Found(result.Error, "dns-stale-cache", "name", s.q.Name, "seconds", strconv.FormatUint(uint64(ttl), 10))
+	f.Check, f.Evidence = s.method, []result.Evidence{theirs.Evidence()}
+	return Diagnosis{Finding: f, Explains: s.explains}, true
+}
+
+// used is the answer that the evaluation had.
+func (q Query) used(ctx context.Context, s suspect) *dns.Answer {
+	a, err := q.Resolver.Resolve(ctx, s.q)
+	if err != nil {
+		return nil
+	}
+	return &a
+}
+
+// disagreement: the servers say different things, and with one of them the check passes. The one with
+// the older serial serves an old zone (RFC 1996 and RFC 1982 would have brought it up to date).
+func (q Query) disagreement(ctx context.Context, s suspect, zone string, said []dns.Statement) (Diagnosis, bool) {
+	if !slices.ContainsFunc(said, func(x dns.Statement) bool { return s.mended(q.Again(ctx, s.q, x.Answer.Records)) }) {
+		return Diagnosis{}, false
+	}
+	_, soas := q.Servers(ctx, dns.Ask(zone, dns.SOA))
+	f := result.Found(result.Error, "dns-secondary-stale", "name", s.q.Name, "zone", zone, "servers", strings.Join(behind(soas, said), ", "))
+	f.Check = s.method
+	for _, x := range said {
+		f.Evidence = append(f.Evidence, x.Answer.Evidence())
+	}
+	return Diagnosis{Finding: f, Explains: s.explains}, true
+}
+
+// behind names the servers with an older serial than another's; all that disagree where the serials do
+// not tell.
+func behind(soas, said []dns.Statement) (out []string) {
+	serials := map[string]uint32{}
+	for _, x := range soas {
+		if n, ok := serial(x); ok {
+			serials[x.Server] = n
+		}
+	}
+	for server, n := range serials {
+		for _, other := range serials {
+			if int32(other-n) > 0 && !slices.Contains(out, server) { // RFC 1982, 3.2
+				out = append(out, server)
+			}
+		}
+	}
+	if len(out) == 0 {
+		for _, x := range said {
+			out = append(out, x.Server)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// serial reads the third field of a SOA record.
+func serial(s dns.Statement) (uint32, bool) {
+	if s.Err != nil || len(s.Answer.Records) == 0 {
+		return 0, false
+	}
+	fields := strings.Fields(s.Answer.Records[0].Data())
+	if len(fields) < 3 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(fields[2], 10, 32)
+	return uint32(n), err == nil
+}

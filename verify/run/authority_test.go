@@ -1,0 +1,70 @@
+package run
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"checkauth/verify"
+	"checkauth/verify/dns/client"
+	"checkauth/verify/dns/dnstest"
+	"checkauth/verify/result"
+)
+
+// What a zone's own servers say names the cause where a record that they have would pass; it changes no
+// result, and who must not be asked is not.
+func TestAuthorities(t *testing.T) {
+	t.Parallel()
+	const world = `
+example.org.             SOA ns1.example.org. hostmaster.example.org. 7 1 1 1 1
+example.org.             NS  ns1.example.org.
+example.org.             NS  ns2.example.org.
+ns1.example.org.         A   127.53.201.1
+ns2.example.org.         A   127.53.201.2
+example.org.             1800 IN TXT "v=spf1 ip4:198.51.100.1 -all"
+mx.example.org.          A   192.0.2.1
+1.2.0.192.in-addr.arpa.  PTR mx.example.org.
+`
+	const right, wrong = `example.org. 3600 IN TXT "v=spf1 ip4:192.0.2.1 -all"`, `example.org. 3600 IN TXT "v=spf1 ip4:198.51.100.2 -all"`
+	for _, c := range []struct {
+		name, zone string
+		permit     func(netip.Addr) bool
+		want       result.Code
+		says       string // in its arguments
+	}{
+		{"both have what we have", "", netip.Addr.IsLoopback, "spf-sender-not-listed", ""},
+		{"both have a record that passes", ";AUTH ns1.example.org " + right + "\n;AUTH ns2.example.org " + right, netip.Addr.IsLoopback, "dns-stale-cache", `seconds="1800"`},
+		{"both have another that fails", ";AUTH ns1.example.org " + wrong + "\n;AUTH ns2.example.org " + wrong, netip.Addr.IsLoopback, "spf-sender-not-listed", ""},
+		{"one has a record that passes", ";AUTH ns1.example.org " + right + "\n;AUTH ns2.example.org example.org. SOA ns1.example.org. h.example.org. 6 1 1 1 1", netip.Addr.IsLoopback, "dns-secondary-stale", `servers="ns2.example.org"`},
+		{"they differ and both fail", ";AUTH ns1.example.org " + wrong, netip.Addr.IsLoopback, "spf-sender-not-listed", ""},
+		{"the one that answers has it", ";AUTH ns1.example.org " + right + "\n;AUTHFAULT ns2.example.org SERVFAIL", netip.Addr.IsLoopback, "dns-stale-cache", ""},
+		{"nobody may be asked", ";AUTH ns1.example.org " + right + "\n;AUTH ns2.example.org " + right, func(netip.Addr) bool { return false }, "spf-sender-not-listed", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			server := dnstest.New(t, world+c.zone+"\n", dnstest.WithAuthoritative())
+			authorities := client.Authorities(server.Addr().Port(), c.permit)
+			ev := Evaluator{Config: Defaults(), DNS: server.Client(t), Authorities: &authorities, Now: time.Now}
+			r := ev.Evaluate(t.Context(), message(t, "192.0.2.1", plain))
+			if got := r.Check(verify.MethodSPF).Result; got != result.Fail {
+				t.Errorf("spf: got %s, want fail: the zone's servers change no result", got)
+			}
+			var codes []string
+			said := ""
+			for _, f := range r.Findings {
+				if f.Check == verify.MethodSPF && f.Severity == result.Error {
+					codes = append(codes, string(f.Code))
+					said = result.Reason{Code: f.Code, Args: f.Args}.String()
+				}
+			}
+			if len(codes) != 1 || codes[0] != string(c.want) || !strings.Contains(said, c.says) {
+				t.Errorf("got %v (%s), want %s with %s", codes, said, c.want, c.says)
+			}
+			asked := strings.Contains(strings.Join(server.Queries(), "\n"), " @127.53.201.")
+			if may := c.permit(netip.MustParseAddr("127.53.201.1")); asked != may {
+				t.Errorf("the zone's servers were asked: %t, want %t", asked, may)
+			}
+		})
+	}
+}

@@ -1,0 +1,78 @@
+package run
+
+import (
+	"context"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"checkauth/verify"
+	"checkauth/verify/diagnose"
+	"checkauth/verify/dkim"
+	"checkauth/verify/dns"
+	"checkauth/verify/result"
+	"checkauth/verify/spf"
+)
+
+// Budgets of questions for causes that need several checks.
+const (
+	diagnosisBudget = 20
+	authorityBudget = 32 // to find the zone's servers; they themselves are at most 8 a question
+)
+
+// diagnose adds the causes that need several checks, and takes back what they explain. It changes no
+// result.
+func (e *Evaluation) diagnose(ctx context.Context, r *verify.Report, m *verify.Message) {
+	defer func() {
+		if p := recover(); p != nil && e.ev.Panicked != nil {
+			e.ev.Panicked(e.env.ID, "diagnose", p, debug.Stack())
+		}
+	}()
+	if !Evaluable(e.env.Client.Addr()) || m.Unparsed != nil {
+		return
+	}
+	for _, d := range diagnose.Run(ctx, e.doubts(r, m)) {
+		r.Findings = slices.DeleteFunc(r.Findings, d.Explains)
+		r.Findings = append(r.Findings, d.Finding)
+	}
+}
+
+// doubts is what diagnose may ask.
+func (e *Evaluation) doubts(r *verify.Report, m *verify.Message) diagnose.Query {
+	view := e.memo.View(diagnosisBudget)
+	q := diagnose.Query{
+		Report: r, Hops: m.Fields.Received(), Resolver: view,
+		SPF: func(ctx context.Context, client netip.Addr) result.Word {
+			return e.spfWith(ctx, view, client)
+		},
+		Again: func(ctx context.Context, q dns.Question, records []dns.Record) (result.Word, []result.Word) {
+			over := dns.Over(view, e.ev.Now)
+			over.Set(q.Name, q.Type, records...)
+			if !strings.Contains(q.Name, "._domainkey.") {
+				return e.spfWith(ctx, over, e.env.Client.Addr()), nil
+			}
+			var words []result.Word
+			for _, s := range (dkim.Verifier{DNS: over, Now: e.ev.Now, Signatures: e.ev.Config.Signatures}).Check(ctx, m.Fields, m.Body).Signatures {
+				words = append(words, s.Word)
+			}
+			return "", words
+		},
+	}
+	if a := e.ev.Authorities; a != nil {
+		ways := e.memo.View(authorityBudget)
+		asked := dns.Authorities{Permit: a.Permit, Ask: func(ctx context.Context, server netip.Addr, q dns.Question) (dns.Answer, error) {
+			there := dns.ResolverFunc(func(ctx context.Context, q dns.Question) (dns.Answer, error) { return a.Ask(ctx, server, q) })
+			return e.ev.charged(e.env, there).Resolve(ctx, q)
+		}}
+		q.Servers = func(ctx context.Context, q dns.Question) (string, []dns.Statement) { return asked.Of(ctx, ways, q) }
+	}
+	return q
+}
+
+// spfWith is SPF of MAIL FROM with another resolver or client.
+func (e *Evaluation) spfWith(ctx context.Context, r dns.Resolver, client netip.Addr) result.Word {
+	q := spfQuery(e.env)
+	q.IP = client
+	return spf.Evaluator{DNS: r, Host: e.env.Host, Now: e.ev.Now}.Check(ctx, q).Word
+}
