@@ -108,7 +108,7 @@ func (q Query) used(ctx context.Context, s suspect) *dns.Answer {
 }
 
 // disagreement: the servers say different things, and with one of them the check passes. The one with
-// the older serial serves an old zone (RFC 1996 and RFC 1982 would have brought it up to date).
+// the older serial serves an old zone: it did not get the new one (RFC 1034, 4.3.5).
 func (q Query) disagreement(ctx context.Context, s suspect, zone string, said []dns.Statement) (Diagnosis, bool) {
 	if !slices.ContainsFunc(said, func(x dns.Statement) bool { return s.mended(q.Again(ctx, s.q, x.Answer.Records)) }) {
 		return Diagnosis{}, false

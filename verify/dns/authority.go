@@ -39,7 +39,10 @@ func (a Authorities) Of(ctx context.Context, r Resolver, q Question) (zone strin
 	out = make([]Statement, 0, maxAuthorities)
 	addrs := make([]netip.Addr, 0, maxAuthorities)
 	for _, name := range names {
-		if addr, ok := a.address(ctx, r, name); ok && len(out) < maxAuthorities {
+		if len(out) == maxAuthorities {
+			break
+		}
+		if addr, ok := a.address(ctx, r, name); ok {
 			out, addrs = append(out, Statement{Server: name}), append(addrs, addr)
 		}
 	}

@@ -24,31 +24,16 @@ import (
 	"checkauth/verify/result"
 )
 
-// Config of the evaluation. A bound of zero is refused by Check.
+// Config of the evaluation; each bound must be above zero.
 type Config struct {
-	Evaluation time.Duration `toml:"evaluation" comment:"How long the client waits for the evaluation after its final dot; what is unfinished then is temperror."`
-	SPF        time.Duration `toml:"spf" comment:"How long one SPF evaluation may take (RFC 7208, 4.6.4 says at least 20 s)."`
-	Signatures int           `toml:"signatures" comment:"How many DKIM signatures of one message are verified."`
+	Evaluation time.Duration // of one message after its final dot; what is unfinished then is temperror
+	SPF        time.Duration // of one SPF evaluation; RFC 7208, 4.6.4 says at least 20 s
+	Signatures int           // DKIM signatures of one message that are verified
 }
 
 // Defaults of Config.
 func Defaults() Config {
 	return Config{Evaluation: 30 * time.Second, SPF: 20 * time.Second, Signatures: 10}
-}
-
-// Check tells every value that cannot be used.
-func (c Config) Check() error {
-	var errs []error
-	if c.Evaluation <= 0 {
-		errs = append(errs, fmt.Errorf("evaluation = %q: must be above zero", c.Evaluation))
-	}
-	if c.SPF <= 0 {
-		errs = append(errs, fmt.Errorf("spf = %q: must be above zero", c.SPF))
-	}
-	if c.Signatures <= 0 {
-		errs = append(errs, fmt.Errorf("signatures = %d: must be above zero", c.Signatures))
-	}
-	return errors.Join(errs...)
 }
 
 // Evaluator evaluates messages; one serves any number of them at once.
