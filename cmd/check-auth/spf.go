@@ -119,7 +119,7 @@ func (c *spfCmd) upstream() (r dns.Resolver, done func(), err error) {
 
 // evaluate runs one evaluation, with text in place of the published record where there is one. It asks
 // ahead what it is going to need.
-func (c *spfCmd) evaluate(ctx context.Context, e env, up dns.Resolver, q spf.Query, text string) spf.Examination {
+func (c *spfCmd) evaluate(ctx context.Context, e env, up dns.Resolver, q spf.Query, text string) spf.Result {
 	ctx, cancel := context.WithTimeoutCause(ctx, spfTime, errors.New("the "+spfTime.String()+" for one evaluation are over"))
 	if text != "" {
 		over := dns.Over(up, e.now)
@@ -130,7 +130,7 @@ func (c *spfCmd) evaluate(ctx context.Context, e env, up dns.Resolver, q spf.Que
 	memo := dns.NewMemo(ctx, up)
 	defer memo.Wait()
 	defer cancel()
-	ev := spf.Evaluator{DNS: memo.View(spfQuestions), Diagnose: memo.View(spfDiagnosis), Host: c.Host, Now: e.now}
+	ev := spf.Evaluator{DNS: memo.View(spfQuestions), Diagnose: memo.View(spfDiagnosis), Expect: memo.Prefetch, Host: c.Host, Now: e.now}
 	ahead := ev.Ahead(q)
 	memo.Follow(ahead.Follow)
 	for _, first := range ahead.First() {
@@ -144,10 +144,10 @@ type spfShow struct {
 	*compose.Composer
 	ip     netip.Addr
 	colour bool
-	before *spf.Examination // nil without --try
+	before *spf.Result // nil without --try
 }
 
-func (s *spfShow) print(e env, x spf.Examination, asJSON bool) error {
+func (s *spfShow) print(e env, x spf.Result, asJSON bool) error {
 	out := []byte(s.text(x))
 	if asJSON {
 		var err error
@@ -160,7 +160,7 @@ func (s *spfShow) print(e env, x spf.Examination, asJSON bool) error {
 }
 
 // text is result, tree and lint.
-func (s *spfShow) text(x spf.Examination) string {
+func (s *spfShow) text(x spf.Result) string {
 	var b strings.Builder
 	line := func(l string) { b.WriteString(l + "\n") }
 	if s.before != nil {
@@ -177,12 +177,11 @@ func (s *spfShow) text(x spf.Examination) string {
 		// Whole and on one line, to be copied.
 		line(fmt.Sprintf("%-16s%s", "Record:", result.Clean(x.Root.Text)))
 	}
-	for _, l := range s.SPF(&x.Result, x.Reason) {
+	for _, l := range s.SPF(&x, x.Reason) {
 		line(s.paint(l.Text, lineColour(l.Term)))
 	}
-	s.whole(line, x)
 	if x.Explanation != "" {
-		line(compose.Explanation(&x.Result))
+		line(compose.Explanation(&x))
 	}
 	line("")
 	if len(x.Findings) == 0 {
@@ -199,42 +198,33 @@ func (s *spfShow) text(x spf.Examination) string {
 // maxShown: octets of a stranger's address on the terminal.
 const maxShown = 500
 
-func (s *spfShow) word(x spf.Examination) string {
+func (s *spfShow) word(x spf.Result) string {
 	if x.Reason.IsZero() {
 		return string(x.Word)
 	}
 	return string(x.Word) + " (" + strings.TrimSuffix(s.Say(x.Reason), ".") + ")"
 }
 
-// whole shows what the tree needs where no term matches, and which terms need it.
-func (s *spfShow) whole(line func(string), x spf.Examination) {
-	if x.Root == nil {
-		return
-	}
-	label := "whole record, if nothing matches"
-	if x.Missed {
-		label += ", at least"
-	}
-	line(compose.Total(label, x.AllLookups, x.AllVoids))
-	for _, c := range x.Costs {
-		line(fmt.Sprintf("%-50s %10d", "      "+result.Clean(c.Term), c.Lookups))
-	}
-}
-
 // compare shows what is published and what is tried side by side.
-func (s *spfShow) compare(line func(string), before, after spf.Examination) {
-	row := func(label string, value func(spf.Examination) string) {
+func (s *spfShow) compare(line func(string), before, after spf.Result) {
+	row := func(label string, value func(spf.Result) string) {
 		line(strings.TrimRight(fmt.Sprintf("%-20s%-28s%s", label, value(before), value(after)), " "))
 	}
 	of := func(n, limit int) string { return fmt.Sprintf("%d/%d", n, limit) }
 	line(fmt.Sprintf("%-20s%-28s%s", "", "before", "after"))
-	row("result", func(x spf.Examination) string { return string(x.Word) })
-	row("by", func(x spf.Examination) string { return result.Clean(result.Cut(x.Matched, 26)) })
-	row("look-ups", func(x spf.Examination) string { return of(x.Lookups, 10) })
-	row("voids", func(x spf.Examination) string { return of(x.Voids, 2) })
-	row("look-ups in all", func(x spf.Examination) string { return of(x.AllLookups, 10) })
-	row("voids in all", func(x spf.Examination) string { return of(x.AllVoids, 2) })
-	row("errors, warnings", func(x spf.Examination) string {
+	row("result", func(x spf.Result) string { return string(x.Word) })
+	row("by", func(x spf.Result) string { return result.Clean(result.Cut(x.Matched, 26)) })
+	row("look-ups", func(x spf.Result) string { return of(x.Lookups, 10) })
+	row("voids", func(x spf.Result) string { return of(x.Voids, 2) })
+	whole := func(x spf.Result) spf.Whole {
+		if x.Whole == nil {
+			return spf.Whole{}
+		}
+		return *x.Whole
+	}
+	row("look-ups in all", func(x spf.Result) string { return of(whole(x).Lookups, 10) })
+	row("voids in all", func(x spf.Result) string { return of(whole(x).Voids, 2) })
+	row("errors, warnings", func(x spf.Result) string {
 		return fmt.Sprintf("%d, %d", count(x.Findings, result.Error), count(x.Findings, result.Warning))
 	})
 	line("")
@@ -259,13 +249,13 @@ type spfJSON struct {
 	Cause    string           `json:"cause,omitempty"` // of temperror and permerror: the error, in English
 	IP       string           `json:"ip"`
 	Findings []result.Finding `json:"findings"`
-	spf.Examination
+	spf.Result
 	Before *spfJSON `json:"before,omitempty"` // with --try
 }
 
-func (s *spfShow) forJSON(x spf.Examination) *spfJSON {
-	s.FillSPF(&x.Result)
-	out := &spfJSON{Word: x.Word, Reason: x.Reason, IP: s.ip.String(), Findings: x.Findings, Examination: x}
+func (s *spfShow) forJSON(x spf.Result) *spfJSON {
+	s.FillSPF(&x)
+	out := &spfJSON{Word: x.Word, Reason: x.Reason, IP: s.ip.String(), Findings: x.Findings, Result: x}
 	if out.Findings == nil {
 		out.Findings = []result.Finding{}
 	}
@@ -276,7 +266,7 @@ func (s *spfShow) forJSON(x spf.Examination) *spfJSON {
 }
 
 // json is pure ASCII, so that no byte of a stranger reaches a terminal raw.
-func (s *spfShow) json(x spf.Examination) ([]byte, error) {
+func (s *spfShow) json(x spf.Result) ([]byte, error) {
 	v := s.forJSON(x)
 	if s.before != nil {
 		v.Before = s.forJSON(*s.before)

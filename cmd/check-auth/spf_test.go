@@ -99,19 +99,19 @@ func TestSPFJSON(t *testing.T) {
 		Result   result.Word
 		Reason   result.Reason
 		Findings []result.Finding
-		InAll    int         `json:"lookups_in_all"`
+		Whole    spf.Whole   `json:"whole"`
 		Record   *spf.Record `json:"record"`
 		Before   *struct {
 			Result  result.Word
 			Lookups int
-			InAll   int `json:"lookups_in_all"`
+			Whole   spf.Whole `json:"whole"`
 		}
 	}
 	if err := json.Unmarshal([]byte(got.out), &r); err != nil {
 		t.Fatalf("%v\n%s%s", err, got.out, got.err)
 	}
 	if got.code != exitFail || r.Result != result.PermError || r.Reason.Text == "" || r.Record == nil || len(r.Findings) == 0 ||
-		r.Before == nil || r.Before.Result != result.Fail || r.Before.Lookups != 3 || r.Before.InAll != 3 {
+		r.Before == nil || r.Before.Result != result.Fail || r.Before.Lookups != 3 || r.Before.Whole.Lookups != 3 {
 		t.Errorf("exit %d, %+v, before %+v", got.code, r, r.Before)
 	}
 	for _, f := range r.Findings {

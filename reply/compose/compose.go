@@ -65,8 +65,8 @@ func New(cfg Config, key *sign.Key) (*Composer, error) {
 // say puts a reason into English words. Arguments come from strangers: they are made safe and short.
 func (c *Composer) say(code result.Code, args result.Args) string {
 	safe := make(map[string]string, len(args))
-	for k, v := range args {
-		safe[k] = unlink(result.Cut(result.Clean(v), argument))
+	for _, a := range args {
+		safe[a.Name] = unlink(result.Cut(result.Clean(a.Value), argument))
 	}
 	// Programs get the method's own name, people the one that they know.
 	if m, ok := safe["method"]; ok {

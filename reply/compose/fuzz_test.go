@@ -9,6 +9,7 @@ import (
 	"checkauth/reply/policy"
 	"checkauth/verify"
 	"checkauth/verify/mail"
+	"checkauth/verify/result"
 )
 
 // unsafeRune: what steers a terminal, reorders a line or ends it, anywhere but at our own line ends.
@@ -89,18 +90,14 @@ func spread(r *verify.Report, s string) {
 	r.Session.Helo, r.Session.MailFrom = "mail"+s, s+"@example.org"
 	r.Session.RcptTo = []string{s}
 	r.Message.From, r.Message.Subject, r.Message.MessageID = s, s, "<"+s+"@example.org>"
-	r.Verdict.Why.Args["domain"], r.Verdict.Why.Args["policy"] = s, s
+	spreadArgs(r.Verdict.Why.Args, s)
 	for i := range r.Findings {
-		for k := range r.Findings[i].Args {
-			r.Findings[i].Args[k] = s
-		}
+		spreadArgs(r.Findings[i].Args, s)
 	}
 	for i := range r.Checks {
 		k := &r.Checks[i]
 		k.Cause = s
-		for a := range k.Reason.Args {
-			k.Reason.Args[a] = s
-		}
+		spreadArgs(k.Reason.Args, s)
 		for p := range k.Identities {
 			k.Identities[p] = s
 		}
@@ -115,6 +112,12 @@ func spread(r *verify.Report, s string) {
 	}
 }
 
+func spreadArgs(as result.Args, s string) {
+	for i := range as {
+		as[i].Value = s
+	}
+}
+
 func spreadDetails(d verify.Details, s string) {
 	if p := d.SPF; p != nil {
 		p.Sender, p.Domain, p.Explanation, p.Matched, p.MatchedIn = s, s, s, s, s
@@ -123,9 +126,7 @@ func spreadDetails(d verify.Details, s string) {
 			for i := range p.Root.Terms {
 				t := &p.Root.Terms[i]
 				t.Text, t.Target, t.Found = s, s, []string{s, s}
-				for a := range t.Why.Args {
-					t.Why.Args[a] = s
-				}
+				spreadArgs(t.Why.Args, s)
 			}
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"unicode/utf8"
 
 	"checkauth/reply/policy"
@@ -47,9 +46,8 @@ func forClass(r *verify.Report, class policy.Class) *verify.Report {
 	out.Findings = append([]result.Finding(nil), r.Findings...)
 	for i, f := range out.Findings {
 		// An argument of this name is the message's own words.
-		if words, ok := f.Args["text"]; ok {
-			out.Findings[i].Args = maps.Clone(f.Args)
-			out.Findings[i].Args["text"] = fmt.Sprintf("%d octets, SHA-256 %.8x", len(words), sha256.Sum256([]byte(words)))
+		if words := f.Args.Get("text"); words != "" {
+			out.Findings[i].Args = f.Args.With("text", fmt.Sprintf("%d octets, SHA-256 %.8x", len(words), sha256.Sum256([]byte(words))))
 		}
 	}
 	return &out

@@ -160,12 +160,12 @@ func TestJSON_of_an_unproved_sender_leaves_the_report_alone(t *testing.T) {
 	t.Parallel()
 	r, _ := load(t, "unproved")
 	at := slices.IndexFunc(r.Findings, func(f result.Finding) bool { return f.Code == "header-malformed-line" })
-	subject, words := r.Message.Subject, r.Findings[at].Args["text"]
+	subject, words := r.Message.Subject, r.Findings[at].Args.Get("text")
 	b := asJSON(t, r, policy.Open)
 	if bytes.Contains(b, []byte("pills")) {
 		t.Error("the JSON has words of the message")
 	}
-	if r.Message.Subject != subject || r.Findings[at].Args["text"] != words || words == "" {
-		t.Errorf("the report was changed: %q, %q", r.Message.Subject, r.Findings[at].Args["text"])
+	if r.Message.Subject != subject || r.Findings[at].Args.Get("text") != words || words == "" {
+		t.Errorf("the report was changed: %q, %q", r.Message.Subject, r.Findings[at].Args.Get("text"))
 	}
 }

@@ -23,11 +23,28 @@ func (c *Composer) SPF(s *spf.Result, said result.Reason) []Line {
 	}
 	out := []Line{{Text: "Evaluation:"}, {Text: fmt.Sprintf("    %-46s %10s  %5s", "", "look-ups", "voids")}}
 	out = append(out, c.tree(s.Root, "    ", said.String())...)
-	return append(out, Line{Text: Total("in all", s.Lookups, s.Voids)})
+	out = append(out, Line{Text: total("in all", s.Lookups, s.Voids)})
+	return append(out, inAll(s.Whole)...)
 }
 
-// Total is a line of look-ups and voids, each with its limit (RFC 7208, 4.6.4), below the tree's.
-func Total(label string, lookups, voids int) string {
+// inAll shows what the tree needs where no term matches, and which terms need it.
+func inAll(w *spf.Whole) []Line {
+	if w == nil {
+		return nil
+	}
+	label := "whole record, if nothing matches"
+	if w.Missed {
+		label += ", at least"
+	}
+	out := []Line{{Text: total(label, w.Lookups, w.Voids)}}
+	for _, c := range w.Costs {
+		out = append(out, Line{Text: fmt.Sprintf("%-50s %10d", "      "+safe(c.Term), c.Lookups)})
+	}
+	return out
+}
+
+// total is a line of look-ups and voids, each with its limit (RFC 7208, 4.6.4), below the tree's.
+func total(label string, lookups, voids int) string {
 	return fmt.Sprintf("    %-46s %7d/10  %3d/2", label, lookups, voids)
 }
 

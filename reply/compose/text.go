@@ -137,7 +137,7 @@ func (c *Composer) isOutage(f result.Finding) bool {
 	return strings.HasPrefix(string(f.Code), "dns-") && c.words.Has(templates.English, "finding-"+string(f.Code))
 }
 
-func question(f result.Finding) string { return f.Args["name"] + " (" + f.Args["type"] + ")" }
+func question(f result.Finding) string { return f.Args.Get("name") + " (" + f.Args.Get("type") + ")" }
 
 // outage names the questions, the first few of many.
 func (c *Composer) outage(code result.Code, questions []string) string {

@@ -69,8 +69,8 @@ func (c Config) Decide(r *verify.Report, now time.Time) Decision {
 	}
 	d.Mail = true
 	d.Code, d.Enhanced = 250, [3]int{2, 0, 0}
-	d.Lines = []result.Reason{result.Because("answer-stored", "spf", verdict.Args["spf"], "dkim", verdict.Args["dkim"],
-		"dmarc", verdict.Args["dmarc"], "id", r.ID, "to", r.Session.MailFrom)}
+	d.Lines = []result.Reason{result.Because("answer-stored", "spf", verdict.Args.Get("spf"), "dkim", verdict.Args.Get("dkim"),
+		"dmarc", verdict.Args.Get("dmarc"), "id", r.ID, "to", r.Session.MailFrom)}
 	return d
 }
 

@@ -182,7 +182,7 @@ func TestHostile_36(t *testing.T) {
 func TestHostile_38_From_plays_no_part(t *testing.T) {
 	t.Parallel()
 	d := suppressed(t, "From: victim@victim.example\nReply-To: victim@victim.example\n", "a@example.org", nil)
-	if got := d.Lines[0].Args["to"]; got != "a@example.org" {
+	if got := d.Lines[0].Args.Get("to"); got != "a@example.org" {
 		t.Errorf("the answer names %q, want the envelope sender", got)
 	}
 }

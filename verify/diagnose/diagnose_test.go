@@ -62,7 +62,7 @@ func TestForwarded(t *testing.T) {
 			if (len(got) == 1) != c.want {
 				t.Fatalf("got %v, want a cause: %t", got, c.want)
 			}
-			if c.want && (got[0].Finding.Code != "spf-forwarded" || got[0].Finding.Args["origin"] != origin || got[0].Finding.Args["signer"] != "example.org") {
+			if c.want && (got[0].Finding.Code != "spf-forwarded" || got[0].Finding.Args.Get("origin") != origin || got[0].Finding.Args.Get("signer") != "example.org") {
 				t.Errorf("got %+v", got[0].Finding)
 			}
 		})

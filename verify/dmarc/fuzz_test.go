@@ -95,9 +95,9 @@ func fuzzIdentifier(n byte) dmarc.Identifier {
 func checkResult(t *testing.T, q dmarc.Query, r dmarc.Result) {
 	t.Helper()
 	for _, f := range r.Findings {
-		for name, value := range f.Args {
-			if !utf8.ValidString(value) {
-				t.Fatalf("%s: %s is %q", f.Code, name, value)
+		for _, a := range f.Args {
+			if !utf8.ValidString(a.Value) {
+				t.Fatalf("%s: %s is %q", f.Code, a.Name, a.Value)
 			}
 		}
 	}

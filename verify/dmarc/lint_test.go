@@ -49,7 +49,7 @@ func TestNoRecord_tells_where_it_went(t *testing.T) {
 				t.Errorf("got %s (%s), %v, policy %q of %q; want none (%s)", r.Word, r.Reason, r.Cause, r.Policy, r.PolicyName, c.reason)
 			}
 			want(t, r, c.findings...)
-			if f, ok := finding(r, "dmarc-wrong-name"); ok && (f.Args["right"] != "_dmarc.example.org" || len(f.Evidence) != 1) {
+			if f, ok := finding(r, "dmarc-wrong-name"); ok && (f.Args.Get("right") != "_dmarc.example.org" || len(f.Evidence) != 1) {
 				t.Errorf("got %+v, want the right name and the answer", f)
 			}
 		})
@@ -106,7 +106,7 @@ func TestRecord_findings(t *testing.T) {
 		r := check(t, `_dmarc.example.org. TXT "`+record+`"`, query("example.org", "spf pass example.org"))
 		t.Log(record)
 		want(t, r, findings...)
-		if f, ok := finding(r, "dmarc-syntax"); ok && (f.Args["column"] == "" || f.Args["tag"] == "" || f.Args["name"] != "_dmarc.example.org") {
+		if f, ok := finding(r, "dmarc-syntax"); ok && (f.Args.Get("column") == "" || f.Args.Get("tag") == "" || f.Args.Get("name") != "_dmarc.example.org") {
 			t.Errorf("%s: got %+v, want name, tag and column", record, f)
 		}
 	}
@@ -128,7 +128,7 @@ func TestTempError_finding_has_its_evidence(t *testing.T) {
 	t.Parallel()
 	r := check(t, ";FAULT BOGUS _dmarc.example.org. TXT", query("example.org"))
 	want(t, r, "error dns-dnssec-bogus")
-	if f := r.Findings[0]; len(f.Evidence) != 1 || f.Args["name"] != "_dmarc.example.org" || r.Reason.Code != f.Code {
+	if f := r.Findings[0]; len(f.Evidence) != 1 || f.Args.Get("name") != "_dmarc.example.org" || r.Reason.Code != f.Code {
 		t.Errorf("got %+v with reason %s", f, r.Reason)
 	}
 }

@@ -122,7 +122,9 @@ type View struct {
 }
 
 // View makes one with a budget of n questions.
-func (m *Memo) View(n int) *View { return &View{memo: m, budget: n, seen: map[Question]bool{}} }
+func (m *Memo) View(n int) *View {
+	return &View{memo: m, budget: n, seen: map[Question]bool{}, order: make([]result.Evidence, 0, 8)}
+}
 
 // Resolve implements Resolver. Over the budget the error's Kind is Budget.
 func (v *View) Resolve(ctx context.Context, q Question) (Answer, error) {

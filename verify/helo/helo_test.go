@@ -112,7 +112,7 @@ func TestRFC5321_4_1_1_1_private_address_in_question_marks(t *testing.T) {
 			t.Errorf("%s: got %s (%s), %s; want fail with both findings", helo, r.Word, r.Reason, codes(r))
 			continue
 		}
-		if got := r.Findings[1].Args; got["address"] != address || got["helo"] != helo {
+		if got := r.Findings[1].Args; got.Get("address") != address || got.Get("helo") != helo {
 			t.Errorf("%s: got arguments %q, want the address %s", helo, got, address)
 		}
 	}

@@ -5,8 +5,6 @@ package result
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 )
@@ -33,10 +31,6 @@ const NotRun Word = "not run"
 // templates/words has the sentence of each.
 type Code string
 
-// Args are the named arguments of a sentence: text of strangers, unescaped. Whoever prints them
-// escapes them (Clean).
-type Args map[string]string
-
 // Reason says why a check concluded what it did. The zero Reason says nothing.
 type Reason struct {
 	Code Code   `json:"code"`
@@ -54,23 +48,15 @@ func (r Reason) String() string {
 	}
 	var b strings.Builder
 	b.WriteString(string(r.Code))
-	// Sorted: go map order made two runs print different reports.
-	for _, k := range slices.Sorted(maps.Keys(r.Args)) {
-		fmt.Fprintf(&b, " %s=%q", k, r.Args[k])
+	for _, a := range r.Args {
+		fmt.Fprintf(&b, " %s=%q", a.Name, a.Value)
 	}
 	return b.String()
 }
 
 // Because makes a Reason of a code and pairs of argument name and value.
 func Because(code Code, pairs ...string) Reason {
-	r := Reason{Code: code}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if r.Args == nil {
-			r.Args = Args{}
-		}
-		r.Args[pairs[i]] = pairs[i+1]
-	}
-	return r
+	return Reason{Code: code, Args: named(pairs)}
 }
 
 // Severity orders findings for the reader.
@@ -96,7 +82,7 @@ type Finding struct {
 
 // Found makes a Finding of a code and pairs of argument name and value.
 func Found(s Severity, code Code, pairs ...string) Finding {
-	return Finding{Severity: s, Code: code, Args: Because(code, pairs...).Args}
+	return Finding{Severity: s, Code: code, Args: named(pairs)}
 }
 
 // Evidence is one answer of the DNS as it was used.

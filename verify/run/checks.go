@@ -34,6 +34,7 @@ type input struct {
 	msg       *verify.Message
 	spf, dkim []verify.Check
 	diagnose  dns.Resolver // asked why a result is what it is; what it answers changes no result
+	expect    func(dns.Question)
 }
 
 func spfLimit(c Config) time.Duration { return c.SPF }
@@ -41,7 +42,7 @@ func spfLimit(c Config) time.Duration { return c.SPF }
 // The checks that need the envelope alone run while the message comes in.
 var envelopeChecks = []check{
 	// RFC 7208, 4.6.4: ten terms, each an mx with ten names, and the record itself.
-	{method: verify.MethodSPF, budget: 112, diagnosis: 8, limit: spfLimit, needsAddress: true, run: checkSPF},
+	{method: verify.MethodSPF, budget: 112, diagnosis: 18, limit: spfLimit, needsAddress: true, run: checkSPF},
 	{method: verify.MethodSPFHelo, budget: 30, limit: spfLimit, needsAddress: true, run: checkSPFHelo},
 	{method: verify.MethodIPRev, budget: 12, limit: spfLimit, needsAddress: true, run: checkIPRev},
 	{method: verify.MethodHelo, budget: 4, limit: spfLimit, run: checkHelo},
@@ -69,7 +70,7 @@ func spfQuery(env verify.Envelope) spf.Query {
 }
 
 func checkSPF(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
-	res := spf.Evaluator{DNS: r, Diagnose: in.diagnose, Host: in.env.Host, Now: ev.Now}.Check(ctx, spfQuery(in.env))
+	res := spf.Evaluator{DNS: r, Diagnose: in.diagnose, Expect: in.expect, Host: in.env.Host, Now: ev.Now}.Examine(ctx, spfQuery(in.env))
 	o := spfOutcome(verify.MethodSPF, "smtp.mailfrom", res.Sender, res)
 	// RFC 7208, 2.4: with the null reverse-path the HELO name decided, and that is the cause to name.
 	if in.env.MailFrom == "" && res.Word != result.Pass {

@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/netip"
 	"runtime/debug"
 	"slices"
@@ -188,7 +187,7 @@ func (e *Evaluation) guarded(c check, in input) (o outcome) {
 			"ip", in.env.Client.Addr().String())})
 	}
 	view := e.memo.View(c.budget)
-	in.diagnose = e.memo.View(c.diagnosis)
+	in.diagnose, in.expect = e.memo.View(c.diagnosis), e.memo.Prefetch
 	o = c.run(ctx, e.ev, view, in)
 	evidence := view.Evidence()
 	for i := range o.checks {
@@ -295,7 +294,7 @@ func outages(r *verify.Report) []result.Finding {
 		if c.Result != result.TempError || !strings.HasPrefix(string(c.Reason.Code), "dns-") {
 			continue
 		}
-		same := func(f result.Finding) bool { return f.Code == c.Reason.Code && maps.Equal(f.Args, c.Reason.Args) }
+		same := func(f result.Finding) bool { return f.Code == c.Reason.Code && f.Args.Equal(c.Reason.Args) }
 		if !slices.ContainsFunc(r.Findings, same) && !slices.ContainsFunc(out, same) {
 			out = append(out, result.Finding{Severity: result.Error, Code: c.Reason.Code, Args: c.Reason.Args, Check: c.Method})
 		}

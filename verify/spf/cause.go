@@ -40,19 +40,18 @@ const (
 // findings names the causes that the evaluation of one identity can know by itself. The result is fixed
 // by now and nothing here changes it.
 func (w *walk) findings(v verdict, r Result, nullSender bool) []result.Finding {
-	var out []result.Finding
 	switch v.word {
 	case result.PermError:
-		out = w.broken(v.culprit, r)
+		return w.broken(v.culprit, r)
 	case result.None:
 		// RFC 7208, 2.4: with the null reverse-path the HELO name decided; that is the caller's finding.
 		if !nullSender {
-			out = w.missing(r.Domain)
+			return w.missing(r.Domain)
 		}
 	case result.Fail, result.SoftFail, result.Neutral:
-		out = w.notCovered(v, r, nullSender)
+		return w.notCovered(v, r, nullSender)
 	}
-	return append(out, w.lint()...)
+	return nil
 }
 
 // broken says what made the permerror.
@@ -167,7 +166,7 @@ type extra struct {
 func (w *walk) extra(most int) *extra { return &extra{w: w, most: most, mine: map[dns.Question]bool{}} }
 
 func (x *extra) Resolve(ctx context.Context, q dns.Question) (dns.Answer, error) {
-	if x.w.asked[q] {
+	if slices.Contains(x.w.asked, q) {
 		return x.w.dns.Resolve(ctx, q)
 	}
 	if !x.mine[q] {
@@ -177,6 +176,22 @@ func (x *extra) Resolve(ctx context.Context, q dns.Question) (dns.Answer, error)
 		x.mine[q] = true
 	}
 	return x.w.diagnose.Resolve(ctx, q)
+}
+
+// expect tells of what will be asked, as far as that is allowed.
+func (x *extra) expect(qs ...dns.Question) {
+	left := x.most - len(x.mine)
+	told := map[dns.Question]bool{}
+	for _, q := range qs {
+		if left == 0 {
+			return
+		}
+		if dns.Askable(q.Name) && !x.mine[q] && !told[q] && !slices.Contains(x.w.asked, q) {
+			told[q] = true
+			x.w.expect(q)
+			left--
+		}
+	}
 }
 
 // find gives the records of a name, none where DNS does not tell.
@@ -205,21 +220,34 @@ func (w *walk) missing(domain string) []result.Finding {
 		return one(f)
 	}
 	x := w.extra(maxExtra)
-	if !w.first.NX { // RFC 8020: below a name that does not exist there is nothing
+	parent := organised(domain)
+	elsewhere := []string{"_spf." + domain, domain + "." + domain}
+	if w.first.NX { // RFC 8020: below a name that does not exist there is nothing
+		x.expect(dns.Ask(parent, dns.TXT))
+	} else {
+		x.expect(dns.Ask(domain, dns.SPF), dns.Ask(elsewhere[0], dns.TXT), dns.Ask(elsewhere[1], dns.TXT), dns.Ask(parent, dns.TXT))
 		if x.hasRecord(domain, dns.SPF) {
 			return one(result.Found(result.Error, "spf-type99-only", "domain", domain))
 		}
-		for _, name := range []string{"_spf." + domain, domain + "." + domain} {
+		for _, name := range elsewhere {
 			if x.hasRecord(name, dns.TXT) {
 				return one(result.Found(result.Error, "spf-wrong-name", "domain", domain, "name", name))
 			}
 		}
 	}
-	_, parent, _ := strings.Cut(domain, ".")
-	if suffix, _ := publicsuffix.PublicSuffix(parent); parent != suffix && wellFormed(parent) && x.hasRecord(parent, dns.TXT) {
+	if parent != "" && x.hasRecord(parent, dns.TXT) {
 		return one(result.Found(result.Error, "spf-none-on-subdomain", "domain", domain, "parent", parent))
 	}
 	return one(result.Found(result.Error, "spf-none", "domain", domain))
+}
+
+// organised is the domain above one, where it can have a record of its own; else empty.
+func organised(domain string) string {
+	_, parent, _ := strings.Cut(domain, ".")
+	if suffix, _ := publicsuffix.PublicSuffix(parent); parent == suffix || !wellFormed(parent) {
+		return ""
+	}
+	return parent
 }
 
 // almost looks for a TXT record that was meant to be one.

@@ -57,6 +57,7 @@ type walk struct {
 	ctx      context.Context
 	dns      dns.Resolver
 	diagnose dns.Resolver
+	expect   func(dns.Question)
 	host     string
 	now      func() time.Time
 	id       identity
@@ -71,8 +72,8 @@ type walk struct {
 	loop   string   // chain of the first include or redirect that leads back to itself
 	pages  []*page  // all records, in the order of the walk
 	ptr    *pointers
-	asked  map[dns.Question]bool
-	first  dns.Answer // TXT of the sender's domain
+	asked  []dns.Question // in order, each time that one is asked
+	first  dns.Answer     // TXT of the sender's domain
 }
 
 func (e Evaluator) walk(ctx context.Context, id identity) *walk {
@@ -80,9 +81,12 @@ func (e Evaluator) walk(ctx context.Context, id identity) *walk {
 	if now == nil {
 		now = time.Now
 	}
-	w := &walk{ctx: ctx, dns: e.DNS, diagnose: e.Diagnose, host: e.Host, now: now, id: id, asked: map[dns.Question]bool{}}
+	w := &walk{ctx: ctx, dns: e.DNS, diagnose: e.Diagnose, expect: e.Expect, host: e.Host, now: now, id: id}
 	if w.diagnose == nil {
 		w.diagnose = w.dns
+	}
+	if w.expect == nil {
+		w.expect = func(dns.Question) {}
 	}
 	return w
 }
@@ -92,7 +96,7 @@ type page struct {
 	domain string
 	from   *page // whose include or redirect led here
 	own    bool  // the sender's own: not reached by any include
-	txt    dns.Record
+	txt    *dns.Record
 	policy *Policy
 	rec    *Record
 }
@@ -133,7 +137,7 @@ func (w *walk) run() (verdict, Result) {
 // ask asks one question. All that go out are kept, so that diagnosis knows which are new.
 func (w *walk) ask(name string, t dns.Type) (dns.Answer, error) {
 	q := dns.Ask(name, t)
-	w.asked[q] = true
+	w.asked = append(w.asked, q)
 	a, err := w.dns.Resolve(w.ctx, q)
 	if err != nil {
 		return a, dns.AsError(q, err)
@@ -188,12 +192,12 @@ func (w *walk) fetch(domain string, from *page, own bool) (*page, verdict) {
 	if from == nil {
 		w.first = a
 	}
-	var found dns.Record
+	var found *dns.Record
 	records := 0
-	for _, r := range a.Records {
-		if IsRecord(r.Text()) {
+	for i := range a.Records {
+		if IsRecord(a.Records[i].Text()) {
 			if records++; records == 1 {
-				found = r
+				found = &a.Records[i]
 			}
 		}
 	}

@@ -61,14 +61,6 @@ typo.example.           TXT "v=spf1 mx ipv4:192.0.2.1 -all"
 bogus.example.          TXT "v=spf1 moo -all"
 joined.example.         TXT "v=spf1 ip4:198.51.100.0/26" "include:listed.example -all"
 cut.example.            TXT "v=spf1 ip4:19" "8.51.100.0/260 -all"
-both.example.           TXT "v=spf1 redirect=listed.example -all"
-ptr.example.            TXT "v=spf1 ptr -all"
-plus.example.           TXT "v=spf1 mx +all"
-wide.example.           TXT "v=spf1 ip4:0.0.0.0/1 ip4:128.0.0.0/1 -all"
-private.example.        TXT "v=spf1 ip4:192.168.1.5 ip6:fd00::/8 ip4:192.0.2.1 -all"
-after.example.          TXT "v=spf1 ip4:192.0.2.1 -all mx"
-equals.example.         TXT "v=spf1 ip4=192.0.2.1 ip4:192.0.2.1 -all"
-inptr.example.          TXT "v=spf1 include:ptr.example ip4:192.0.2.1 -all"
 manymx.example.         TXT "v=spf1 mx -all"
 `+mxes("manymx.example", 11))
 	for _, c := range []struct {
@@ -103,15 +95,6 @@ manymx.example.         TXT "v=spf1 mx -all"
 		{"bogus.example", []string{`error spf-syntax column="8" domain="bogus.example" term="moo"`}},
 		{"joined.example", []string{`error spf-strings-joined after="include:listed.example" before="ip4:198.51.100.0/26" domain="joined.example" term="ip4:198.51.100.0/26include:listed.example"`}},
 		{"cut.example", []string{`error spf-syntax column="8" domain="cut.example" term="ip4:198.51.100.0/260"`}},
-		{"both.example", []string{`error spf-sender-not-listed domain="both.example" ip="192.0.2.1" result="fail"`,
-			`warning spf-redirect-ignored domain="both.example" term="redirect=listed.example"`}},
-		{"ptr.example", []string{`error spf-sender-not-listed domain="ptr.example" ip="192.0.2.1" result="fail"`, `warning spf-ptr-mechanism domain="ptr.example" term="ptr"`}},
-		{"plus.example", []string{`error spf-plus-all domain="plus.example" term="+all"`}},
-		{"wide.example", []string{`error spf-plus-all domain="wide.example" term="ip4:0.0.0.0/1 ip4:128.0.0.0/1"`}},
-		{"private.example", []string{`warning spf-private-address domain="private.example" terms="ip4:192.168.1.5 ip6:fd00::/8"`}},
-		{"after.example", []string{`warning spf-terms-after-all domain="after.example" terms="mx"`}},
-		{"equals.example", []string{`warning spf-equals-sign domain="equals.example" near="ip4:192.0.2.1" term="ip4=192.0.2.1"`}},
-		{"inptr.example", []string{`info spf-ptr-mechanism domain="ptr.example" term="ptr"`}},
 		{"manymx.example", []string{`error spf-too-many-mx count="11" domain="manymx.example" name="manymx.example"`}},
 	} {
 		t.Run(c.domain, func(t *testing.T) {
@@ -286,7 +269,7 @@ func runCase(t *testing.T, dir string) {
 		t.Fatal(err, err2)
 	}
 	e, q := spf.Evaluator{DNS: dnstest.Zone(t, string(zone))}, spf.Query{IP: netip.MustParseAddr(c.ClientIP), Helo: c.Helo, MailFrom: c.MailFrom}
-	got, helo := e.Check(t.Context(), q), e.CheckHelo(t.Context(), q)
+	got, helo := e.Examine(t.Context(), q), e.CheckHelo(t.Context(), q)
 	if !slices.Contains(strings.Split(c.Expect.SPF, "|"), string(got.Word)) || !slices.Contains(strings.Split(c.Expect.SPFHelo, "|"), string(helo.Word)) {
 		t.Errorf("got %s (%s) and HELO %s (%s), want %s and %s", got.Word, got.Reason, helo.Word, helo.Reason, c.Expect.SPF, c.Expect.SPFHelo)
 	}

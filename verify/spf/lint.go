@@ -9,30 +9,31 @@ import (
 
 // lint names what is wrong with the records whatever the result was. What stands in a record that the
 // sender only includes is no affair of its own to mend, so it is for information.
-func (w *walk) lint() []result.Finding {
-	var out []result.Finding
-	seen := map[string]bool{}
-	for _, p := range w.pages {
-		if seen[p.domain] {
-			continue
-		}
-		seen[p.domain] = true
+func (s *survey) lint() {
+	for i, at := range s.order {
 		severity := result.Warning
-		if !p.own {
+		if !at.own {
 			severity = result.Info
 		}
 		for _, rule := range lints {
-			if f, ok := rule(p, severity); ok {
-				out = append(out, f)
+			if f, ok := rule(at.page, severity); ok {
+				s.say(f)
 			}
 		}
+		if i == 0 {
+			s.length(at.page)
+		}
+		if at.own {
+			s.includedAll(at)
+		}
 	}
-	return out
+	s.data()
 }
 
-// lints are the rules; each has at most one finding for a record.
+// lints are the rules for single records; each has at most one finding for a record.
 var lints = []func(p *page, s result.Severity) (result.Finding, bool){
 	lintPlusAll, lintPtr, lintRedirect, lintAfterAll, lintPrivate, lintEquals,
+	lintNeutralAll, lintNoAll, lintRepeated, lintVersionCase, lintLongString,
 }
 
 // first gives the terms that fit, as published, at most five.

@@ -100,7 +100,7 @@ func (s *survey) supersede(all []result.Finding) []result.Finding {
 		case "spf-none", "spf-none-on-subdomain", "spf-version":
 			return true
 		case "spf-syntax", "spf-syntax-near":
-			return strayed(f.Args["term"])
+			return strayed(f.Args.Get("term"))
 		}
 		return false
 	})

@@ -8,39 +8,6 @@ import (
 	"checkauth/verify/result"
 )
 
-// lint applies the rules for single records to what the evaluation did not come to, and those of style to
-// the sender's own.
-func (s *survey) lint() {
-	for i, at := range s.order {
-		severity := result.Warning
-		if !at.own {
-			severity = result.Info
-		}
-		rules := styles
-		if !at.met {
-			rules = slices.Concat(lints, styles)
-		}
-		for _, rule := range rules {
-			if f, ok := rule(at.page, severity); ok {
-				s.say(f)
-			}
-		}
-		if i == 0 {
-			s.length(at.page)
-		}
-		if at.own {
-			s.includedAll(at)
-		}
-	}
-	s.data()
-}
-
-// styles are rules about what nobody but the owner sees go wrong; each has at most one finding for a
-// record.
-var styles = []func(p *page, s result.Severity) (result.Finding, bool){
-	lintNeutralAll, lintNoAll, lintRepeated, lintVersionCase, lintLongString,
-}
-
 // lintNeutralAll: RFC 7208, 2.6.2: neutral is treated like none, so that the record forbids nothing.
 func lintNeutralAll(p *page, s result.Severity) (result.Finding, bool) {
 	all := p.policy.all
@@ -134,7 +101,7 @@ func (s *survey) includedAll(at *site) {
 		}
 		if f, ok := lintPlusAll(link.page, result.Error); ok {
 			s.say(result.Found(result.Error, "spf-include-passes-all", "domain", at.domain,
-				"term", result.Cut(d.Text, maxQuoted), "target", link.domain, "inner", f.Args["term"]))
+				"term", result.Cut(d.Text, maxQuoted), "target", link.domain, "inner", f.Args.Get("term")))
 		}
 	})
 }

@@ -139,3 +139,27 @@ func TestLint_record_at_www(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+func TestLint_single_records(t *testing.T) {
+	lintRows(t, `
+listed.example.   TXT "v=spf1 ip4:192.0.2.7 -all"
+both.example.           TXT "v=spf1 redirect=listed.example -all"
+ptr.example.            TXT "v=spf1 ptr -all"
+plus.example.           TXT "v=spf1 mx +all"
+wide.example.           TXT "v=spf1 ip4:0.0.0.0/1 ip4:128.0.0.0/1 -all"
+private.example.        TXT "v=spf1 ip4:192.168.1.5 ip6:fd00::/8 ip4:192.0.2.1 -all"
+after.example.          TXT "v=spf1 ip4:192.0.2.1 -all mx"
+equals.example.         TXT "v=spf1 ip4=192.0.2.1 ip4:192.0.2.1 -all"
+inptr.example.          TXT "v=spf1 include:ptr.example ip4:192.0.2.1 -all"
+`, []examined{
+		{"both.example", "", []string{`error spf-sender-not-listed domain="both.example" ip="192.0.2.1" result="fail"`,
+			`warning spf-redirect-ignored domain="both.example" term="redirect=listed.example"`}},
+		{"ptr.example", "", []string{`error spf-sender-not-listed domain="ptr.example" ip="192.0.2.1" result="fail"`, `warning spf-ptr-mechanism domain="ptr.example" term="ptr"`}},
+		{"plus.example", "", []string{`error spf-plus-all domain="plus.example" term="+all"`, `warning spf-dead-name domain="plus.example" terms="mx"`}},
+		{"wide.example", "", []string{`error spf-plus-all domain="wide.example" term="ip4:0.0.0.0/1 ip4:128.0.0.0/1"`}},
+		{"private.example", "", []string{`warning spf-private-address domain="private.example" terms="ip4:192.168.1.5 ip6:fd00::/8"`}},
+		{"after.example", "", []string{`warning spf-terms-after-all domain="after.example" terms="mx"`}},
+		{"equals.example", "", []string{`warning spf-equals-sign domain="equals.example" near="ip4:192.0.2.1" term="ip4=192.0.2.1"`}},
+		{"inptr.example", "", []string{`info spf-ptr-mechanism domain="ptr.example" term="ptr"`}},
+	})
+}

@@ -73,7 +73,7 @@ b.example.org. TXT "v=spf1 ip4:192.0.2.9 exists:%{i}.x.example.org -all"
 `)
 	got := spf.Evaluator{DNS: r}.Examine(t.Context(), query("192.0.2.1", "a@example.org"))
 	want := "pass 0/0, in all 8/1 [{include:a.example.org 5} {?include:b.example.org 2}] false"
-	if s := fmt.Sprintf("%s %d/%d, in all %d/%d %v %v", got.Word, got.Lookups, got.Voids, got.AllLookups, got.AllVoids, got.Costs, got.Missed); s != want {
+	if s := fmt.Sprintf("%s %d/%d, in all %d/%d %v %v", got.Word, got.Lookups, got.Voids, got.Whole.Lookups, got.Whole.Voids, got.Whole.Costs, got.Whole.Missed); s != want {
 		t.Errorf("got %s, want %s", s, want)
 	}
 }
@@ -138,7 +138,7 @@ example.org.    TXT "v=spf1 ip4:192.0.2.1`+terms(9, "include:i%d.example.org")+t
 	got := spf.Evaluator{DNS: s.Client(t)}.Examine(t.Context(), query("192.0.2.1", "a@example.org"))
 	want := []string{`warning spf-later-lookups costly="include:i0.example.org (1), include:i1.example.org (1), include:i2.example.org (1)" count="18" domain="example.org"`,
 		`info spf-not-examined count="8" limit="10" names="h1.example.org, h2.example.org, h3.example.org, h4.example.org, h5.example.org"`}
-	if n := len(s.Queries()); n != 1+10 || !got.Missed || !slices.Equal(codes(got.Findings), want) {
+	if n := len(s.Queries()); n != 1+10 || !got.Whole.Missed || !slices.Equal(codes(got.Findings), want) {
 		t.Errorf("%d questions, got\n%s", n, strings.Join(codes(got.Findings), "\n"))
 	}
 }
@@ -150,8 +150,8 @@ func TestExamine_is_bounded(t *testing.T) {
 		text := "v=spf1 ip4:192.0.2.1" + terms(3000, form) + " -all"
 		from := strings.Repeat("l", 10000) + "@example.org"
 		got := spf.Evaluator{DNS: records(map[string]string{"example.org": text})}.Examine(t.Context(), query("192.0.2.1", from))
-		if len(got.Findings) > 60 || got.AllLookups > 2000 {
-			t.Errorf("%s: %d findings, %d look-ups", form, len(got.Findings), got.AllLookups)
+		if len(got.Findings) > 60 || got.Whole.Lookups > 2000 {
+			t.Errorf("%s: %d findings, %d look-ups", form, len(got.Findings), got.Whole.Lookups)
 		}
 	}
 }
@@ -170,8 +170,8 @@ func FuzzExamine(f *testing.F) {
 		if got.Word != check.Word || got.Reason.String() != check.Reason.String() || got.Lookups != check.Lookups || got.Voids != check.Voids {
 			t.Fatalf("%q, %q: got %s (%s), Check says %s (%s)", a, b, got.Word, got.Reason, check.Word, check.Reason)
 		}
-		if got.AllLookups < 0 || got.AllLookups > 2000 {
-			t.Fatalf("%q, %q: %d look-ups in all", a, b, got.AllLookups)
+		if got.Whole != nil && (got.Whole.Lookups < 0 || got.Whole.Lookups > 2000) {
+			t.Fatalf("%q, %q: %d look-ups in all", a, b, got.Whole.Lookups)
 		}
 		for _, f := range got.Findings {
 			if f.Severity == result.Error && f.Code == "" {

@@ -15,24 +15,19 @@ func (s *survey) voids(domain string) int {
 	n, nowhere := 0, 0
 	var all []string
 	dead := map[*site][]string{}
-	for _, at := range s.order {
-		if at.broken {
+	for _, l := range s.lookUps() {
+		gone, void := s.void(l)
+		if !void {
 			continue
 		}
-		at.each(func(_ int, d *Directive) {
-			name, gone, void := s.void(at, d)
-			if !void {
-				return
-			}
-			n++
-			if !slices.Contains(all, name) {
-				all = append(all, name)
-			}
-			if gone {
-				nowhere++
-				dead[at] = append(dead[at], result.Cut(d.Text, maxQuoted))
-			}
-		})
+		n++
+		if !slices.Contains(all, l.name) {
+			all = append(all, l.name)
+		}
+		if gone {
+			nowhere++
+			dead[l.at] = append(dead[l.at], result.Cut(l.d.Text, maxQuoted))
+		}
 	}
 	shown := strings.Join(all[:min(len(all), 5)], ", ")
 	switch {
@@ -69,45 +64,72 @@ func (s *survey) deadNames(dead map[*site][]string) {
 	}
 }
 
-// void looks up the name of a term. gone tells that the name has nothing for a client of the other
-// address family either.
-func (s *survey) void(at *site, d *Directive) (name string, gone, void bool) {
-	kind, other := s.w.family(), dns.A
+// lookUp is a term with a name that is looked up.
+type lookUp struct {
+	at          *site
+	d           *Directive
+	name        string
+	kind, other dns.Type // other: of a client of the other address family
+}
+
+// lookUps lists those that are the same for every sender.
+func (s *survey) lookUps() []lookUp {
+	var out []lookUp
+	var next []dns.Question
+	for _, at := range s.order {
+		if at.broken {
+			continue
+		}
+		at.each(func(_ int, d *Directive) {
+			l, ok := s.lookUp(at, d)
+			if !ok {
+				return
+			}
+			if l.name, ok = s.target(at.page, d); ok {
+				out, next = append(out, l), append(next, dns.Ask(l.name, l.kind))
+			}
+		})
+	}
+	s.more.expect(next...)
+	return out
+}
+
+func (s *survey) lookUp(at *site, d *Directive) (l lookUp, ok bool) {
+	l = lookUp{at: at, d: d, kind: s.w.family(), other: dns.A}
 	switch d.Name {
 	case "a":
-		if other == kind {
-			other = dns.AAAA
+		if l.other == l.kind {
+			l.other = dns.AAAA
 		}
 	case "mx":
-		kind, other = dns.MX, dns.MX
+		l.kind, l.other = dns.MX, dns.MX
 	case "exists":
-		kind = dns.A
+		l.kind = dns.A
 	default:
-		return "", false, false
+		return l, false
 	}
-	if !fixed(d.spec) {
-		return "", false, false
-	}
-	name, ok := s.target(at.page, d)
-	if !ok {
-		return "", false, false
-	}
-	a, err := s.ask(name, kind)
+	return l, fixed(d.spec)
+}
+
+// void looks up the name of a term. gone tells that the name has nothing for a client of the other
+// address family either.
+func (s *survey) void(l lookUp) (gone, void bool) {
+	a, err := s.ask(l.name, l.kind)
 	if err != nil {
-		if dns.AsError(dns.Ask(name, kind), err).Kind == dns.Budget {
-			s.miss(name)
+		if dns.AsError(dns.Ask(l.name, l.kind), err).Kind == dns.Budget {
+			s.miss(l.name)
 		}
-		return "", false, false
+		return false, false
 	}
-	return name, len(a.Records) == 0 && s.empty(a, name, kind, other), len(a.Records) == 0
+	return len(a.Records) == 0 && s.empty(a, l), len(a.Records) == 0
 }
 
 // empty: RFC 8020, 2: of a name that does not exist there is nothing of any type.
-func (s *survey) empty(a dns.Answer, name string, kind, other dns.Type) bool {
-	if a.NX || kind == other {
+func (s *survey) empty(a dns.Answer, l lookUp) bool {
+	if a.NX || l.kind == l.other {
 		return true
 	}
-	a, err := s.ask(name, other)
+	a, err := s.ask(l.name, l.other)
 	return err == nil && len(a.Records) == 0
 }
 

@@ -41,6 +41,9 @@ type Evaluator struct {
 	DNS dns.Resolver
 	// Diagnose is asked why the result is what it is, once that is fixed; it changes nothing. nil is DNS.
 	Diagnose dns.Resolver
+	// Expect is told of questions that Diagnose is about to be asked one after the other, so that they can
+	// go out side by side; nil: they do not.
+	Expect func(dns.Question)
 
 	Host string           // our own name, for %{r}; empty gives "unknown" (RFC 7208, 7.3)
 	Now  func() time.Time // for %{t}; nil is time.Now
@@ -64,6 +67,7 @@ type Result struct {
 	// its mask for a and mx); -1 where the match was by all, or there was none.
 	Network int     `json:"network"`
 	Root    *Record `json:"record,omitempty"` // nil where there is none
+	Whole   *Whole  `json:"whole,omitempty"`  // of Examine, where there is a record
 }
 
 // Record is one published record in the tree of all that was visited.

@@ -12,14 +12,12 @@ import (
 	"checkauth/verify/result"
 )
 
-// Examination is a Result with what the whole tree would need for a client that no term matches, and
-// with findings about all of it, what the evaluation never came to included.
-type Examination struct {
-	Result
-	AllLookups int    `json:"lookups_in_all"` // of 10; at least, where Missed
-	AllVoids   int    `json:"voids_in_all"`   // of 2; at least, where Missed
-	Costs      []Cost `json:"costs"`          // of the include and redirect terms of the sender's own record
-	Missed     bool   `json:"missed"`         // some of the tree was not looked at
+// Whole is what the whole tree would need for a client that no term matches.
+type Whole struct {
+	Lookups int    `json:"lookups"` // of 10; at least, where Missed
+	Voids   int    `json:"voids"`   // of 2; at least, where Missed
+	Costs   []Cost `json:"costs"`   // of the include and redirect terms of the sender's own record
+	Missed  bool   `json:"missed"`  // some of the tree was not looked at
 }
 
 // Cost is how many terms that ask DNS are evaluated for one term, itself included.
@@ -40,26 +38,29 @@ const maxSaid = 50
 // maxCost ends the count where includes multiply.
 const maxCost = 1000
 
-// Examine is Check with a lint of the whole tree. It asks up to ten questions more, through Diagnose, and
-// they change nothing in the result.
-func (e Evaluator) Examine(ctx context.Context, q Query) Examination {
+// Examine is Check with Whole and a lint of the whole tree, what the evaluation never came to included.
+// It asks up to ten questions more, through Diagnose, and they change nothing in the result.
+func (e Evaluator) Examine(ctx context.Context, q Query) Result {
 	w := e.walk(ctx, mailFrom(q))
 	v, r := w.run()
 	r.Findings = w.findings(v, r, q.MailFrom == "")
 	s := w.survey(r.Findings)
-	x := Examination{Result: r, Costs: []Cost{}}
 	if len(s.order) > 0 {
-		root := s.order[0]
-		x.AllLookups, x.Costs = s.cost(root), s.costs(root)
-		s.lookups(x.AllLookups, root)
-		x.AllVoids = max(s.voids(root.domain), r.Voids)
+		r.Whole = s.whole(s.order[0], r)
 	}
 	s.lint()
 	s.nearMiss(r.Word)
 	s.notLooked()
+	r.Findings = s.elsewhere(s.supersede(append(r.Findings, s.found...)))
+	slices.SortStableFunc(r.Findings, func(a, b result.Finding) int { return cmp.Compare(weight[a.Severity], weight[b.Severity]) })
+	return r
+}
+
+func (s *survey) whole(root *site, r Result) *Whole {
+	x := &Whole{Lookups: s.cost(root), Costs: s.costs(root)}
+	s.lookups(x.Lookups, root)
+	x.Voids = max(s.voids(root.domain), r.Voids)
 	x.Missed = len(s.missed) > 0
-	x.Findings = s.elsewhere(s.supersede(append(r.Findings, s.found...)))
-	slices.SortStableFunc(x.Findings, func(a, b result.Finding) int { return cmp.Compare(weight[a.Severity], weight[b.Severity]) })
 	return x
 }
 
@@ -82,7 +83,6 @@ type survey struct {
 // site is one domain of the tree.
 type site struct {
 	*page
-	met    bool          // the evaluation came here
 	broken bool          // it has no record that can be evaluated
 	told   bool          // and that has been said
 	links  map[int]*site // by term
@@ -94,13 +94,56 @@ func (w *walk) survey(known []result.Finding) *survey {
 	s := &survey{w: w, known: known, more: w.extra(maxFurther), sites: map[string]*site{}}
 	for _, p := range w.pages {
 		if s.sites[p.domain] == nil {
-			s.add(&site{page: p, met: true, broken: p.policy.bad > 0})
+			s.add(&site{page: p, broken: p.policy.bad > 0})
 		}
 	}
-	for i := 0; i < len(s.order); i++ {
-		s.follow(s.order[i])
+	for done := 0; done < len(s.order); {
+		level := s.order[done:]
+		done = len(s.order)
+		s.follow(s.leads(level))
 	}
 	return s
+}
+
+// lead is a term that leads to another record.
+type lead struct {
+	at     *site
+	term   int
+	d      *Directive
+	target string
+}
+
+func (s *survey) leads(level []*site) []lead {
+	var out []lead
+	for _, at := range level {
+		at.each(func(i int, d *Directive) {
+			if d.Name != "include" && d.Name != "redirect" {
+				return
+			}
+			if target, ok := s.target(at.page, d); ok {
+				out = append(out, lead{at, i, d, target})
+			}
+		})
+	}
+	return out
+}
+
+func (s *survey) follow(leads []lead) {
+	var next []dns.Question
+	for _, l := range leads {
+		if s.sites[l.target] == nil && wellFormed(l.target) {
+			next = append(next, dns.Ask(l.target, dns.TXT))
+		}
+	}
+	s.more.expect(next...)
+	for _, l := range leads {
+		link := s.sites[l.target]
+		if link == nil {
+			link = s.fetch(l.target, l.at.page, l.d)
+		}
+		l.at.links[l.term] = link
+		s.unreadable(link, l.at.page, l.d)
+	}
 }
 
 func (s *survey) add(at *site) {
@@ -124,24 +167,6 @@ func (at *site) each(f func(i int, d *Directive)) {
 			return
 		}
 	}
-}
-
-func (s *survey) follow(at *site) {
-	at.each(func(i int, d *Directive) {
-		if d.Name != "include" && d.Name != "redirect" {
-			return
-		}
-		target, ok := s.target(at.page, d)
-		if !ok {
-			return
-		}
-		link := s.sites[target]
-		if link == nil {
-			link = s.fetch(target, at.page, d)
-		}
-		at.links[i] = link
-		s.unreadable(link, at.page, d)
-	})
 }
 
 // target expands a name, without what would ask DNS.
@@ -181,9 +206,9 @@ func (s *survey) fetch(target string, from *page, d *Directive) *site {
 		s.unanswered(from, d, target, err)
 		return at
 	}
-	var records []dns.Record
-	for _, r := range a.Records {
-		if IsRecord(r.Text()) {
+	var records []*dns.Record
+	for i := range a.Records {
+		if r := &a.Records[i]; IsRecord(r.Text()) {
 			records = append(records, r)
 		}
 	}
@@ -201,7 +226,7 @@ func (s *survey) fetch(target string, from *page, d *Directive) *site {
 	return at
 }
 
-func (s *survey) read(at *site, r dns.Record) {
+func (s *survey) read(at *site, r *dns.Record) {
 	policy, err := Parse(r.Text())
 	// The bound of the evaluation holds here as well.
 	if s.w.size += policy.size; s.w.size > maxAll {
@@ -228,7 +253,7 @@ func (s *survey) unreadable(at *site, in *page, d *Directive) {
 
 // judged tells whether the evaluation has a finding with that code and argument.
 func (s *survey) judged(code result.Code, name, value string) bool {
-	return slices.ContainsFunc(s.known, func(f result.Finding) bool { return f.Code == code && f.Args[name] == value })
+	return slices.ContainsFunc(s.known, func(f result.Finding) bool { return f.Code == code && f.Args.Get(name) == value })
 }
 
 func (s *survey) say(f result.Finding) {
