@@ -182,7 +182,7 @@ func (e *evidence) Resolve(ctx context.Context, q dns.Question) (dns.Answer, err
 }
 
 func alone(l *late, q spf.Query) string {
-	e := &evidence{up: l, all: make([]result.Evidence, 0, 8)}
+	e := &evidence{up: l, all: make([]result.Evidence, 0, 2)}
 	r := spf.Evaluator{DNS: e}.Check(context.Background(), q)
 	if len(e.all) == 0 || r.Root == nil {
 		return "nothing recorded"

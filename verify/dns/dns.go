@@ -133,7 +133,7 @@ func (r Record) Data() string {
 	case CNAME, NS, PTR:
 		return escapeName(r.Target) + "."
 	case MX:
-		return fmt.Sprintf("%d %s.", r.Pref, escapeName(r.Target))
+		return strconv.Itoa(int(r.Pref)) + " " + escapeName(r.Target) + "."
 	case TXT, SPF:
 		quoted := make([]string, len(r.Strings))
 		for i, s := range r.Strings {
@@ -166,6 +166,9 @@ func (r Record) Shown() string {
 }
 
 func quote(s string) string {
+	if plain(s) {
+		return `"` + s + `"`
+	}
 	var b strings.Builder
 	b.Grow(len(s) + 2)
 	b.WriteByte('"')
@@ -184,7 +187,30 @@ func quote(s string) string {
 	return b.String()
 }
 
+// hostname: nothing in it needs a backslash, in a zone file's names.
+func hostname(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; ('a' > c || c > 'z') && ('0' > c || c > '9') && c != '-' && c != '.' && c != '_' {
+			return false
+		}
+	}
+	return true
+}
+
+// plain: nothing in it needs a backslash within quotes.
+func plain(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
 func escapeName(s string) string {
+	if hostname(s) {
+		return s
+	}
 	var b strings.Builder
 	for i := range len(s) {
 		switch c := s[i]; {
@@ -238,7 +264,7 @@ func (a Answer) Texts() []string {
 func (a Answer) Evidence() result.Evidence {
 	e := result.Evidence{
 		Name: a.Question.Name, Type: a.Question.Type.String(), Rcode: "NOERROR",
-		Server: a.Server, Took: a.Took, AD: a.AD, Data: []string{}, Extended: a.Extended,
+		Server: a.Server, Took: a.Took, AD: a.AD, Data: make([]string, 0, len(a.Records)), Extended: a.Extended,
 	}
 	if a.NX {
 		e.Rcode = "NXDOMAIN"

@@ -123,7 +123,7 @@ type View struct {
 
 // View makes one with a budget of n questions.
 func (m *Memo) View(n int) *View {
-	return &View{memo: m, budget: n, seen: map[Question]bool{}, order: make([]result.Evidence, 0, 8)}
+	return &View{memo: m, budget: n, seen: map[Question]bool{}, order: make([]result.Evidence, 0, 2)}
 }
 
 // Resolve implements Resolver. Over the budget the error's Kind is Budget.

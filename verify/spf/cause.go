@@ -28,8 +28,7 @@ type culprit struct {
 type culpritKind int
 
 const (
-	noCulprit culpritKind = iota
-	multipleRecords
+	multipleRecords culpritKind = iota
 	syntaxError
 	tooManyLookups
 	tooManyVoids
@@ -39,7 +38,7 @@ const (
 
 // findings names the causes that the evaluation of one identity can know by itself. The result is fixed
 // by now and nothing here changes it.
-func (w *walk) findings(v verdict, r Result, nullSender bool) []result.Finding {
+func (w *walk) findings(v *verdict, r Result, nullSender bool) []result.Finding {
 	switch v.word {
 	case result.PermError:
 		return w.broken(v.culprit, r)
@@ -55,8 +54,11 @@ func (w *walk) findings(v verdict, r Result, nullSender bool) []result.Finding {
 }
 
 // broken says what made the permerror.
-func (w *walk) broken(c culprit, r Result) []result.Finding {
+func (w *walk) broken(c *culprit, r Result) []result.Finding {
 	one := func(f result.Finding) []result.Finding { return []result.Finding{f} }
+	if c == nil {
+		return nil
+	}
 	switch c.kind {
 	case multipleRecords:
 		return one(result.Found(result.Error, "spf-multiple-records", "domain", c.domain, "count", strconv.Itoa(c.count)))
@@ -83,7 +85,7 @@ func (w *walk) broken(c culprit, r Result) []result.Finding {
 }
 
 // unreadableFinding is that of the first term that cannot be read, and what was probably meant.
-func (w *walk) unreadableFinding(c culprit) []result.Finding {
+func (w *walk) unreadableFinding(c *culprit) []result.Finding {
 	if f, ok := joined(c.page, c.err.Term, c.err.Offset); ok {
 		return []result.Finding{f}
 	}
@@ -222,7 +224,7 @@ func (w *walk) missing(domain string) []result.Finding {
 	x := w.extra(maxExtra)
 	parent := organised(domain)
 	elsewhere := []string{"_spf." + domain, domain + "." + domain}
-	if w.first.NX { // RFC 8020: below a name that does not exist there is nothing
+	if w.nx { // RFC 8020: below a name that does not exist there is nothing
 		x.expect(dns.Ask(parent, dns.TXT))
 	} else {
 		x.expect(dns.Ask(domain, dns.SPF), dns.Ask(elsewhere[0], dns.TXT), dns.Ask(elsewhere[1], dns.TXT), dns.Ask(parent, dns.TXT))
@@ -252,7 +254,7 @@ func organised(domain string) string {
 
 // almost looks for a TXT record that was meant to be one.
 func (w *walk) almost(domain string) (result.Finding, bool) {
-	for _, r := range w.first.Records {
+	for _, r := range w.first {
 		text := r.Text()
 		if len(r.Strings) > 1 && IsRecord(r.Strings[0]) && !IsRecord(text) {
 			_, after, _ := strings.Cut(strings.Join(r.Strings[1:], ""), " ")
@@ -269,7 +271,7 @@ func (w *walk) almost(domain string) (result.Finding, bool) {
 }
 
 // notCovered: the record is in order and does not let the client pass.
-func (w *walk) notCovered(v verdict, r Result, nullSender bool) []result.Finding {
+func (w *walk) notCovered(v *verdict, r Result, nullSender bool) []result.Finding {
 	severity := result.Error
 	if v.word == result.Neutral {
 		severity = result.Warning

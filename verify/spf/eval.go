@@ -73,7 +73,8 @@ type walk struct {
 	pages  []*page  // all records, in the order of the walk
 	ptr    *pointers
 	asked  []dns.Question // in order, each time that one is asked
-	first  dns.Answer     // TXT of the sender's domain
+	first  []dns.Record   // TXT of the sender's domain
+	nx     bool           // and that name does not exist
 }
 
 func (e Evaluator) walk(ctx context.Context, id identity) *walk {
@@ -81,7 +82,14 @@ func (e Evaluator) walk(ctx context.Context, id identity) *walk {
 	if now == nil {
 		now = time.Now
 	}
-	w := &walk{ctx: ctx, dns: e.DNS, diagnose: e.Diagnose, expect: e.Expect, host: e.Host, now: now, id: id}
+	// One allocation for what nearly every walk needs.
+	have := &struct {
+		walk
+		asked [4]dns.Question
+		pages [4]*page
+	}{}
+	w := &have.walk
+	*w = walk{ctx: ctx, dns: e.DNS, diagnose: e.Diagnose, expect: e.Expect, host: e.Host, now: now, id: id, asked: have.asked[:0], pages: have.pages[:0]}
 	if w.diagnose == nil {
 		w.diagnose = w.dns
 	}
@@ -101,23 +109,19 @@ type page struct {
 	rec    *Record
 }
 
-// verdict is what one call of check_host gives; the zero verdict is that nothing is decided.
+// verdict is what one call of check_host gives; a nil one is that nothing is decided.
 type verdict struct {
 	word    result.Word
 	reason  result.Reason
 	cause   error
-	culprit culprit // of a permerror
+	culprit *culprit // of a permerror, where one is known
 
 	matched, in string
 	network     int
 	page        *page // whose exp explains a fail
 }
 
-func (v verdict) decided() bool { return v.word != "" }
-
-func undecided() verdict { return verdict{network: -1} }
-
-func (w *walk) run() (verdict, Result) {
+func (w *walk) run() (*verdict, Result) {
 	domain := w.id.begin()
 	v, rec := w.checkHost(domain, nil, true)
 	if v.reason.Code == "" {
@@ -147,37 +151,30 @@ func (w *walk) ask(name string, t dns.Type) (dns.Answer, error) {
 
 // temporary: RFC 7208, 4.4. Our own bound of questions is among them: it says nothing about
 // the record.
-func temporary(err error) verdict {
-	v := undecided()
-	v.word, v.cause = result.TempError, err
-	v.reason = dns.AsError(dns.Question{}, err).Reason()
-	return v
+func temporary(err error) *verdict {
+	return &verdict{word: result.TempError, cause: err, reason: dns.AsError(dns.Question{}, err).Reason(), network: -1}
 }
 
-func permanent(cause error, why result.Reason, c culprit) verdict {
-	v := undecided()
-	v.word, v.cause, v.reason, v.culprit = result.PermError, cause, why, c
-	return v
+func permanent(cause error, why result.Reason, c *culprit) *verdict {
+	return &verdict{word: result.PermError, cause: cause, reason: why, culprit: c, network: -1}
 }
 
-func none(why result.Reason) verdict {
-	v := undecided()
-	v.word, v.reason = result.None, why
-	return v
+func none(why result.Reason) *verdict {
+	return &verdict{word: result.None, reason: why, network: -1}
 }
 
 // checkHost is check_host of RFC 7208, 4.1, for the record of one domain. It calls itself for include and
 // redirect; the limit of look-ups bounds how deep.
-func (w *walk) checkHost(domain string, from *page, own bool) (verdict, *Record) {
+func (w *walk) checkHost(domain string, from *page, own bool) (*verdict, *Record) {
 	p, v := w.fetch(domain, from, own)
-	if v.decided() {
+	if v != nil {
 		return v, nil
 	}
 	return w.evaluate(p), p.rec
 }
 
 // fetch finds the record of a domain: RFC 7208, 4.3 to 4.5.
-func (w *walk) fetch(domain string, from *page, own bool) (*page, verdict) {
+func (w *walk) fetch(domain string, from *page, own bool) (*page, *verdict) {
 	// RFC 7208, 4.3: a malformed domain gives none, and nothing is asked.
 	if domain == "" {
 		return nil, none(result.Because("spf-domain-empty"))
@@ -190,7 +187,7 @@ func (w *walk) fetch(domain string, from *page, own bool) (*page, verdict) {
 		return nil, temporary(err)
 	}
 	if from == nil {
-		w.first = a
+		w.first, w.nx = a.Records, a.NX
 	}
 	var found *dns.Record
 	records := 0
@@ -206,7 +203,7 @@ func (w *walk) fetch(domain string, from *page, own bool) (*page, verdict) {
 	case records > 1:
 		count := strconv.Itoa(records)
 		return nil, permanent(fmt.Errorf("%q: %w", domain, ErrMultipleRecords), result.Because("spf-several-records", "domain", domain, "count", count),
-			culprit{kind: multipleRecords, domain: domain, count: records})
+			&culprit{kind: multipleRecords, domain: domain, count: records})
 	case a.NX:
 		return nil, none(result.Because("spf-domain-unknown", "domain", domain))
 	default:
@@ -215,11 +212,11 @@ func (w *walk) fetch(domain string, from *page, own bool) (*page, verdict) {
 	p := &page{domain: domain, from: from, own: own, txt: found}
 	p.rec = &Record{Domain: domain, Text: found.Text(), TTL: found.TTL}
 	w.pages = append(w.pages, p)
-	return p, verdict{}
+	return p, nil
 }
 
 // evaluate: RFC 7208, 4.6: the whole record is read first, and a syntax error anywhere in it decides.
-func (w *walk) evaluate(p *page) verdict {
+func (w *walk) evaluate(p *page) *verdict {
 	var err error
 	p.policy, err = Parse(p.rec.Text)
 	if w.size += p.policy.size; w.size > maxAll {
@@ -233,20 +230,20 @@ func (w *walk) evaluate(p *page) verdict {
 	if bad, ok := errors.AsType[*SyntaxError](err); ok {
 		return w.unreadable(p, bad)
 	}
-	v := undecided()
+	var v *verdict
 	for i := range p.policy.Terms {
-		v = w.step(p, &p.policy.Terms[i], v, i < maxTerms)
+		v = w.step(p, &p.policy.Terms[i], v)
 	}
 	v = w.redirect(p, v)
-	if !v.decided() {
+	if v == nil {
 		// RFC 7208, 4.7: neutral, as if ?all stood at the end.
-		v.word, v.reason = result.Neutral, result.Because("spf-no-match", "domain", p.domain)
+		v = &verdict{word: result.Neutral, reason: result.Because("spf-no-match", "domain", p.domain), network: -1}
 	}
 	return v
 }
 
 // unreadable shows the terms of a record with a syntax error; none of them is evaluated.
-func (w *walk) unreadable(p *page, first *SyntaxError) verdict {
+func (w *walk) unreadable(p *page, first *SyntaxError) *verdict {
 	first.Domain = p.domain
 	for i := range p.policy.Terms {
 		d := &p.policy.Terms[i]
@@ -258,32 +255,34 @@ func (w *walk) unreadable(p *page, first *SyntaxError) verdict {
 			p.rec.Terms = append(p.rec.Terms, t)
 		}
 	}
-	return permanent(first, syntaxReason(p.domain, first), culprit{kind: syntaxError, page: p, err: first})
+	return permanent(first, syntaxReason(p.domain, first), &culprit{kind: syntaxError, page: p, err: first})
 }
 
 // step makes one term of the tree and, where nothing is decided yet, evaluates it.
-func (w *walk) step(p *page, d *Directive, v verdict, show bool) verdict {
-	t := Term{Text: d.Text, Offset: d.Offset, Outcome: NotReached}
+func (w *walk) step(p *page, d *Directive, v *verdict) *verdict {
+	at := len(p.rec.Terms)
+	p.rec.Terms = append(p.rec.Terms, Term{Text: d.Text, Offset: d.Offset, Outcome: NotReached})
+	t := &p.rec.Terms[at] // nobody else adds to this record
 	switch {
 	case d.Modifier:
 		t.Outcome = Modifier // redirect waits until no mechanism has matched
 	case w.over:
-		w.tally(p, d, &t)
-	case !v.decided():
-		v = w.directive(p, d, &t)
+		w.tally(p, d, t)
+	case v == nil:
+		v = w.directive(p, d, t)
 	}
 	t.Lookups, t.Voids = w.lookups, w.voids
-	if show || t.Outcome == Match || t.Outcome == Failed {
-		p.rec.Terms = append(p.rec.Terms, t)
+	if at >= maxTerms && t.Outcome != Match && t.Outcome != Failed {
+		p.rec.Terms = p.rec.Terms[:at]
 	}
 	return v
 }
 
 // redirect: RFC 7208, 6.1: where no mechanism matched and there is no all in the record, the record of
 // another domain takes this one's place.
-func (w *walk) redirect(p *page, v verdict) verdict {
+func (w *walk) redirect(p *page, v *verdict) *verdict {
 	at := p.policy.redirect
-	if at < 0 || p.policy.all >= 0 || v.decided() && !w.over {
+	if at < 0 || p.policy.all >= 0 || v != nil && !w.over {
 		return v
 	}
 	d := &p.policy.Terms[at]
@@ -301,14 +300,14 @@ func (w *walk) redirect(p *page, v verdict) verdict {
 	return v
 }
 
-func (w *walk) redirected(p *page, d *Directive, t *Term) verdict {
-	if v := w.count(p, d, t); v.decided() {
+func (w *walk) redirected(p *page, d *Directive, t *Term) *verdict {
+	if v := w.count(p, d, t); v != nil {
 		return v
 	}
 	target, ok := w.expand(p, d)
 	t.Target = target
-	var v verdict
-	if v = none(result.Reason{}); ok {
+	v := none(result.Reason{})
+	if ok {
 		w.follow(p, target)
 		v, t.Record = w.checkHost(target, p, p.own)
 	}

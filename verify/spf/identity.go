@@ -39,7 +39,7 @@ func mailFrom(q Query) identity {
 	if q.MailFrom == "" {
 		return heloIdentity(q)
 	}
-	id := heloIdentity(q)
+	id := identityOf(q)
 	at := strings.LastIndexByte(q.MailFrom, '@')
 	id.domain = toASCII(q.MailFrom[at+1:])
 	if at > 0 {
@@ -49,9 +49,11 @@ func mailFrom(q Query) identity {
 }
 
 // heloIdentity: RFC 7208, 2.3.
-func heloIdentity(q Query) identity {
+func heloIdentity(q Query) identity { return identityOf(q).complete() }
+
+func identityOf(q Query) identity {
 	helo := toASCII(q.Helo)
-	return identity{ip: q.IP.Unmap().WithZone(""), helo: helo, local: "postmaster", domain: helo, start: toASCII(q.Domain)}.complete()
+	return identity{ip: q.IP.Unmap().WithZone(""), helo: helo, local: "postmaster", domain: helo, start: toASCII(q.Domain)}
 }
 
 // hostNames maps as browsers and resolvers do; it lets underscores be.

@@ -53,7 +53,7 @@ const maxShown = 300
 
 // data looks for characters that belong to no record, in what is or was meant to be one.
 func (s *survey) data() {
-	for _, r := range s.w.first.Records {
+	for _, r := range s.w.first {
 		text := r.Text()
 		if len(text) > maxShown*10 {
 			continue
@@ -110,7 +110,7 @@ func (s *survey) supersede(all []result.Finding) []result.Finding {
 func (s *survey) elsewhere(all []result.Finding) []result.Finding {
 	domain := s.w.id.begin()
 	for i, f := range all {
-		if f.Code != "spf-none" || !dns.Askable("www."+domain) || s.w.first.NX {
+		if f.Code != "spf-none" || !dns.Askable("www."+domain) || s.w.nx {
 			continue
 		}
 		a, err := s.ask("www."+domain, dns.TXT)

@@ -78,7 +78,7 @@ const (
 // length: RFC 7208, 3.4: an answer should fit in a datagram, with all other TXT records of the name.
 func (s *survey) length(p *page) {
 	all := len(p.domain)
-	for _, r := range s.w.first.Records {
+	for _, r := range s.w.first {
 		all += len(r.Text())
 	}
 	severity := result.Info

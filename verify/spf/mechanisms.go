@@ -21,7 +21,8 @@ func asks(name string) bool {
 	return false
 }
 
-func (w *walk) mechanism(p *page, d *Directive, t *Term) (matched bool, end verdict) {
+// mechanism evaluates one. Where it matched, end is that of the included record, else an error; nil mostly.
+func (w *walk) mechanism(p *page, d *Directive, t *Term) (matched bool, end *verdict) {
 	switch d.Name {
 	case "include":
 		return w.include(p, d, t)
@@ -34,42 +35,42 @@ func (w *walk) mechanism(p *page, d *Directive, t *Term) (matched bool, end verd
 	case "exists":
 		return w.exists(p, d, t)
 	case "ip4", "ip6":
-		return w.inNetwork(d, d.Addr), undecided()
+		return w.inNetwork(d, d.Addr), nil
 	}
-	return true, undecided() // 5.1: all always matches
+	return true, nil // 5.1: all always matches
 }
 
 // directive evaluates one mechanism: RFC 7208, 4.6.2.
-func (w *walk) directive(p *page, d *Directive, t *Term) verdict {
-	if v := w.count(p, d, t); v.decided() {
+func (w *walk) directive(p *page, d *Directive, t *Term) *verdict {
+	if v := w.count(p, d, t); v != nil {
 		return v
 	}
 	matched, v := w.mechanism(p, d, t)
 	switch {
-	case v.decided():
-		t.Outcome, t.Why = Failed, v.reason
 	case matched:
 		t.Outcome = Match
 		return w.matched(p, d, v)
+	case v != nil:
+		t.Outcome, t.Why = Failed, v.reason
 	default:
 		t.Outcome = NoMatch
 	}
 	return v
 }
 
-// matched makes the verdict of a mechanism that matched. Where an include passes, v names the term of
+// matched makes the verdict of a mechanism that matched. Where an include passes, it names the term of
 // the included record, which is what a reader looks for.
-func (w *walk) matched(p *page, d *Directive, v verdict) verdict {
-	v.word, v.page = d.Qualifier, p
-	if v.matched == "" || v.word != result.Pass {
-		v.matched, v.in, v.network = d.Text, p.domain, w.width(d)
+func (w *walk) matched(p *page, d *Directive, included *verdict) *verdict {
+	v := &verdict{word: d.Qualifier, page: p, matched: d.Text, in: p.domain, network: w.width(d)}
+	if included != nil && v.word == result.Pass {
+		v.matched, v.in, v.network = included.matched, included.in, included.network
 	}
 	return v
 }
 
 // why is the reason of a match. It is made for the verdict that stands in the end alone: those of
 // included records are not shown.
-func (v verdict) why() result.Reason {
+func (v *verdict) why() result.Reason {
 	term := result.Cut(v.matched, maxQuoted)
 	if v.word == result.Pass {
 		return result.Because("spf-matches", "term", term, "domain", v.in)
@@ -91,18 +92,18 @@ func (w *walk) width(d *Directive) int {
 
 // count takes a term that asks DNS into account. RFC 7208, 4.6.4: more than ten are permerror, counted
 // over all includes and redirects.
-func (w *walk) count(p *page, d *Directive, t *Term) verdict {
+func (w *walk) count(p *page, d *Directive, t *Term) *verdict {
 	if !asks(d.Name) {
-		return undecided()
+		return nil
 	}
 	if w.lookups < maxLookups {
 		w.lookups++
-		return undecided()
+		return nil
 	}
 	w.over = true
 	w.tally(p, d, t)
 	t.Outcome, t.Why = Failed, result.Because("spf-past-limit")
-	return permanent(fmt.Errorf("SPF record of %q, byte %d: %w", p.domain, d.Offset, ErrTooManyLookups), result.Because("spf-lookup-limit"), culprit{kind: tooManyLookups})
+	return permanent(fmt.Errorf("SPF record of %q, byte %d: %w", p.domain, d.Offset, ErrTooManyLookups), result.Because("spf-lookup-limit"), &culprit{kind: tooManyLookups})
 }
 
 // tally counts a term past the limit. Only include and redirect are asked about, and what comes back
@@ -128,17 +129,17 @@ func (w *walk) tally(p *page, d *Directive, t *Term) {
 
 // follow keeps the first chain of names that leads back to itself, and tells that this one does.
 func (w *walk) follow(p *page, target string) bool {
-	chain := target
-	for at := p; at != nil; at = at.from {
-		chain = at.domain + " > " + chain
-		if at.domain == target {
-			if w.loop == "" {
-				w.loop = chain
-			}
-			return true
+	top := p
+	for top != nil && top.domain != target {
+		top = top.from
+	}
+	if top != nil && w.loop == "" {
+		w.loop = target
+		for at := p; at != top.from; at = at.from {
+			w.loop = at.domain + " > " + w.loop
 		}
 	}
-	return false
+	return top != nil
 }
 
 // target is the domain that a term asks about: RFC 7208, 4.8. ok is false where DNS cannot be asked
@@ -156,7 +157,10 @@ func (w *walk) expand(p *page, d *Directive) (name string, ok bool) {
 	if d.Domain == "" {
 		return p.domain, true
 	}
-	name, ok = d.spec.name(func(letter byte) (string, bool) { return w.value(letter, p.domain) })
+	name, ok = shorten(strings.TrimSuffix(d.Domain, ".")), true
+	if d.spec != nil {
+		name, ok = d.spec.name(func(letter byte) (string, bool) { return w.value(letter, p.domain) })
+	}
 	// The one dot that may stand at the end is gone by now: the next would end an empty label.
 	ok = ok && dns.Askable(name) && !strings.HasSuffix(name, ".")
 	return dns.Canonical(name), ok
@@ -164,23 +168,23 @@ func (w *walk) expand(p *page, d *Directive) (name string, ok bool) {
 
 // voided counts a look-up that found nothing: RFC 7208, 4.6.4: at most two terms may find nothing. The
 // addresses of an mx's names and those of names of the client are no terms of their own.
-func (w *walk) voided(a dns.Answer, t *Term) verdict {
+func (w *walk) voided(a dns.Answer, t *Term) *verdict {
 	if len(a.Records) > 0 {
-		return undecided()
+		return nil
 	}
 	q := a.Question
 	t.Why = result.Because("spf-found-nothing", "name", q.Name, "type", q.Type.String())
 	w.voids++
 	w.void = append(w.void, q.Name)
 	if w.voids > maxVoids {
-		return permanent(fmt.Errorf("%q %s: %w", q.Name, q.Type, ErrTooManyVoids), result.Because("spf-void-limit", "name", q.Name), culprit{kind: tooManyVoids})
+		return permanent(fmt.Errorf("%q %s: %w", q.Name, q.Type, ErrTooManyVoids), result.Because("spf-void-limit", "name", q.Name), &culprit{kind: tooManyVoids})
 	}
-	return undecided()
+	return nil
 }
 
 // lookUp asks the question of a term; RFC 7208, 5: an error of the DNS ends the evaluation with
 // temperror.
-func (w *walk) lookUp(name string, kind dns.Type, t *Term) (dns.Answer, verdict) {
+func (w *walk) lookUp(name string, kind dns.Type, t *Term) (dns.Answer, *verdict) {
 	a, err := w.ask(name, kind)
 	if err != nil {
 		return a, temporary(err)
@@ -208,12 +212,12 @@ func (w *walk) family() dns.Type {
 }
 
 // include: RFC 7208, 5.2: matches where the other domain's record passes.
-func (w *walk) include(p *page, d *Directive, t *Term) (bool, verdict) {
+func (w *walk) include(p *page, d *Directive, t *Term) (bool, *verdict) {
 	target, ok := w.expand(p, d)
 	t.Target = target
 	if !ok && !w.writable(d) {
 		t.Why = result.Because("spf-name-impossible", "name", result.Cut(target, maxQuoted))
-		return false, undecided()
+		return false, nil
 	}
 	v := none(result.Reason{})
 	if ok {
@@ -222,16 +226,14 @@ func (w *walk) include(p *page, d *Directive, t *Term) (bool, verdict) {
 	}
 	switch v.word {
 	case result.Pass:
-		inner := undecided()
-		inner.matched, inner.in, inner.network = v.matched, v.in, v.network
-		return true, inner
+		return true, v
 	case result.None:
 		return false, w.noRecord(p, d, target)
 	case result.TempError, result.PermError:
 		return false, v
 	}
 	t.Why = result.Because("spf-include-said", "result", string(v.word), "domain", target)
-	return false, undecided()
+	return false, nil
 }
 
 // writable is false where the local part has letters that no macro can stand for (RFC 8616, 4).
@@ -241,19 +243,19 @@ func (w *walk) writable(d *Directive) bool {
 }
 
 // noRecord: RFC 7208, 5.2 and 6.1.
-func (w *walk) noRecord(p *page, d *Directive, target string) verdict {
+func (w *walk) noRecord(p *page, d *Directive, target string) *verdict {
 	target = result.Cut(target, maxQuoted)
 	term := result.Cut(d.Text, maxQuoted)
 	return permanent(fmt.Errorf("SPF record of %q, byte %d: %q, which is %q: %w", p.domain, d.Offset, term, target, ErrNoRecord),
 		result.Because("spf-target-without-record", "term", term, "target", target, "domain", p.domain),
-		culprit{kind: includeNoRecord, page: p, term: d, domain: target})
+		&culprit{kind: includeNoRecord, page: p, term: d, domain: target})
 }
 
 // a: RFC 7208, 5.3.
-func (w *walk) a(p *page, d *Directive, t *Term) (bool, verdict) {
+func (w *walk) a(p *page, d *Directive, t *Term) (bool, *verdict) {
 	name, ok := w.target(p, d, t)
 	if !ok {
-		return false, undecided()
+		return false, nil
 	}
 	a, v := w.lookUp(name, w.family(), t)
 	return w.anyInNetwork(d, a, t), v
@@ -261,13 +263,13 @@ func (w *walk) a(p *page, d *Directive, t *Term) (bool, verdict) {
 
 // mx: RFC 7208, 5.4. The names are taken by preference, and by name where that is equal: a server may
 // send them in any order, and with more than ten the result must not depend on it.
-func (w *walk) mx(p *page, d *Directive, t *Term) (bool, verdict) {
+func (w *walk) mx(p *page, d *Directive, t *Term) (bool, *verdict) {
 	name, ok := w.target(p, d, t)
 	if !ok {
-		return false, undecided()
+		return false, nil
 	}
 	a, v := w.lookUp(name, dns.MX, t)
-	if v.decided() {
+	if v != nil {
 		return false, v
 	}
 	hosts := byPreference(a.Records)
@@ -277,39 +279,41 @@ func (w *walk) mx(p *page, d *Directive, t *Term) (bool, verdict) {
 		if i == maxMX {
 			return false, permanent(fmt.Errorf("%q: %w", name, ErrTooManyMX),
 				result.Because("spf-mx-limit", "name", name, "count", strconv.Itoa(len(hosts))),
-				culprit{kind: tooManyMX, domain: name, count: len(hosts)})
+				&culprit{kind: tooManyMX, domain: name, count: len(hosts)})
 		}
 		matched, v := w.mxHost(d, host.Target, t)
-		if matched || v.decided() {
+		if matched || v != nil {
 			return matched, v
 		}
 	}
-	return false, undecided()
+	return false, nil
 }
 
 func byPreference(records []dns.Record) []dns.Record {
-	return slices.SortedStableFunc(slices.Values(records), func(x, y dns.Record) int {
+	records = slices.Clone(records)
+	slices.SortStableFunc(records, func(x, y dns.Record) int {
 		return cmp.Or(cmp.Compare(x.Pref, y.Pref), cmp.Compare(x.Target, y.Target))
 	})
+	return records
 }
 
-func (w *walk) mxHost(d *Directive, host string, t *Term) (bool, verdict) {
+func (w *walk) mxHost(d *Directive, host string, t *Term) (bool, *verdict) {
 	if !dns.Askable(host) { // a null MX (RFC 7505)
-		return false, undecided()
+		return false, nil
 	}
 	a, err := w.ask(host, w.family())
 	if err != nil {
 		return false, temporary(err)
 	}
 	t.lives(a)
-	return w.anyInNetwork(d, a, t), undecided()
+	return w.anyInNetwork(d, a, t), nil
 }
 
 // exists: RFC 7208, 5.7: any A record will do, whatever the client's family.
-func (w *walk) exists(p *page, d *Directive, t *Term) (bool, verdict) {
+func (w *walk) exists(p *page, d *Directive, t *Term) (bool, *verdict) {
 	name, ok := w.target(p, d, t)
 	if !ok {
-		return false, undecided()
+		return false, nil
 	}
 	a, v := w.lookUp(name, dns.A, t)
 	for _, r := range a.Records {

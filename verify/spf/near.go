@@ -45,10 +45,10 @@ var dashes = strings.NewReplacer("\u2013", "-", "\u2014", "-", "\u2212", "-", "\
 
 func guesses(text string, d Directive) []string {
 	plain := dashes.Replace(text)
-	sign := ""
-	rest := plain
-	if plain != "" && qualifiers[plain[0]] != "" {
-		sign, rest = plain[:1], plain[1:]
+	sign, rest := "", plain
+	if plain != "" {
+		_, n := qualifier(plain[0])
+		sign, rest = plain[:n], plain[n:]
 	}
 	name, value := rest, ""
 	at := strings.IndexAny(rest, "=:/")

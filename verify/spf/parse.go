@@ -34,7 +34,7 @@ type Directive struct {
 	Mask4     int          // ip4-cidr-length, 32 where there is none
 	Mask6     int          // ip6-cidr-length, 128 where there is none
 
-	spec macroString // of Domain
+	spec macroString // of Domain; nil where that has no macro
 }
 
 // Problem is what is wrong with a term.
@@ -163,28 +163,19 @@ func readTerm(text string) Directive {
 func (d *Directive) read(text string) {
 	*d = Directive{Text: text, Mask4: 32, Mask6: 128}
 	// RFC 7208, 4.6.1: a modifier has its "=" right after the name, before any ":" or "/".
-	at := strings.IndexAny(text, "=:/")
+	at := argument(text)
 	if text == "" {
 		d.Err = &SyntaxError{Problem: UnknownMechanism}
 		return
 	}
-	if at >= 0 && text[at] == '=' {
+	if at < len(text) && text[at] == '=' {
 		d.Modifier, d.Name, d.Domain = true, text[:at], text[at+1:]
 		d.Err = d.modifier()
 		return
 	}
-	d.Qualifier = qualifiers[text[0]]
-	rest := text
-	if d.Qualifier == "" {
-		d.Qualifier = result.Pass
-	} else {
-		rest = text[1:]
-	}
-	name, argument := rest, ""
-	if at := strings.IndexAny(rest, ":/"); at >= 0 {
-		name, argument = rest[:at], rest[at:]
-	}
-	d.Name = lower(name)
+	from := 0
+	d.Qualifier, from = qualifier(text[0])
+	d.Name = lower(text[from:max(at, from)])
 	read := syntax[d.Name]
 	switch {
 	case read == nil && !visible(text, false):
@@ -192,12 +183,34 @@ func (d *Directive) read(text string) {
 	case read == nil:
 		d.Err = &SyntaxError{Problem: UnknownMechanism}
 	default:
-		d.Err = read(d, argument)
+		d.Err = read(d, text[at:])
 	}
 }
 
-// RFC 7208, 4.6.2.
-var qualifiers = map[byte]result.Word{'+': result.Pass, '-': result.Fail, '~': result.SoftFail, '?': result.Neutral}
+// argument is where the name of a term ends.
+func argument(text string) int {
+	for i := range len(text) {
+		if c := text[i]; c == '=' || c == ':' || c == '/' {
+			return i
+		}
+	}
+	return len(text)
+}
+
+// qualifier: RFC 7208, 4.6.2; n is its length.
+func qualifier(c byte) (w result.Word, n int) {
+	switch c {
+	case '+':
+		return result.Pass, 1
+	case '-':
+		return result.Fail, 1
+	case '~':
+		return result.SoftFail, 1
+	case '?':
+		return result.Neutral, 1
+	}
+	return result.Pass, 0
+}
 
 // syntax has the mechanisms of RFC 7208, 5, each with how what follows its name is read.
 var syntax = map[string]func(d *Directive, argument string) *SyntaxError{
@@ -345,16 +358,22 @@ func modifierName(s string) bool {
 // domainSpec reads Domain. RFC 7208, 7.1: a domain-spec is a macro-string that ends with a macro or
 // with a dot and a label that could be a top-level domain.
 func (d *Directive) domainSpec() *SyntaxError {
-	spec, ok := parseMacros(d.Domain, false)
-	if !ok {
-		return &SyntaxError{Problem: macroProblem(d.Domain)}
+	literal := d.Domain
+	switch {
+	case !visible(literal, false):
+		return &SyntaxError{Problem: BadCharacter}
+	case strings.IndexByte(literal, '%') >= 0:
+		var ok bool
+		if d.spec, ok = parseMacros(d.Domain, false); !ok {
+			return &SyntaxError{Problem: BadMacro}
+		}
+		last := d.spec[len(d.spec)-1]
+		if last.letter != 0 {
+			return nil
+		}
+		literal = last.literal
 	}
-	d.spec = spec
-	last := spec[len(spec)-1]
-	if last.letter != 0 {
-		return nil
-	}
-	literal := strings.TrimSuffix(last.literal, ".")
+	literal = strings.TrimSuffix(literal, ".")
 	dot := strings.LastIndexByte(literal, '.')
 	if dot < 0 || !topLabel(literal[dot+1:]) {
 		return &SyntaxError{Problem: BadDomain}

@@ -36,19 +36,19 @@ func (p *pointers) names() []string {
 
 // ptrTerm: RFC 7208, 5.5: matches where a name of the client's address, which has that address, is the
 // target or lies under it. What DNS fails to tell means no match, never an error.
-func (w *walk) ptrTerm(p *page, d *Directive, t *Term) (bool, verdict) {
+func (w *walk) ptrTerm(p *page, d *Directive, t *Term) (bool, *verdict) {
 	target, ok := w.target(p, d, t)
 	if !ok {
-		return false, undecided()
+		return false, nil
 	}
 	ptr := w.pointers()
 	if ptr.err != nil {
 		t.Why = dns.AsError(dns.Question{}, ptr.err).Reason()
-		return false, undecided()
+		return false, nil
 	}
 	a := ptr.answer
 	a.Question = dns.Ask(dns.ReverseName(w.id.ip), dns.PTR)
-	if v := w.voided(a, t); v.decided() {
+	if v := w.voided(a, t); v != nil {
 		return false, v
 	}
 	matched := false
@@ -57,7 +57,7 @@ func (w *walk) ptrTerm(p *page, d *Directive, t *Term) (bool, verdict) {
 		// By name first: the order changes nothing in the result and saves questions.
 		matched = matched || under(name, target) && w.validated(name)
 	}
-	return matched, undecided()
+	return matched, nil
 }
 
 // under: RFC 7208, 5.5: the match is by label, so notexample.org is not under example.org.
