@@ -264,7 +264,7 @@ func (a Answer) Texts() []string {
 func (a Answer) Evidence() result.Evidence {
 	e := result.Evidence{
 		Name: a.Question.Name, Type: a.Question.Type.String(), Rcode: "NOERROR",
-		Server: a.Server, Took: a.Took, AD: a.AD, Data: make([]string, 0, len(a.Records)), Extended: a.Extended,
+		Server: a.Server, Took: a.Took, Time: a.Time, AD: a.AD, Data: make([]string, 0, len(a.Records)), Extended: a.Extended,
 	}
 	if a.NX {
 		e.Rcode = "NXDOMAIN"

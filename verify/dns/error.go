@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"time"
 
 	"checkauth/verify/result"
 )
@@ -34,6 +35,8 @@ type Error struct {
 	Server   string // address and port of the last server asked, may be empty
 	Detail   string // what the server or the network said of it, may be empty; a stranger's text
 	Err      error  // may be nil
+	Took     time.Duration
+	Time     time.Time // when it was given up; zero where nothing was asked
 }
 
 func (e *Error) Error() string {
@@ -86,7 +89,7 @@ func (e *Error) Evidence() result.Evidence {
 	if e.Kind == Bogus || e.Kind == Lame {
 		rcode = "SERVFAIL"
 	}
-	return result.Evidence{Name: e.Question.Name, Type: e.Question.Type.String(), Rcode: rcode, Server: e.Server, Data: []string{}, Extended: e.Detail}
+	return result.Evidence{Name: e.Question.Name, Type: e.Question.Type.String(), Rcode: rcode, Server: e.Server, Data: []string{}, Extended: e.Detail, Took: e.Took, Time: e.Time}
 }
 
 // AsError gives the *Error in err. Whatever else a Resolver may have returned becomes one that says so.

@@ -97,6 +97,7 @@ type Evidence struct {
 	Extended string        `json:"extended,omitempty"`
 	Server   string        `json:"server,omitempty"`
 	Took     time.Duration `json:"-"`
+	Time     time.Time     `json:"time,omitzero"` // when the answer came in
 	AD       bool          `json:"ad"`
 }
 

@@ -63,6 +63,7 @@ type walk struct {
 	id       identity
 
 	lookups, voids int
+	took           time.Duration // of the DNS
 	// over is set when the limit of look-ups is passed: the result is fixed, and the walk goes on to
 	// count what the whole record would need.
 	over   bool
@@ -144,8 +145,11 @@ func (w *walk) ask(name string, t dns.Type) (dns.Answer, error) {
 	w.asked = append(w.asked, q)
 	a, err := w.dns.Resolve(w.ctx, q)
 	if err != nil {
-		return a, dns.AsError(q, err)
+		e := dns.AsError(q, err)
+		w.took += e.Took
+		return a, e
 	}
+	w.took += a.Took
 	return a, nil
 }
 
@@ -263,6 +267,7 @@ func (w *walk) step(p *page, d *Directive, v *verdict) *verdict {
 	at := len(p.rec.Terms)
 	p.rec.Terms = append(p.rec.Terms, Term{Text: d.Text, Offset: d.Offset, Outcome: NotReached})
 	t := &p.rec.Terms[at] // nobody else adds to this record
+	began := w.took
 	switch {
 	case d.Modifier:
 		t.Outcome = Modifier // redirect waits until no mechanism has matched
@@ -271,7 +276,7 @@ func (w *walk) step(p *page, d *Directive, v *verdict) *verdict {
 	case v == nil:
 		v = w.directive(p, d, t)
 	}
-	t.Lookups, t.Voids = w.lookups, w.voids
+	t.Lookups, t.Voids, t.MS = w.lookups, w.voids, (w.took - began).Milliseconds()
 	if at >= maxTerms && t.Outcome != Match && t.Outcome != Failed {
 		p.rec.Terms = p.rec.Terms[:at]
 	}
@@ -291,12 +296,13 @@ func (w *walk) redirect(p *page, v *verdict) *verdict {
 		at = len(p.rec.Terms) - 1
 	}
 	t := &p.rec.Terms[at]
+	began := w.took
 	if w.over {
 		w.tally(p, d, t)
 	} else {
 		v = w.redirected(p, d, t)
 	}
-	t.Lookups, t.Voids = w.lookups, w.voids
+	t.Lookups, t.Voids, t.MS = w.lookups, w.voids, (w.took - began).Milliseconds()
 	return v
 }
 

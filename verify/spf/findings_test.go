@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/dnstest"
@@ -289,5 +290,27 @@ func runCase(t *testing.T, dir string) {
 		if slices.Contains(found, code) {
 			t.Logf("the cause %s must be taken back by who knows more than SPF", code)
 		}
+	}
+}
+
+// The time of a term is that of all that was asked for it, what lies below it included.
+func TestTreeTellsHowLongTheDNSTook(t *testing.T) {
+	t.Parallel()
+	zone := records(map[string]string{
+		"example.org":    "v=spf1 ip4:192.0.2.9 include:in.example.org redirect=re.example.org",
+		"in.example.org": "v=spf1 a:gone.example.org -all", "re.example.org": "v=spf1 a -all",
+	})
+	slow := dns.ResolverFunc(func(ctx context.Context, q dns.Question) (dns.Answer, error) {
+		if q == dns.Ask("re.example.org", dns.A) {
+			return dns.Answer{}, &dns.Error{Question: q, Kind: dns.Timeout, Took: 6 * time.Second}
+		}
+		a, err := zone.Resolve(ctx, q)
+		a.Took = 1500 * time.Microsecond
+		return a, err
+	})
+	got := evaluate(t, slow, "192.0.2.1", "a@example.org")
+	terms := got.Root.Terms
+	if ms := [...]int64{terms[0].MS, terms[1].MS, terms[1].Record.Terms[0].MS, terms[2].MS}; ms != [...]int64{0, 3, 1, 6001} || got.Word != result.TempError {
+		t.Errorf("got %s and milliseconds %v, want temperror, 0, 3, 1 and 6001", got.Word, ms)
 	}
 }

@@ -101,5 +101,6 @@ type Term struct {
 	TTL     *uint32       `json:"ttl,omitempty"`    // seconds; the shortest of the records that it used, nil where there were none
 	Lookups int           `json:"lookups"`          // running count after this term
 	Voids   int           `json:"voids"`            // running count after this term
+	MS      int64         `json:"ms"`               // milliseconds that DNS took, for all below it as well; asked ahead, it took less in all
 	Record  *Record       `json:"record,omitempty"` // of include and redirect
 }

@@ -88,7 +88,8 @@ func (c *Client) Resolve(ctx context.Context, q dns.Question) (dns.Answer, error
 			walk.answer.AD = walk.answer.AD && c.trusts(reply.server)
 		}
 		if err != nil {
-			err.Question = q
+			err.Question, err.Time = q, c.config.Now()
+			err.Took = err.Time.Sub(began)
 			return dns.Answer{}, err
 		}
 	}
