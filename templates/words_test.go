@@ -17,6 +17,7 @@ import (
 // said is one place in the sources where a code is given with its arguments.
 type said struct {
 	where, code string
+	severity    string // of a finding; empty for a reason
 	args        []string
 }
 
@@ -72,12 +73,23 @@ func saying(n ast.Node) (s said, ok bool) {
 	if s.code, ok = literal(call.Args[i]); !ok {
 		return s, false
 	}
+	if i == 1 {
+		s.severity = severityOf(call.Args[0])
+	}
 	for j := i + 1; j < len(call.Args); j += 2 {
 		if name, ok := literal(call.Args[j]); ok {
 			s.args = append(s.args, name)
 		}
 	}
 	return s, true
+}
+
+// severityOf is the constant's name; what is not a constant depends on the case.
+func severityOf(e ast.Expr) string {
+	if sel, ok := e.(*ast.SelectorExpr); ok && slices.Contains([]string{"Error", "Warning", "Info"}, sel.Sel.Name) {
+		return strings.ToLower(sel.Sel.Name)
+	}
+	return "depends"
 }
 
 func literal(e ast.Expr) (string, bool) {
