@@ -65,10 +65,3 @@ func colourful(e env) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
-
-func (s *spfShow) paint(line, colour string) string {
-	if !s.colour || colour == "" {
-		return line
-	}
-	return "\x1b[" + colour + "m" + line + "\x1b[0m"
-}

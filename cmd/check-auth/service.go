@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -194,9 +195,10 @@ func (s *settings) responder(v *service, resolver dns.Resolver, key *sign.Key, e
 	return &respond.Responder{
 		Config: answers, Compose: composer, Store: v.store, Kick: v.deliverer.Kick,
 		Policy: policy.Config{Own: s.addresses().Own},
-		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(e), Authorities: authorities(), Now: e.now, Panicked: func(id, method string, p any, stack []byte) {
-			v.log.Error("a check panicked", "report", id, "check", method, "panic", fmt.Sprint(p), "stack", string(stack))
-		}},
+		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(e), Authorities: authorities(), Now: e.now,
+			Searches: make(chan struct{}, runtime.GOMAXPROCS(0)), Panicked: func(id, method string, p any, stack []byte) {
+				v.log.Error("a check panicked", "report", id, "check", method, "panic", fmt.Sprint(p), "stack", string(stack))
+			}},
 	}, nil
 }
 

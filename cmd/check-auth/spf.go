@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -51,11 +49,11 @@ func (c *spfCmd) Run(ctx context.Context, e env) error {
 		return err
 	}
 	defer done()
-	composer, err := compose.New(compose.Defaults(), nil)
+	lines, err := newTerminal(e)
 	if err != nil {
 		return err
 	}
-	show := spfShow{Composer: composer, ip: ip.Unmap(), colour: colourful(e)}
+	show := spfShow{terminal: lines, ip: ip.Unmap()}
 	after := c.evaluate(ctx, e, up, q, c.Record)
 	if c.Try != "" {
 		before := after
@@ -65,7 +63,12 @@ func (c *spfCmd) Run(ctx context.Context, e env) error {
 	if err := show.print(e, after, c.JSON); err != nil {
 		return err
 	}
-	switch after.Word {
+	return exitFor(after.Word)
+}
+
+// exitFor is the exit code of a result.
+func exitFor(w result.Word) error {
+	switch w {
 	case result.Pass:
 		return nil
 	case result.TempError:
@@ -141,9 +144,8 @@ func (c *spfCmd) evaluate(ctx context.Context, e env, up dns.Resolver, q spf.Que
 
 // spfShow prints an evaluation.
 type spfShow struct {
-	*compose.Composer
+	terminal
 	ip     netip.Addr
-	colour bool
 	before *spf.Result // nil without --try
 }
 
@@ -151,7 +153,7 @@ func (s *spfShow) print(e env, x spf.Result, asJSON bool) error {
 	out := []byte(s.text(x))
 	if asJSON {
 		var err error
-		if out, err = s.json(x); err != nil {
+		if out, err = s.asJSON(x); err != nil {
 			return err
 		}
 	}
@@ -166,11 +168,7 @@ func (s *spfShow) text(x spf.Result) string {
 	if s.before != nil {
 		s.compare(line, *s.before, x)
 	}
-	head, rest, more := strings.Cut(compose.Field("Result:", s.word(x)), "\n")
-	line(s.paint(head, wordColour[x.Word]))
-	if more {
-		line(rest)
-	}
+	s.result(line, x.Word, x.Reason)
 	line(compose.Field("Sender:", result.Clean(result.Cut(x.Sender, maxShown))))
 	line(compose.Field("Source IP:", s.ip.String()))
 	if x.Root != nil {
@@ -185,25 +183,14 @@ func (s *spfShow) text(x spf.Result) string {
 	}
 	line("")
 	if len(x.Findings) == 0 {
-		line("Nothing was found that calls for a change.")
+		line(nothingFound)
 	}
-	for i, f := range x.Findings {
-		mark := fmt.Sprintf("%d. %s: ", i+1, f.Severity)
-		text := compose.Item("   ", string(f.Severity)+": "+s.Finding(f))
-		line(s.paint(mark[:len(mark)-1], severityColour[f.Severity]) + text[len("   "+string(f.Severity)+":"):])
-	}
+	s.findings(line, x.Findings)
 	return b.String()
 }
 
 // maxShown: octets of a stranger's address on the terminal.
 const maxShown = 500
-
-func (s *spfShow) word(x spf.Result) string {
-	if x.Reason.IsZero() {
-		return string(x.Word)
-	}
-	return string(x.Word) + " (" + strings.TrimSuffix(s.Say(x.Reason), ".") + ")"
-}
 
 // compare shows what is published and what is tried side by side.
 func (s *spfShow) compare(line func(string), before, after spf.Result) {
@@ -228,7 +215,7 @@ func (s *spfShow) compare(line func(string), before, after spf.Result) {
 		return fmt.Sprintf("%d, %d", count(x.Findings, result.Error), count(x.Findings, result.Warning))
 	})
 	line("")
-	line(compose.Item("Before:         ", s.word(before)))
+	line(compose.Item("Before:         ", s.word(before.Word, before.Reason)))
 	line("After:")
 }
 
@@ -255,27 +242,17 @@ type spfJSON struct {
 
 func (s *spfShow) forJSON(x spf.Result) *spfJSON {
 	s.FillSPF(&x)
-	out := &spfJSON{Word: x.Word, Reason: x.Reason, IP: s.ip.String(), Findings: x.Findings, Result: x}
+	out := &spfJSON{Word: x.Word, Reason: x.Reason, Cause: causeText(x.Cause), IP: s.ip.String(), Findings: x.Findings, Result: x}
 	if out.Findings == nil {
 		out.Findings = []result.Finding{}
-	}
-	if x.Cause != nil {
-		out.Cause = result.Clean(x.Cause.Error())
 	}
 	return out
 }
 
-// json is pure ASCII, so that no byte of a stranger reaches a terminal raw.
-func (s *spfShow) json(x spf.Result) ([]byte, error) {
+func (s *spfShow) asJSON(x spf.Result) ([]byte, error) {
 	v := s.forJSON(x)
 	if s.before != nil {
 		v.Before = s.forJSON(*s.before)
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	return compose.ASCII(b.Bytes()), nil
+	return asciiJSON(v)
 }

@@ -69,7 +69,7 @@ func TestReply_leaves_out_whole_parts_and_says_so(t *testing.T) {
 		said        []string
 	}{
 		{64 << 10, 3, nil},
-		{28000, 2, []string{"small: headers.txt"}},
+		{29000, 2, []string{"small: headers.txt"}},
 		{16 << 10, 1, []string{"small: headers.txt", "small: report.json"}},
 		{8 << 10, 1, []string{"small: headers.txt", "small: report.json", "The rest of this text is left out"}},
 	} {

@@ -1,37 +1,31 @@
 package compose
 
 import (
-	"bytes"
 	"fmt"
 	"strings"
-	"time"
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
-	"checkauth/verify/dkim"
 	"checkauth/verify/dmarc"
 	"checkauth/verify/result"
 )
 
 // details are the lines of one check: Result, ID(s) verified, its own facts, the records.
-func (c *Composer) details(k verify.Check, class policy.Class) []string {
+func (c *Composer) details(r *verify.Report, k verify.Check, class policy.Class) []string {
 	out := []string{c.resultLine(k)}
 	out = append(out, strings.TrimRight(field("ID(s) verified:", identities(k)), " "))
 	switch d := k.Details; {
 	case d.SPF != nil:
 		out = append(out, c.spfDetails(d.SPF, k.Reason)...)
 	case d.DKIM != nil:
-		out = append(out, dkimDetails(d.DKIM, class)...)
+		out = append(out, c.dkimDetails(signature(k, r), class)...)
 	case d.DMARC != nil:
 		out = append(out, c.dmarcDetails(d.DMARC)...)
 	}
 	if k.Method == verify.MethodTLS {
 		return out
 	}
-	out = append(out, "DNS record(s):")
-	for _, e := range k.Evidence {
-		out = append(out, records(e)...)
-	}
+	out = append(out, Records(k.Evidence)...)
 	if s := k.Details.DKIM; s != nil && s.Key != nil && s.Key.Bits > 0 {
 		out = append(out, fmt.Sprintf("Public key used for verification: %s (%d bits)", safe(s.KeyName), s.Key.Bits))
 	}
@@ -77,6 +71,15 @@ func identities(k verify.Check) string {
 	return ""
 }
 
+// Records are answers of the DNS, as in the details of a check.
+func Records(answers []result.Evidence) []string {
+	out := []string{"DNS record(s):"}
+	for _, e := range answers {
+		out = append(out, records(e)...)
+	}
+	return out
+}
+
 // records writes one answer as lines of a zone file, with the CNAMEs on the way, whose TTL is not known.
 func records(e result.Evidence) []string {
 	name := inZone(e.Name) + "."
@@ -102,67 +105,6 @@ func records(e result.Evidence) []string {
 // inZone is text of a zone file, to be copied: a link in it is broken by an escape that a zone file may
 // have (RFC 1035, 5.1).
 func inZone(s string) string { return strings.ReplaceAll(result.Clean(s), "://", `\058//`) }
-
-func dkimDetails(s *dkim.Signature, class policy.Class) []string {
-	out := []string{
-		wrapped("Signature:", fmt.Sprintf("d=%s s=%s a=%s c=%s/%s", safe(s.Domain), safe(s.Selector), safe(s.Algorithm), safe(s.Header), safe(s.Body))),
-		wrapped("", "signed "+when(s.Time, "at a time not given")+", "+expiry(s.Expires)),
-		wrapped("Signed fields:", unlink(result.Clean(strings.Join(s.Signed, " ")))),
-	}
-	if s.HashClaimed != "" {
-		out = append(out, field("Body hash:", "in the signature  "+safe(s.HashClaimed)))
-		equal := "(differs)"
-		if s.BodyVerifies {
-			equal = "(equal)"
-		}
-		out = append(out, field("", "computed          "+s.HashComputed), field("", "                  "+equal))
-	}
-	if class == policy.Proved && s.Evaluated {
-		out = append(out, "Canonicalized Headers:")
-		out = append(out, visible(s.CanonHeader)...)
-		out = append(out, "Canonicalized Body:")
-		out = append(out, visible(s.CanonBody)...)
-		if n := s.CanonLength - int64(len(s.CanonBody)); n > 0 {
-			out = append(out, fmt.Sprintf("    [%d octets more]", n))
-		}
-	}
-	return out
-}
-
-func when(t time.Time, none string) string {
-	if t.IsZero() {
-		return none
-	}
-	return date(t)
-}
-
-func expiry(t time.Time) string {
-	if t.IsZero() {
-		return "no expiry"
-	}
-	return "expires " + date(t)
-}
-
-// visible writes octets as Port25 did: what is outside visible ASCII as quoted hex, a line each CRLF. The
-// colon of a link is written so too, so that the link is dead and the octets can still be told.
-func visible(b []byte) []string {
-	var out []string
-	var line strings.Builder
-	line.WriteString("    ")
-	for i, c := range b {
-		if c <= ' ' || c >= 0x7f || c == ':' && bytes.HasPrefix(b[i:], []byte("://")) {
-			fmt.Fprintf(&line, "'%02X'", c)
-		} else {
-			line.WriteByte(c)
-		}
-		if c == '\n' || i == len(b)-1 {
-			out = append(out, line.String())
-			line.Reset()
-			line.WriteString("    ")
-		}
-	}
-	return out
-}
 
 // dmarcDetails: the policy that applies, and alignment as a table in words.
 func (c *Composer) dmarcDetails(d *dmarc.Result) []string {

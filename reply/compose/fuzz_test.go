@@ -132,15 +132,16 @@ func spreadDetails(d verify.Details, s string) {
 	}
 	if g := d.DKIM; g != nil {
 		g.Domain, g.Selector, g.Algorithm, g.Header, g.Body, g.Identity = s, s, s, s, s, s
-		g.Signed, g.HashClaimed, g.KeyName, g.KeyRecord = []string{s}, s, s, s
+		g.Signed, g.OverSigned, g.HashClaimed, g.KeyName, g.KeyRecord = []string{s, s}, []string{s}, s, s, s
 		g.CanonHeader, g.CanonBody = []byte(s), []byte(s)
-		g.Key.Type, g.Key.Notes = s, s
+		g.Key.Type, g.Key.Hashes, g.Key.Services, g.Key.Flags, g.Key.Notes = s, []string{s}, []string{s}, []string{s, s}, s
 	}
 	if m := d.DMARC; m != nil {
 		m.Author, m.Org, m.PolicyName, m.Record, m.Policy, m.Tag = s, s, s, s, s, s
 		m.SPF.Domain, m.SPF.Org = s, s
 		for i := range m.DKIM {
 			m.DKIM[i].Domain, m.DKIM[i].Org = s, s
+			spreadArgs(m.DKIM[i].Why.Args, s)
 		}
 	}
 }

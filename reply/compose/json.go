@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	"checkauth/reply/policy"
@@ -40,17 +41,29 @@ func forClass(r *verify.Report, class policy.Class) *verify.Report {
 		if d := k.Details.DKIM; d != nil {
 			s := *d
 			s.CanonHeader, s.CanonBody = nil, nil
+			s.Identity = s.Identity[max(strings.LastIndexByte(s.Identity, '@'), 0):] // the local part may be any text
 			out.Checks[i].Details.DKIM = &s
 		}
 	}
 	out.Findings = append([]result.Finding(nil), r.Findings...)
 	for i, f := range out.Findings {
-		// An argument of this name is the message's own words.
-		if words := f.Args.Get("text"); words != "" {
-			out.Findings[i].Args = f.Args.With("text", fmt.Sprintf("%d octets, SHA-256 %.8x", len(words), sha256.Sum256([]byte(words))))
+		if name := ownWords(f.Code); f.Args.Get(name) != "" {
+			words := f.Args.Get(name)
+			out.Findings[i].Args = f.Args.With(name, fmt.Sprintf("%d octets, SHA-256 %.8x", len(words), sha256.Sum256([]byte(words))))
 		}
 	}
 	return &out
+}
+
+// ownWords is the name of the argument that has the message's own words: "text", apart from these.
+func ownWords(code result.Code) string {
+	switch code {
+	case "dkim-header-rewritten":
+		return "was"
+	case "dkim-subject-tagged":
+		return "tag"
+	}
+	return "text"
 }
 
 // ASCII is for cmd: JSON text without a rune beyond ASCII.

@@ -45,7 +45,7 @@ func (c *Composer) Text(r *verify.Report, d policy.Decision, body mail.Data) (st
 	}
 	v.Found, v.Remarks = c.findings(r)
 	for _, k := range r.Checks {
-		v.Checks = append(v.Checks, section{labels[k.Method].details, c.details(k, d.Class)})
+		v.Checks = append(v.Checks, section{labels[k.Method].details, c.details(r, k, d.Class)})
 	}
 	v.Original = c.original(r, d.Class, body)
 	var b strings.Builder

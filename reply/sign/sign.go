@@ -6,31 +6,18 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/emersion/go-msgauth/dkim"
 )
-
-// Key is our signing key with the names that it is published under.
-type Key struct {
-	Domain   string
-	Selector string
-	signer   crypto.Signer
-}
-
-// bits: RFC 8301, 3.2 wants 2048.
-const bits = 2048
 
 // Open reads the key of a domain from dir, or makes it there: selector.key (PKCS#8 in PEM, mode 0600)
 // and selector.dns (the record as a zone line). made tells that it is new.
@@ -56,16 +43,16 @@ func Open(dir, domain, selector string) (k *Key, made bool, err error) {
 }
 
 func (k *Key) create(file string) error {
-	key, err := rsa.GenerateKey(rand.Reader, bits)
+	made, err := Make(k.Domain, k.Selector, RSA, Bits)
 	if err != nil {
 		return err
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
+	k.signer = made.signer
+	b, err := k.PEM()
 	if err != nil {
 		return err
 	}
-	k.signer = key
-	return whole(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	return whole(file, b)
 }
 
 // whole writes a file, readable for us alone, under its name only when it is on the disk: half a key
@@ -117,35 +104,6 @@ func usable(key any) (crypto.Signer, error) {
 		return key, nil
 	}
 	return nil, fmt.Errorf("a key of type %T is none that DKIM signs with: want RSA or Ed25519: %s", key, mend)
-}
-
-// Name is where the record is published, with its final dot.
-func (k *Key) Name() string { return k.Selector + "._domainkey." + k.Domain + "." }
-
-// Text is the record's value: RFC 6376, 3.6.1.
-func (k *Key) Text() string {
-	der, err := x509.MarshalPKIXPublicKey(k.signer.Public())
-	if err != nil {
-		return ""
-	}
-	kind := "rsa"
-	if _, ok := k.signer.Public().(*rsa.PublicKey); !ok {
-		kind = "ed25519"
-		// RFC 8463, 4: the 32 octets themselves, not the structure around them.
-		der = der[len(der)-32:]
-	}
-	return "v=DKIM1; k=" + kind + "; p=" + base64.StdEncoding.EncodeToString(der)
-}
-
-// Record is the whole as a line of a zone file, in strings of at most 255 octets (RFC 1035, 3.3.14).
-func (k *Key) Record() string {
-	var parts []string
-	for t := k.Text(); t != ""; {
-		n := min(len(t), 255)
-		parts = append(parts, `"`+t[:n]+`"`)
-		t = t[n:]
-	}
-	return k.Name() + " 3600 IN TXT " + strings.Join(parts, " ")
 }
 
 // life of a signature: long enough for every retry, short enough that a reply is no use for replaying.

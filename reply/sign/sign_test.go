@@ -315,3 +315,40 @@ func TestSignAtOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestMake(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kind string
+		bits int
+		want string // of the record's value
+		file string // kind of the private key
+		err  string
+	}{
+		{sign.RSA, 1024, "v=DKIM1; k=rsa; p=MIG", "*rsa.PrivateKey", ""},
+		{sign.RSA, sign.Bits, "v=DKIM1; k=rsa; p=MII", "*rsa.PrivateKey", ""},
+		{sign.Ed25519, 0, "v=DKIM1; k=ed25519; p=", "ed25519.PrivateKey", ""},
+		{sign.RSA, 512, "", "", "512"},
+		{"dsa", 2048, "", "", `"dsa" is no kind of key`},
+	} {
+		k, err := sign.Make("example.org", "s1", c.kind, c.bits)
+		if c.err != "" {
+			if k != nil || err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%s of %d bits: got %v, want an error with %q", c.kind, c.bits, err, c.err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := k.PEM()
+		block, rest := pem.Decode(text)
+		if err != nil || block == nil || len(rest) > 0 {
+			t.Fatalf("%s: %q, %v", c.kind, text, err)
+		}
+		private, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+		if got := fmt.Sprintf("%T", private); err != nil || got != c.file || !strings.HasPrefix(k.Text(), c.want) || k.Name() != "s1._domainkey.example.org." {
+			t.Errorf("%s of %d bits: got %s, %v, record %s %s, want %s and %s", c.kind, c.bits, got, err, k.Name(), k.Text(), c.file, c.want)
+		}
+	}
+}

@@ -37,6 +37,7 @@ type Diagnosis struct {
 // rules, each with one cause.
 var rules = []func(context.Context, Query) (Diagnosis, bool){
 	forwarded,
+	mailingList,
 	stale,
 }
 

@@ -1,6 +1,9 @@
 package dkim
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // The canonicalisations of RFC 6376, 3.4.
 const (
@@ -8,11 +11,17 @@ const (
 	relaxed = "relaxed"
 )
 
-var crlf = []byte("\r\n")
+var (
+	crlf  = []byte("\r\n")
+	space = []byte(" ")
+)
 
 // withCRLF gives each line of a header field its CRLF: what came in with a bare LF, or without any line
 // end at the message's end, was signed with CRLF (RFC 6376, 3.7 and 5.3).
 func withCRLF(raw []byte) []byte {
+	if bytes.HasSuffix(raw, crlf) && bytes.Count(raw, crlf) == bytes.Count(raw, crlf[1:]) {
+		return bytes.Clone(raw)
+	}
 	out := make([]byte, 0, len(raw)+2)
 	for i, c := range raw {
 		if c == '\n' && (i == 0 || raw[i-1] != '\r') {
@@ -60,65 +69,168 @@ func relaxedHeader(raw []byte) []byte {
 }
 
 // bodyCanon makes a body canonical as it streams by: RFC 6376, 3.4.3 and 3.4.4. A bare LF counts as
-// CRLF, a bare CR is an octet like any other.
+// CRLF, a bare CR is an octet like any other. Most of a body is canonical as it stands, so that it is
+// passed on in stretches, not octet by octet.
 type bodyCanon struct {
 	relaxed bool
-	sink    func([]byte) // gets the canonical octets; it must not keep them
+	sink    func([]byte) // gets the canonical octets, the last of them at Close; it must not keep them
 
-	out    []byte
 	lines  int  // line ends that are held back: at the end of the body they do not count
 	run    int  // the most that were held back at once
 	cr     bool // a CR whose LF may be the next octet
 	gap    bool // white space held back
 	some   bool // an octet of content was written
 	bareCR bool // one was seen
+
+	chunk    []byte // what Write has
+	from, to int    // the stretch of it that is canonical and not yet written
+	exact    bool   // there is one, and what came behind it up to here is line ends as they must be written
+	out      []byte // short stretches, gathered
 }
+
+const (
+	canonBuffer = 32 << 10 // octets that are gathered
+	canonLong   = 4 << 10  // a stretch from here on is not copied
+)
 
 // Write takes the next octets of the body; it never fails.
 func (c *bodyCanon) Write(p []byte) (int, error) {
-	for _, b := range p {
-		if c.cr {
-			c.cr = false
-			if b != '\n' {
-				c.bareCR = true
-				c.content('\r')
-			}
-		}
-		switch {
-		case b == '\r':
-			c.cr = true
-		case b == '\n':
-			c.gap = false
-			c.lines++
-			c.run = max(c.run, c.lines)
-		case c.relaxed && (b == ' ' || b == '\t'):
-			c.gap = true
-		default:
-			c.content(b)
-		}
+	c.chunk, c.from, c.to, c.exact = p, 0, 0, false
+	if c.cr && len(p) > 0 && p[0] != '\n' {
+		c.loneCR()
 	}
-	c.flush()
+	ends := 0 // CRs that end a line or may do so
+	for at := 0; at < len(p); {
+		end, ended := len(p), false
+		if n := bytes.IndexByte(p[at:], '\n'); n >= 0 {
+			end, ended = at+n, true
+		}
+		text := end
+		if text > at && p[text-1] == '\r' {
+			text--
+			ends++
+		}
+		c.line(at, text)
+		if ended {
+			c.endLine(text < end)
+		}
+		c.cr = !ended && text < end
+		at = end + 1
+	}
+	c.bareCR = c.bareCR || bytes.Count(p, crlf[:1]) > ends
+	c.put(p[c.from:c.to])
+	c.chunk, c.from, c.to = nil, 0, 0
 	return len(p), nil
 }
 
-// content writes one octet and what was held back in front of it.
-func (c *bodyCanon) content(b byte) {
+// line takes a line without its end, or what of it is in the chunk.
+func (c *bodyCanon) line(at, end int) {
+	switch {
+	case at == end:
+	case c.relaxed:
+		c.collapse(at, end)
+	default:
+		c.content(at, end)
+	}
+}
+
+func (c *bodyCanon) endLine(crlf bool) {
+	if !crlf || c.gap {
+		c.exact = false
+	}
+	c.gap = false
+	c.lines++
+	c.run = max(c.run, c.lines)
+}
+
+// collapse makes each run of white space one space; what ends the line is held back.
+func (c *bodyCanon) collapse(at, end int) {
+	for at < end {
+		if isWSP(c.chunk[at]) {
+			c.gap = true
+			at++
+			continue
+		}
+		n := collapsed(c.chunk[at:end])
+		c.content(at, at+n)
+		at += n
+	}
+}
+
+func isWSP(b byte) bool { return b == ' ' || b == '\t' }
+
+// collapsed tells how many octets come before the first white space that is not one space between
+// others. It looks at eight octets at once; most lines have nothing else.
+func collapsed(line []byte) int {
+	const each = 0x0101010101010101
+	i, before := 0, uint64(0)
+	for ; i+8 <= len(line); i += 8 {
+		word := binary.LittleEndian.Uint64(line[i:])
+		spaces := zeros(word ^ ' '*each)
+		if zeros(word^'\t'*each)|spaces&(spaces<<8|before) != 0 {
+			break
+		}
+		before = spaces >> 56 // the last octet, where the next word's first is
+	}
+	for i = max(i-1, 0); i < len(line); i++ {
+		if line[i] == '\t' || line[i] == ' ' && (i+1 == len(line) || isWSP(line[i+1])) {
+			return i
+		}
+	}
+	return len(line)
+}
+
+// zeros has the high bit of each octet that is zero.
+func zeros(word uint64) uint64 {
+	const low = 0x7f7f7f7f7f7f7f7f
+	return ^(word&low + low | word | low)
+}
+
+// content takes octets of the chunk that stay as they are, with what was held back in front of them.
+func (c *bodyCanon) content(from, to int) {
+	held := 2 * c.lines
+	if c.gap {
+		held++
+	}
+	if c.exact && c.to+held == from && (!c.gap || c.chunk[from-1] == ' ') {
+		c.lines, c.gap = 0, false // it stands there as it must be written
+	} else {
+		c.release()
+		c.from, c.exact = from, true
+	}
+	c.to = to
+}
+
+// release writes what there is, and what was held back.
+func (c *bodyCanon) release() {
+	c.put(c.chunk[c.from:c.to])
 	for ; c.lines > 0; c.lines-- {
-		c.put('\r')
-		c.put('\n')
+		c.put(crlf)
 	}
 	if c.gap {
-		c.put(' ')
+		c.put(space)
 		c.gap = false
 	}
-	c.put(b)
 	c.some = true
 }
 
-func (c *bodyCanon) put(b byte) {
-	c.out = append(c.out, b)
-	if len(c.out) >= 32<<10 {
+// loneCR writes a CR of which the next octet has shown that it ends no line.
+func (c *bodyCanon) loneCR() {
+	c.release()
+	c.put(crlf[:1])
+	c.cr, c.bareCR = false, true
+}
+
+func (c *bodyCanon) put(p []byte) {
+	if len(p) >= canonLong || len(c.out)+len(p) > canonBuffer {
 		c.flush()
+	}
+	switch {
+	case len(p) == 0:
+	case len(p) >= canonLong:
+		c.sink(p)
+	default:
+		c.out = append(c.out, p...)
 	}
 }
 
@@ -133,12 +245,10 @@ func (c *bodyCanon) flush() {
 // relaxed one without content is nothing at all.
 func (c *bodyCanon) Close() {
 	if c.cr {
-		c.bareCR = true
-		c.content('\r')
+		c.loneCR()
 	}
 	if c.some || !c.relaxed {
-		c.put('\r')
-		c.put('\n')
+		c.put(crlf)
 	}
 	c.flush()
 }

@@ -4,8 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/emersion/go-msgauth/dkim"
-
+	"checkauth/verify/dns"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
 )
@@ -13,54 +12,84 @@ import (
 // signatureBound is how many signatures are verified where Verifier does not say.
 const signatureBound = 10
 
-// check is the verification of one message.
+// check is one judging of a message.
 type check struct {
-	now     time.Time
-	header  *header
-	body    mail.Data
-	author  mail.From
-	keys    keys
-	library library
+	*Digest
+	now  time.Time
+	keys keys
 
-	bodies  map[bodyForm]bodyHash
-	bodyErr error // why the body could not be read
+	diagnose dns.Resolver // nil: nobody is asked
+	expect   func(dns.Question)
+	searches chan struct{} // nil: any number
+
+	verifications int // of Ed25519 in searches of headers
 }
 
 // Check verifies the signatures of a message, from the top. Where there are no fields there are no
 // signatures.
 func (v Verifier) Check(ctx context.Context, fields mail.Fields, body mail.Data) Result {
-	return v.begin(fields, body, dkim.VerifyWithOptions).run(ctx, fields, v.bound())
+	return v.Judge(ctx, v.Digest(ctx, fields, body))
+}
+
+// Judge verifies the signatures of a digest with the keys that v.DNS gives. How many are evaluated was
+// settled with the digest. go-msgauth is asked about a signature where it was not before, or another
+// answer has come in place of the key that it was asked with.
+func (v Verifier) Judge(ctx context.Context, d *Digest) Result {
+	return v.over(d).result(ctx)
+}
+
+// Words is Judge without the search for causes: the words alone, a signature each.
+func (v Verifier) Words(ctx context.Context, d *Digest) []result.Word {
+	out := make([]result.Word, 0, len(d.signatures))
+	for _, s := range v.over(d).verdicts(ctx) {
+		out = append(out, s.Word)
+	}
+	return out
 }
 
 func (v Verifier) begin(fields mail.Fields, body mail.Data, lib library) *check {
-	return &check{now: v.now(), header: newHeader(fields), body: body, author: mail.ParseFrom(fields), library: lib,
-		keys: keys{dns: v.DNS, seen: map[string]keyAnswer{}}}
+	return v.over(newDigest(fields, body, lib))
 }
 
-func (c *check) run(ctx context.Context, fields mail.Fields, bound int) Result {
-	signatures := c.read(fields)
-	if len(signatures) == 0 {
-		return Result{Findings: []result.Finding{result.Found(result.Warning, "dkim-not-signed")}}
+func (v Verifier) over(d *Digest) *check {
+	c := &check{Digest: d, now: v.now(), keys: keys{dns: v.DNS, seen: map[string]keyAnswer{}}, diagnose: v.Diagnose, expect: v.Expect, searches: v.Searches}
+	if c.expect == nil {
+		c.expect = func(dns.Question) {}
 	}
-	evaluated := signatures[:min(bound, len(signatures))]
-	c.prepare(ctx, evaluated)
+	return c
+}
+
+func (c *check) result(ctx context.Context) Result {
+	if len(c.signatures) == 0 {
+		return Result{Findings: append(c.header.dkim2(), result.Found(result.Warning, "dkim-not-signed"))}
+	}
+	signatures := c.verdicts(ctx)
+	evaluated := signatures[:c.evaluated]
 	for _, s := range evaluated {
-		s.conclude(c.judge(ctx, s))
 		s.Findings = append(s.Findings, c.remarks(s)...)
 	}
-	for _, s := range signatures[len(evaluated):] {
-		s.conclude(verdict{word: result.Neutral, reason: result.Because("dkim-not-evaluated")})
-	}
-	return Result{Signatures: plain(signatures), Findings: ofAll(len(signatures), evaluated)}
+	c.explain(ctx, evaluated)
+	return Result{Signatures: plain(signatures), Findings: append(ofAll(len(signatures), evaluated), c.header.dkim2()...)}
 }
 
-// prepare gets all that the verdicts need: the keys and the body's hashes.
-func (c *check) prepare(ctx context.Context, signatures []*signature) {
-	for _, s := range signatures {
-		s.Evaluated = true
+// verdicts gives each signature, in a copy of its own, its verdict.
+func (c *check) verdicts(ctx context.Context) []*signature {
+	signatures := make([]*signature, len(c.signatures))
+	for i, s := range c.signatures {
+		own := *s
+		signatures[i] = &own
+	}
+	evaluated := signatures[:c.evaluated]
+	for _, s := range evaluated {
 		s.lookUp(ctx, &c.keys)
 	}
-	c.hash(ctx, signatures)
+	for _, s := range evaluated {
+		s.conclude(c.judge(ctx, s))
+	}
+	for _, s := range signatures[c.evaluated:] {
+		s.conclude(verdict{word: result.Neutral, reason: result.Because("dkim-not-evaluated")})
+	}
+	return signatures
 }
 
 func (v Verifier) now() time.Time {
@@ -75,37 +104,6 @@ func (v Verifier) bound() int {
 		return signatureBound
 	}
 	return v.Signatures
-}
-
-// read takes all signature fields apart.
-func (c *check) read(fields mail.Fields) []*signature {
-	var out []*signature
-	for _, f := range fields.All(fieldName) {
-		s := readField(f)
-		s.Index = len(out)
-		s.Strong = s.names("From") > c.header.count("From")
-		out = append(out, s)
-	}
-	return out
-}
-
-// hash reads the body once for all signatures that can be computed, whatever the rules say of them: the
-// report shows what was found.
-func (c *check) hash(ctx context.Context, signatures []*signature) {
-	var forms []bodyForm
-	for _, s := range signatures {
-		if s.hashable() {
-			forms = append(forms, s.bodyForm())
-		}
-	}
-	if c.bodies, c.bodyErr = hashBodies(&ctxReader{ctx, c.body.Reader()}, forms); c.bodyErr != nil {
-		return
-	}
-	for _, s := range signatures {
-		if s.hashable() {
-			s.setBody(c.bodies[s.bodyForm()])
-		}
-	}
 }
 
 func (s *signature) conclude(v verdict) {

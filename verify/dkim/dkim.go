@@ -19,9 +19,17 @@ import (
 
 // Verifier checks signatures. It has no state: one serves any number of goroutines.
 type Verifier struct {
-	DNS        dns.Resolver
+	DNS dns.Resolver
+	// Diagnose is asked why a signature does not verify, once that is fixed; it changes no verdict. nil:
+	// nobody is asked.
+	Diagnose dns.Resolver
+	// Expect is told of questions that Diagnose is about to be asked one after the other, so that they can
+	// go out side by side; nil: they do not.
+	Expect     func(dns.Question)
 	Now        func() time.Time // nil is time.Now
 	Signatures int              // at most so many are verified; 0 is 10
+	// Searches is room for so many searches at once that hash a body again and again; nil: any number.
+	Searches chan struct{}
 }
 
 // Result is what was found, a signature each, from the top of the message.
@@ -37,30 +45,34 @@ type Signature struct {
 	Findings []result.Finding `json:"-"`
 	Cause    error            `json:"-"` // set with temperror and permerror
 
-	Index     int       `json:"index"` // from 0, from the top of the message, among the DKIM-Signature fields
-	Domain    string    `json:"d"`     // d=, as written
-	Selector  string    `json:"s"`
-	Algorithm string    `json:"a"`
-	Header    string    `json:"header_canon"` // c=, before the slash: simple or relaxed
-	Body      string    `json:"body_canon"`
-	Identity  string    `json:"i,omitempty"`
-	Signed    []string  `json:"h"` // names in h=, in order, as written
-	Length    *int64    `json:"l,omitempty"`
-	Time      time.Time `json:"t,omitzero"`
-	Expires   time.Time `json:"x,omitzero"`
+	Index     int      `json:"index"` // from 0, from the top of the message, among the DKIM-Signature fields
+	Domain    string   `json:"d"`     // d=, as written
+	Selector  string   `json:"s"`
+	Algorithm string   `json:"a"`
+	Header    string   `json:"header_canon"` // c=, before the slash: simple or relaxed
+	Body      string   `json:"body_canon"`
+	Identity  string   `json:"i,omitempty"`
+	Signed    []string `json:"h"` // names in h=, in order, as written
+	// OverSigned: those of them for which the message has no field left (RFC 6376, 5.4.2), in order.
+	OverSigned []string  `json:"oversigned,omitempty"`
+	Length     *int64    `json:"l,omitempty"`
+	Time       time.Time `json:"t,omitzero"`
+	Expires    time.Time `json:"x,omitzero"`
 
-	HashClaimed  string `json:"bh"`                  // base64, white space removed
-	HashComputed string `json:"bh_computed"`         // base64; empty where it could not be computed
-	BodyVerifies bool   `json:"body_verifies"`       // the two are equal
-	KeyName      string `json:"key_name"`            // selector._domainkey.domain
-	Key          *Key   `json:"key,omitempty"`       // nil where there is no record that could be read
-	KeyRecord    string `json:"key_record"`          // joined text as published; a stranger's text
-	KeyTTL       uint32 `json:"key_ttl"`             // seconds
-	Strong       bool   `json:"oversigned_from"`     // From stands in h= more often than in the message
-	CanonHeader  []byte `json:"canon_header"`        // the canonical header as signed, at most 16 KiB
-	CanonBody    []byte `json:"canon_body"`          // the canonical body's first 2 KiB
-	CanonLength  int64  `json:"canon_body_length"`   // octets of the whole canonical body
-	Evaluated    bool   `json:"evaluated,omitempty"` // false beyond the bound of signatures
+	HashClaimed  string `json:"bh"`            // base64, white space removed
+	HashComputed string `json:"bh_computed"`   // base64; empty where it could not be computed
+	BodyVerifies bool   `json:"body_verifies"` // the two are equal
+	// HeaderVerifies: the header is as it was signed, whatever became of the body; nil without a usable key.
+	HeaderVerifies *bool  `json:"header_verifies,omitempty"`
+	KeyName        string `json:"key_name"`            // selector._domainkey.domain
+	Key            *Key   `json:"key,omitempty"`       // nil where there is no record that could be read
+	KeyRecord      string `json:"key_record"`          // joined text as published; a stranger's text
+	KeyTTL         uint32 `json:"key_ttl"`             // seconds
+	Strong         bool   `json:"oversigned_from"`     // From stands in h= more often than in the message
+	CanonHeader    []byte `json:"canon_header"`        // the canonical header as signed, at most 16 KiB
+	CanonBody      []byte `json:"canon_body"`          // the canonical body's first 2 KiB
+	CanonLength    int64  `json:"canon_body_length"`   // octets of the whole canonical body
+	Evaluated      bool   `json:"evaluated,omitempty"` // false beyond the bound of signatures
 }
 
 // Key is what a key record says: RFC 6376, 3.6.1.

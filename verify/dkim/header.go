@@ -58,6 +58,20 @@ func (h *header) pick(names []string, self int) [][]byte {
 	return out
 }
 
+// missing are the names of h= that take no field: RFC 6376, 5.4.2: none can be added without breaking
+// the signature.
+func (h *header) missing(names []string) []string {
+	taken := map[string]int{strings.ToLower(fieldName): 1} // the signature's own, as in pick
+	var out []string
+	for _, name := range names {
+		key := strings.ToLower(name)
+		if taken[key]++; taken[key] > len(h.named[key]) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // hash is the hash of the canonical header (RFC 6376, 3.7), and what of it is shown.
 func (h *header) hash(s *signature) (sum, shown []byte) {
 	hasher := sha256.New()

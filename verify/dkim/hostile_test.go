@@ -13,6 +13,23 @@ import (
 	"checkauth/verify/result"
 )
 
+func TestHostile_66(t *testing.T) {
+	t.Parallel()
+	// What has more never comes here: go-msgauth is quadratic in the lines of a field.
+	m := "Subject: x\r\n" + strings.Repeat(" y\r\n", 160000) + plainMessage
+	if _, _, err := mail.Split(mail.Data{At: strings.NewReader(m), Size: int64(len(m))}, mail.DefaultBounds()); err == nil {
+		t.Error("160,000 continuation lines are within the bounds")
+	}
+	// As many as the bounds let through, ten times.
+	m = strings.Repeat("X-A: x\r\n"+strings.Repeat(" y\r\n", 499), 55) + plainMessage
+	for range 10 {
+		m = sign(tagsWith("h=From"+strings.Repeat(":X-A", 60)), m)
+	}
+	if got := words(checked(t, Verifier{DNS: ourKeys()}, m)); got != strings.TrimSpace(strings.Repeat("pass ", 10)) {
+		t.Errorf("got %s, want ten passes", got)
+	}
+}
+
 func TestHostile_67(t *testing.T) {
 	t.Parallel()
 	server := dnstest.New(t, txt("rsa._domainkey.example.org", rsaRecord(&rsaKey().PublicKey, "")))
@@ -60,12 +77,12 @@ func TestHostile_68(t *testing.T) {
 	}{
 		{"512 bits", of(512, 65537), result.PermError, "dkim-key-too-short"},
 		{"1023 bits", of(1023, 65537), result.PermError, "dkim-key-too-short"},
-		{"1024 bits", of(1024, 65537), result.Fail, "dkim-header-changed"},
+		{"1024 bits", of(1024, 65537), result.Fail, "dkim-key-mismatch"},
 		{"16384 bits", of(16384, 65537), result.Policy, "dkim-key-too-long"},
 		{"65536 bits", of(65536, 65537), result.Policy, "dkim-key-too-long"},
 		{"e is 1", of(2048, 1), result.PermError, "dkim-key-syntax"},
 		{"e is even", of(2048, 4), result.PermError, "dkim-key-syntax"},
-		{"e is 2^31-1", of(2048, 1<<31-1), result.Fail, "dkim-header-changed"},
+		{"e is 2^31-1", of(2048, 1<<31-1), result.Fail, "dkim-key-mismatch"},
 		{"n is even", rsaRecord(&rsa.PublicKey{N: number(2048, 0), E: 65537}, ""), result.PermError, "dkim-key-syntax"},
 		{"garbage", "v=DKIM1; p=" + base64.StdEncoding.EncodeToString([]byte("\x30\x03garbage that is long enough")), result.PermError, "dkim-key-syntax"},
 		{"garbage of 11 kB", "v=DKIM1; p=" + strings.Repeat("AAAA", 2800), result.PermError, "dkim-key-syntax"},
@@ -111,12 +128,50 @@ func TestHostile_70(t *testing.T) {
 		{"put on top of the signature", "From: evil@example.net\r\n" + sign(plainTags, plainMessage), result.Pass, []result.Code{"dkim-second-from"}},
 		{"there before signing, one signed", sign(plainTags, two), result.Pass, []result.Code{"dkim-second-from"}},
 		{"there before signing, both signed", sign(tagsWith("h=From:From"), two), result.Pass, nil}, // DMARC's From parser names it
-		{"put on top, signed as absent", "From: evil@example.net\r\n" + sign(tagsWith("h=From:From"), plainMessage), result.Fail, []result.Code{"dkim-header-changed"}},
+		{"put on top, signed as absent", "From: evil@example.net\r\n" + sign(tagsWith("h=From:From"), plainMessage), result.Fail, []result.Code{"dkim-header-added"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			if s := one(t, checked(t, v, c.message), c.word, c.codes...); s.Reason.Code == "dkim-matches-from" {
 				t.Error("a message of two From fields must not be said to match From")
+			}
+		})
+	}
+}
+
+// Parts beyond number and depth, in bodies that were changed, so that the search for the change meets
+// them too.
+func TestHostile_73_74(t *testing.T) {
+	t.Parallel()
+	var nested, letters strings.Builder
+	for i := range 4000 {
+		fmt.Fprintf(&nested, "--%d\r\nContent-Type: multipart/mixed; boundary=%d\r\n\r\n", i, i+1)
+	}
+	letters.WriteString("--0\r\n")
+	for range 1000 {
+		letters.WriteString("Content-Type: message/rfc822\r\n\r\n")
+	}
+	long := strings.Repeat("x", 200)
+	for _, c := range []struct{ name, boundary, body string }{
+		{"multipart 4000 deep", "0", nested.String()},
+		{"message/rfc822 1000 deep", "0", letters.String()},
+		{"as many parts as a rewritten body holds", "0", strings.Repeat("--0\r\n", smallBody/5-10)},
+		{"500,000 parts", "0", strings.Repeat("--0\r\n", 500000)},
+		{"parts with an encoding", "0", strings.Repeat("--0\r\nContent-Transfer-Encoding: base64\r\n\r\nYQ==\r\n", 2000)},
+		{"a part header of 1 MB", "0", "--0\r\n" + strings.Repeat("X: y\r\n", 170000)},
+		{"a part header of 9 MB", "0", "--0\r\nX: " + strings.Repeat("y", 9<<20)},
+		{"a part header of one field, folded", "0", "--0\r\nContent-Type: text/plain;\r\n" + strings.Repeat(" a=b;\r\n", 100000)},
+		{"a boundary that is too long", long, strings.Repeat("--"+long+"\r\n\r\nx\r\n", 1000)},
+		{"a boundary that begins another", "a", "--a\r\nContent-Type: multipart/mixed; boundary=ab\r\n\r\n" + strings.Repeat("--ab\r\n--a\r\n", 3000)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			m := "From: ann@example.org\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"" + c.boundary + "\"\r\n\r\n"
+			signed := sign(tagsWith("h=From:Content-Type"), m+"another body\r\n")
+			m = signed[:len(signed)-len("another body\r\n")] + c.body
+			s := checked(t, Verifier{DNS: ourKeys()}, m).Signatures[0]
+			if s.Word != result.Fail || s.Reason.Code != "dkim-body-hash-differs" {
+				t.Errorf("got %s (%s), want fail", s.Word, s.Reason)
 			}
 		})
 	}
@@ -140,6 +195,25 @@ func TestManyNamesOverManyFields(t *testing.T) {
 	}
 	if n := len(r.Signatures[0].CanonHeader); n > shownHeader {
 		t.Errorf("%d octets of the canonical header are kept, want at most %d", n, shownHeader)
+	}
+}
+
+// What no bound has cut before: names and fields by the thousand cost no more than being counted.
+func TestNamesAndFieldsBeyondTheBounds(t *testing.T) {
+	t.Parallel()
+	names := strings.Repeat(":X-A:X-B", 2000)
+	for _, h := range []string{"From" + names, names[1:] + ":From"} {
+		m := strings.Repeat("X-A: y\r\nX-B: z\r\n", 2000) + "From: ann@example.org\r\n\r\nHi\r\n"
+		m = strings.Repeat("DKIM-Signature: v=1; a=rsa-sha256; d=example.org; s=rsa; h="+h+"; bh=AAAA; b=AAAA\r\n", 10) + m
+		fields, body, err := mail.Split(mail.Data{At: strings.NewReader(m), Size: int64(len(m))}, mail.Bounds{Bytes: 1 << 20, Fields: 5000, Folds: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range (Verifier{DNS: ourKeys()}).Check(t.Context(), fields, body).Signatures {
+			if s.Word != result.Policy || s.Reason.Code != "dkim-too-many-names" || len(s.CanonHeader) > 0 {
+				t.Fatalf("got %s (%s), %d octets of canonical header; want policy and none", s.Word, s.Reason, len(s.CanonHeader))
+			}
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package dkim
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/emersion/go-msgauth/dkim"
 
@@ -14,7 +13,6 @@ import (
 // go-msgauth, never laxer. What remains is computed twice, by ourselves and by go-msgauth, and then
 // go-msgauth decides, but for where it is known to read RFC 6376 otherwise.
 func (c *check) judge(ctx context.Context, s *signature) verdict {
-	sum := c.setHeader(s)
 	for _, rule := range rules {
 		if v := rule(s, c.now); v != nil {
 			return *v
@@ -23,25 +21,15 @@ func (c *check) judge(ctx context.Context, s *signature) verdict {
 	if c.bodyErr != nil {
 		return verdict{word: result.TempError, reason: result.Because("dkim-body-not-read"), cause: c.bodyErr}
 	}
-	own := c.verify(s, sum)
+	own := c.verify(s)
 	if own.word == result.Policy || !c.answerable(s) {
 		return own
 	}
 	return c.settle(s, own, c.ask(ctx, s))
 }
 
-// setHeader computes the header's hash, where it can be, and puts what was hashed into the facts.
-func (c *check) setHeader(s *signature) []byte {
-	if s.syntax != nil || !isCanon(s.Header) || len(s.Signed) > maxNames {
-		return nil
-	}
-	sum, shown := c.header.hash(s)
-	s.CanonHeader = shown
-	return sum
-}
-
 // verify is our own verification: RFC 6376, 6.1.3, in its order, the body's hash first.
-func (c *check) verify(s *signature, sum []byte) verdict {
+func (c *check) verify(s *signature) verdict {
 	switch {
 	case !s.BodyVerifies && s.Length != nil && *s.Length > s.CanonLength:
 		// RFC 6376, 3.5: l= must not be larger than the body.
@@ -50,7 +38,7 @@ func (c *check) verify(s *signature, sum []byte) verdict {
 	case !s.BodyVerifies:
 		return verdict{word: result.Fail, reason: result.Because("dkim-body-hash-differs"),
 			findings: []result.Finding{result.Found(result.Error, "dkim-body-changed", "domain", s.Domain, "selector", s.Selector)}}
-	case !s.key.verifies(sum, s.signed):
+	case !c.headerVerifies(s):
 		return verdict{word: result.Fail, reason: result.Because("dkim-header-hash-differs"),
 			findings: []result.Finding{result.Found(result.Error, "dkim-header-changed", "domain", s.Domain, "selector", s.Selector)}}
 	case s.Length != nil:
@@ -60,6 +48,13 @@ func (c *check) verify(s *signature, sum []byte) verdict {
 			"body", fmt.Sprint(s.CanonLength))}
 	}
 	return verdict{word: result.Pass, reason: c.passes(s)}
+}
+
+// headerVerifies puts what it finds into the facts.
+func (c *check) headerVerifies(s *signature) bool {
+	ok := s.key.verifies(c.sums[s.Index], s.signed)
+	s.HeaderVerifies = &ok
+	return ok
 }
 
 // passes is the reason of a pass, in words that scripts know: whether d= and From are one domain, or
@@ -94,7 +89,7 @@ func objection(err error) verdict {
 	case dkim.IsPermFail(err):
 		v.word = result.PermError
 	case dkim.IsTempFail(err):
-	case strings.HasPrefix(err.Error(), "dkim: "):
+	case isOfSignature(err):
 		v.word, v.cause = result.Fail, nil
 	}
 	v.reason = result.Because("dkim-verifier-objects", "error", err.Error())

@@ -44,19 +44,29 @@ func (k publicKey) verifies(sum, sig []byte) bool {
 // readKey takes a key record apart (RFC 6376, 3.6.1 and 6.1.2). With a fault there is no public key;
 // the Key then says as much as could be read, and is nil where that is nothing.
 func readKey(name, text string) (*Key, publicKey, *verdict) {
+	k, pub, fault := readRecord(name, text)
+	if fault == nil || k != nil && (k.Revoked || k.Bits > 0) {
+		return k, pub, fault
+	}
+	if f := mistake(name, text); f != nil {
+		fault.reason, fault.findings = result.Because("dkim-key-unreadable", "name", name), []result.Finding{*f}
+	}
+	return k, pub, fault
+}
+
+// readRecord reads a record and says what is wrong with it by the rules alone.
+func readRecord(name, text string) (*Key, publicKey, *verdict) {
 	ts, err := parseTags(text)
 	if err != nil {
-		return nil, publicKey{}, unreadableKey(name, text, err)
+		return nil, publicKey{}, unreadableKey(name, err)
 	}
 	// RFC 6376, 3.6.1: a record with another version is discarded.
 	if v, ok := ts.get("v"); ok && v.value != "DKIM1" {
-		return nil, publicKey{}, unreadableKey(name, text, fmt.Errorf("v=%s is not v=DKIM1", clip(v.value)))
+		return nil, publicKey{}, unreadableKey(name, fmt.Errorf("v=%s is not v=DKIM1", clip(v.value)))
 	}
 	k := keyFacts(ts)
 	p, ok := ts.get("p")
 	switch {
-	case !ok && isEscaped(text):
-		return nil, publicKey{}, escapedKey(name, errors.New("no p= can be seen"))
 	case !ok:
 		return k, publicKey{}, permanent(result.Because("dkim-key-lacks-p", "name", name),
 			fmt.Errorf("%w: no p= in the record at %s", ErrKey, name),
@@ -67,7 +77,7 @@ func readKey(name, text string) (*Key, publicKey, *verdict) {
 			fmt.Errorf("%w: the key at %s is revoked", ErrKey, name),
 			result.Found(result.Error, "dkim-key-revoked", "name", name))
 	}
-	pub, fault := readPublic(name, text, k, ts.value("p"))
+	pub, fault := readPublic(name, k, ts.value("p"))
 	return k, pub, fault
 }
 
@@ -83,46 +93,60 @@ func keyFacts(ts tags) *Key {
 }
 
 // readPublic reads p= as the key's type says.
-func readPublic(name, text string, k *Key, p string) (publicKey, *verdict) {
-	der, err := base64.StdEncoding.DecodeString(p)
-	switch {
-	case k.Type != "rsa" && k.Type != "ed25519":
-		if isEscaped(text) {
-			return publicKey{}, escapedKey(name, fmt.Errorf("key type %q", clip(k.Type)))
-		}
+func readPublic(name string, k *Key, p string) (publicKey, *verdict) {
+	if k.Type != "rsa" && k.Type != "ed25519" {
 		return publicKey{}, permanent(result.Because("dkim-key-type-unknown", "type", k.Type),
 			fmt.Errorf("%w: key type %q at %s", ErrKey, clip(k.Type), name),
 			result.Found(result.Error, "dkim-key-wrong-type", "name", name, "type", k.Type))
-	case err != nil && isEscaped(text):
-		return publicKey{}, escapedKey(name, err)
+	}
+	der, err := base64.StdEncoding.DecodeString(p)
+	switch {
 	case isTruncated(k.Type, p):
 		return publicKey{}, permanent(result.Because("dkim-key-ends-early", "name", name),
 			fmt.Errorf("%w: the key at %s ends after %d characters", ErrKey, name, len(p)),
 			result.Found(result.Error, "dkim-key-truncated", "name", name, "length", fmt.Sprint(len(p))))
 	case err != nil:
-		return publicKey{}, unreadableKey(name, text, err)
+		return publicKey{}, unreadableKey(name, err)
 	case k.Type == "ed25519":
-		// RFC 8463, 4.2: the 32 octets themselves, not wrapped in ASN.1.
-		if len(der) != ed25519.PublicKeySize {
-			return publicKey{}, unreadableKey(name, text, fmt.Errorf("an Ed25519 key has 32 octets, not %d", len(der)))
+		if err := isEd25519(der); err != nil {
+			return publicKey{}, unreadableKey(name, err)
 		}
 		k.Bits = 256
 		return publicKey{ed25519: der}, nil
 	}
 	pub, err := parseRSA(der)
 	if err != nil {
-		return publicKey{}, unreadableKey(name, text, err)
+		return publicKey{}, unreadableKey(name, err)
 	}
 	k.Bits = pub.N.BitLen()
 	return publicKey{rsa: pub}, keySize(name, k.Bits)
 }
 
+// isEd25519: RFC 8463, 4.2: the 32 octets themselves, not wrapped in ASN.1.
+func isEd25519(der []byte) error {
+	if len(der) == ed25519.PublicKeySize {
+		return nil
+	}
+	if _, err := parseRSA(der); err == nil {
+		return errors.New("p= has an RSA key under k=ed25519")
+	}
+	if wrapped, err := x509.ParsePKIXPublicKey(der); err == nil {
+		if _, ok := wrapped.(ed25519.PublicKey); ok {
+			return errors.New("p= has the key wrapped in ASN.1, and k=ed25519 wants its last 32 octets alone")
+		}
+	}
+	return fmt.Errorf("an Ed25519 key has 32 octets, not %d", len(der))
+}
+
 // parseRSA: RFC 6376, erratum 3017: the key may be wrapped (SubjectPublicKeyInfo) or bare.
 func parseRSA(der []byte) (*rsa.PublicKey, error) {
+	if len(der) == ed25519.PublicKeySize {
+		return nil, errors.New("p= has 32 octets, as an Ed25519 key without k=ed25519")
+	}
 	wrapped, err := x509.ParsePKIXPublicKey(der)
 	pub, ok := wrapped.(*rsa.PublicKey)
 	if err == nil && !ok {
-		return nil, errors.New("the key in p= is no RSA key")
+		return nil, errors.New("p= has a key that is no RSA key, and no other k= is named")
 	}
 	if err != nil {
 		bare, err2 := x509.ParsePKCS1PublicKey(der)
@@ -154,24 +178,11 @@ func keySize(name string, bits int) *verdict {
 	return nil
 }
 
-func unreadableKey(name, text string, err error) *verdict {
-	if isEscaped(text) {
-		return escapedKey(name, err)
-	}
+func unreadableKey(name string, err error) *verdict {
 	return permanent(result.Because("dkim-key-unreadable", "name", name),
 		fmt.Errorf("%w: record at %s: %w", ErrKey, name, err),
 		result.Found(result.Error, "dkim-key-syntax", "name", name, "error", err.Error()))
 }
-
-func escapedKey(name string, err error) *verdict {
-	return permanent(result.Because("dkim-key-unreadable", "name", name),
-		fmt.Errorf("%w: stray quote marks or backslashes at %s: %w", ErrKey, name, err),
-		result.Found(result.Error, "dkim-key-escaped", "name", name))
-}
-
-// isEscaped: quote marks and backslashes come from copying a zone file's form into a panel that wants
-// the text alone.
-func isEscaped(text string) bool { return strings.ContainsAny(text, "\"\\“”") }
 
 // isTruncated tells whether p= is well-formed as far as it goes and then stops: panels cut at 255.
 func isTruncated(kind, p string) bool {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/emersion/go-msgauth/dkim"
@@ -22,10 +23,40 @@ type opinion struct {
 	panic any
 }
 
-// ask has go-msgauth verify one signature. With two and more it starts goroutines, where a panic ends
+// kept is an opinion and the answer for the key that it was given with.
+type kept struct {
+	key     keyAnswer
+	opinion opinion
+}
+
+// ask gives go-msgauth's opinion of one signature. What depends on the key alone is asked once a key.
+func (c *check) ask(ctx context.Context, s *signature) opinion {
+	key := c.keys.at(ctx, s.KeyName)
+	if k, ok := c.opinions[s.Index]; ok && k.key.same(key) {
+		return k.opinion
+	}
+	o := c.askNow(ctx, s)
+	if o.err == nil || isOfSignature(o.err) {
+		c.opinions[s.Index] = kept{key, o}
+	}
+	return o
+}
+
+// same tells whether a verifier learns the same of two answers.
+func (a keyAnswer) same(b keyAnswer) bool {
+	if a.err != nil || b.err != nil {
+		return a.err != nil && b.err != nil && a.err.Kind == b.err.Kind
+	}
+	return slices.Equal(a.answer.Texts(), b.answer.Texts())
+}
+
+// isOfSignature tells whether an error of go-msgauth is about the signature; others are the reader's.
+func isOfSignature(err error) bool { return strings.HasPrefix(err.Error(), "dkim: ") }
+
+// askNow has go-msgauth verify one signature. With two and more it starts goroutines, where a panic ends
 // the process and a failing reader leaks; so the field is moved to the top and it is told to stop after
 // the first. The fields are picked from the bottom, so that what is on top changes nothing.
-func (c *check) ask(ctx context.Context, s *signature) (o opinion) {
+func (c *check) askNow(ctx context.Context, s *signature) (o opinion) {
 	defer func() {
 		if p := recover(); p != nil {
 			o = opinion{asked: true, panic: p}

@@ -19,6 +19,9 @@ type keyAnswer struct {
 type keys struct {
 	dns  dns.Resolver
 	seen map[string]keyAnswer
+
+	further map[string]keyAnswer // what the search for a key asked beside it
+	tried   int                  // keys that the search computed with
 }
 
 func (k *keys) at(ctx context.Context, name string) keyAnswer {
@@ -34,6 +37,40 @@ func (k *keys) at(ctx context.Context, name string) keyAnswer {
 	out.answer = a
 	k.seen[q.Name] = out
 	return out
+}
+
+// furtherBound is how many names the search for a key asks about, a message.
+const furtherBound = 24
+
+// known gives the answer for a name that was asked about already.
+func (k *keys) known(name string) (keyAnswer, bool) {
+	name = dns.Canonical(name)
+	if a, ok := k.seen[name]; ok {
+		return a, true
+	}
+	a, ok := k.further[name]
+	return a, ok
+}
+
+// elsewhere is at for names that no signature names; r is asked, and what it says changes no verdict. Over
+// the bound there is no answer, and without r none beyond what is known.
+func (k *keys) elsewhere(ctx context.Context, r dns.Resolver, name string) (dns.Answer, bool) {
+	a, ok := k.known(name)
+	if !ok {
+		if r == nil || len(k.further) >= furtherBound {
+			return dns.Answer{}, false
+		}
+		q := dns.Ask(name, dns.TXT)
+		var err error
+		if a.answer, err = r.Resolve(ctx, q); err != nil {
+			a.err = dns.AsError(q, err)
+		}
+		if k.further == nil {
+			k.further = map[string]keyAnswer{}
+		}
+		k.further[q.Name] = a
+	}
+	return a.answer, a.err == nil
 }
 
 // lookUp gets the signature its key, or the fault why there is none: RFC 6376, 6.1.2.
@@ -53,7 +90,7 @@ func (s *signature) lookUp(ctx context.Context, k *keys) {
 		return
 	case 1:
 	default:
-		s.keyFault = severalKeys(s.KeyName, len(records))
+		s.keyFault = severalKeys(s.KeyName, found.answer.Texts())
 		return
 	}
 	s.KeyRecord, s.KeyTTL = records[0].Text(), records[0].TTL
@@ -78,10 +115,18 @@ func noKey(name string, a dns.Answer) *verdict {
 }
 
 // severalKeys: RFC 6376, 3.6.2.2 leaves the result undefined; most verifiers, and we, take none.
-func severalKeys(name string, n int) *verdict {
-	return permanent(result.Because("dkim-key-several-records", "name", name, "count", fmt.Sprint(n)),
-		fmt.Errorf("%w: %d records at %s", ErrKey, n, name),
-		result.Found(result.Error, "dkim-key-multiple-records", "name", name, "count", fmt.Sprint(n)))
+func severalKeys(name string, texts []string) *verdict {
+	n := fmt.Sprint(len(texts))
+	v := permanent(result.Because("dkim-key-several-records", "name", name, "count", n),
+		fmt.Errorf("%w: %s records at %s", ErrKey, n, name),
+		result.Found(result.Error, "dkim-key-multiple-records", "name", name, "count", n))
+	for _, text := range texts {
+		if f := privateKey(name, text); f != nil {
+			v.findings = append([]result.Finding{*f}, v.findings...)
+			break
+		}
+	}
+	return v
 }
 
 // texts is the same answer as go-msgauth wants it. It takes every error that is no temporary net.Error

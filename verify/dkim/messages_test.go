@@ -40,6 +40,25 @@ func TestRFC6376_5_4_2_order_of_fields(t *testing.T) {
 	}
 }
 
+// RFC 6376, 5.4.2: the names in h= for which no field is left are told, as written and in order.
+func TestRFC6376_5_4_2_names_that_take_no_field(t *testing.T) {
+	t.Parallel()
+	v := Verifier{DNS: world(t)}
+	for _, c := range []struct{ h, want string }{
+		{"From:To:Subject", "[]"},
+		{"from:From:To:Subject:FROM", "[From FROM]"},
+		{"Cc:From:To:to:Cc", "[Cc to Cc]"},
+		{"From:X-A:X-A:x-a", "[x-a]"},
+		{"From:DKIM-Signature:dkim-signature", "[dkim-signature]"}, // the one below, never the field itself
+	} {
+		m := strings.Replace(plainMessage, "From:", "X-A: 1\r\nX-A: 2\r\nFrom:", 1)
+		s := checked(t, v, sign(tagsWith("h="+c.h), sign(plainTags, m))).Signatures[0]
+		if got := fmt.Sprint(s.OverSigned); got != c.want || s.Word != result.Pass {
+			t.Errorf("h=%s: got %s, %s, want %s", c.h, got, s.Word, c.want)
+		}
+	}
+}
+
 // RFC 6376, 5.4: DKIM-Signature in h= means the other signatures, never the field itself.
 func TestRFC6376_5_4_signatures_that_are_signed(t *testing.T) {
 	t.Parallel()
@@ -91,12 +110,12 @@ func TestRFC6376_6_1_3_changed_messages(t *testing.T) {
 		{"white space of the body, relaxed", plainTags, "this  is it. ", "this is it.", result.Pass, nil, true},
 		{"white space of the body, simple", tagsWith("c=relaxed/simple"), "this  is it. ", "this is it.", result.Fail, []result.Code{"dkim-body-changed"}, false},
 		{"empty lines at the end", tagsWith("c=simple/simple"), "it. \r\n\r\n", "it. \r\n\r\n\r\n", result.Pass, nil, true},
-		{"a signed field", plainTags, "A  test", "[list] A  test", result.Fail, []result.Code{"dkim-header-changed"}, true},
+		{"a signed field", plainTags, "A  test", "[list] A  test", result.Fail, []result.Code{"dkim-subject-tagged"}, true},
 		{"white space of a field, relaxed", plainTags, "A  test", " A\r\n test ", result.Pass, nil, true},
 		{"white space of a field, simple", tagsWith("c=simple"), "A  test", "A test", result.Fail, []result.Code{"dkim-header-changed"}, true},
 		{"a field that is not signed", plainTags, "Subject:", "X-New: 1\r\nSubject:", result.Pass, nil, true},
 		{"the field's own tags", plainTags, "d=example.org", "d=example.org; z=x", result.Fail, []result.Code{"dkim-header-changed"}, true},
-		{"body and header", plainTags, "A  test\r\n\r\nHello", "B\r\n\r\nBye", result.Fail, []result.Code{"dkim-body-changed"}, false},
+		{"body and header", plainTags, "A  test\r\n\r\nHello", "B\r\n\r\nBye", result.Fail, []result.Code{"dkim-body-changed", "dkim-header-changed"}, false},
 	} {
 		m := strings.Replace(sign(c.tags, plainMessage), c.from, c.to, 1)
 		t.Run(c.name, func(t *testing.T) {
@@ -192,10 +211,10 @@ func TestRFC6376_8_15_fields_put_on_top(t *testing.T) {
 		codes           []result.Code
 	}{
 		{"a second From", plainTags, "From: evil@example.net\r\n", result.Pass, []result.Code{"dkim-second-from"}},
-		{"a second From, signed as absent", tagsWith("h=From:From"), "From: evil@example.net\r\n", result.Fail, []result.Code{"dkim-header-changed"}},
+		{"a second From, signed as absent", tagsWith("h=From:From"), "From: evil@example.net\r\n", result.Fail, []result.Code{"dkim-header-added"}},
 		{"a second Subject and To", plainTags, "Subject: Pay\r\nTo: x@example.com\r\n", result.Pass, []result.Code{"dkim-second-field"}},
 		{"a second Date that is not signed at all", plainTags, "Date: x\r\nDate: y\r\n", result.Pass, nil},
-		{"Received", tagsWith("h=From:Received"), "Received: x\r\n", result.Fail, []result.Code{"dkim-header-changed"}},
+		{"Received", tagsWith("h=From:Received"), "Received: x\r\n", result.Fail, []result.Code{"dkim-header-added"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -106,6 +106,23 @@ func (s *signature) uncovered(c *check, name string) bool {
 	return s.Word == result.Pass && n > 0 && c.header.count(name) > n
 }
 
+// dkim2Fields are those of the DKIM2 drafts (draft-ietf-dkim-dkim2-spec), which nobody judges yet.
+var dkim2Fields = []string{"DKIM2-Signature", "Message-Instance"}
+
+// dkim2 names them.
+func (h *header) dkim2() []result.Finding {
+	var there []string
+	for _, name := range dkim2Fields {
+		if h.count(name) > 0 {
+			there = append(there, name)
+		}
+	}
+	if len(there) == 0 {
+		return nil
+	}
+	return []result.Finding{result.Found(result.Info, "dkim2-present", "fields", strings.Join(there, ", "))}
+}
+
 // ofAll finds what is true of the message's signatures together.
 func ofAll(n int, evaluated []*signature) []result.Finding {
 	var out []result.Finding

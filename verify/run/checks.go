@@ -42,7 +42,7 @@ func spfLimit(c Config) time.Duration { return c.SPF }
 // The checks that need the envelope alone run while the message comes in.
 var envelopeChecks = []check{
 	// RFC 7208, 4.6.4: ten terms, each an mx with ten names, and the record itself.
-	{method: verify.MethodSPF, budget: 112, diagnosis: 18, limit: spfLimit, needsAddress: true, run: checkSPF},
+	{method: verify.MethodSPF, budget: 112, diagnosis: 16, limit: spfLimit, needsAddress: true, run: checkSPF},
 	{method: verify.MethodSPFHelo, budget: 30, limit: spfLimit, needsAddress: true, run: checkSPFHelo},
 	{method: verify.MethodIPRev, budget: 12, limit: spfLimit, needsAddress: true, run: checkIPRev},
 	{method: verify.MethodHelo, budget: 4, limit: spfLimit, run: checkHelo},
@@ -51,7 +51,7 @@ var envelopeChecks = []check{
 
 // The checks that need the message.
 var messageChecks = []check{
-	{method: verify.MethodDKIM, budget: 10, run: checkDKIM},
+	{method: verify.MethodDKIM, budget: 10, diagnosis: 22, run: checkDKIM},
 }
 
 // The checks that need what others found, in this order.
@@ -129,8 +129,10 @@ func checkDKIM(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outc
 	if in.msg.Unparsed != nil {
 		return notRead(verify.MethodDKIM)
 	}
-	res := dkim.Verifier{DNS: r, Now: ev.Now, Signatures: ev.Config.Signatures}.Check(ctx, in.msg.Fields, in.msg.Body)
-	o := outcome{findings: res.Findings}
+	v := dkim.Verifier{DNS: r, Diagnose: in.diagnose, Expect: in.expect, Now: ev.Now, Signatures: ev.Config.Signatures, Searches: ev.Searches}
+	digest := v.Digest(ctx, in.msg.Fields, in.msg.Body)
+	res := v.Judge(ctx, digest)
+	o := outcome{findings: res.Findings, digest: digest}
 	for i := range res.Signatures {
 		s := &res.Signatures[i]
 		o.findings = append(o.findings, s.Findings...)

@@ -17,7 +17,7 @@ import (
 
 // Budgets of questions for causes that need several checks.
 const (
-	diagnosisBudget = 20
+	diagnosisBudget = 18
 	authorityBudget = 32 // to find the zone's servers; they themselves are at most 8 a question
 )
 
@@ -52,11 +52,11 @@ func (e *Evaluation) doubts(r *verify.Report, m *verify.Message) diagnose.Query 
 			if !strings.Contains(q.Name, "._domainkey.") {
 				return e.spfWith(ctx, over, e.env.Client.Addr()), nil
 			}
-			var words []result.Word
-			for _, s := range (dkim.Verifier{DNS: over, Now: e.ev.Now, Signatures: e.ev.Config.Signatures}).Check(ctx, m.Fields, m.Body).Signatures {
-				words = append(words, s.Word)
+			digest := e.found[verify.MethodDKIM].digest
+			if digest == nil {
+				return "", nil
 			}
-			return "", words
+			return "", dkim.Verifier{DNS: over, Now: e.ev.Now}.Words(ctx, digest)
 		},
 	}
 	if a := e.ev.Authorities; a != nil {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"checkauth/verify"
+	"checkauth/verify/dkim"
 	"checkauth/verify/dns"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
@@ -43,6 +44,8 @@ type Evaluator struct {
 	// Authorities are asked where a record decided a failure; nil: nobody is.
 	Authorities *dns.Authorities
 	Now         func() time.Time
+	// Searches is room for so many searches at once that hash a body again and again; nil: any number.
+	Searches chan struct{}
 	// Panicked is told of a check that panicked; that check's result is temperror. It may be nil.
 	Panicked func(id, method string, value any, stack []byte)
 }
@@ -64,6 +67,7 @@ type Evaluation struct {
 type outcome struct {
 	checks   []verify.Check
 	findings []result.Finding
+	digest   *dkim.Digest // of the DKIM check, to judge again with other keys
 }
 
 var errAbandoned = errors.New("the client gave the message up")
