@@ -5,12 +5,17 @@ import (
 	"fmt"
 	"time"
 
+	"checkauth/verify/arc"
 	"checkauth/verify/dkim"
 	"checkauth/verify/dmarc"
+	"checkauth/verify/dnsbl"
+	"checkauth/verify/header"
 	"checkauth/verify/helo"
+	"checkauth/verify/inbound"
 	"checkauth/verify/iprev"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
+	"checkauth/verify/spam"
 	"checkauth/verify/spf"
 )
 
@@ -29,6 +34,8 @@ type Report struct {
 	Verdict  Verdict          `json:"verdict"`
 	Checks   []Check          `json:"checks"`
 	Findings []result.Finding `json:"findings"`
+	// Receivers: what the large mailbox providers would do by their published rules.
+	Receivers []Receiver `json:"receivers"`
 }
 
 // Session is what SMTP said.
@@ -77,6 +84,11 @@ const (
 	MethodSPFHelo = "spf-helo"
 	MethodHelo    = "helo"
 	MethodTLS     = "tls"
+	MethodARC     = "arc"
+	MethodHeader  = "header"
+	MethodInbound = "inbound" // whether the author's domain takes mail
+	MethodDNSBL   = "dnsbl"   // where configured
+	MethodSpam    = "spam"    // where configured
 )
 
 // Check is one check of the message; DKIM has one a signature.
@@ -98,6 +110,12 @@ type Details struct {
 	DMARC *dmarc.Result
 	IPRev *iprev.Result
 	Helo  *helo.Result
+
+	ARC     *arc.Result
+	Header  *header.Result
+	Inbound *inbound.Result
+	DNSBL   *dnsbl.Result
+	Spam    *spam.Result
 }
 
 // of gives the place for the details of a method, nil where it has none.
@@ -113,6 +131,16 @@ func (d *Details) of(method string) any {
 		return &d.IPRev
 	case MethodHelo:
 		return &d.Helo
+	case MethodARC:
+		return &d.ARC
+	case MethodHeader:
+		return &d.Header
+	case MethodInbound:
+		return &d.Inbound
+	case MethodDNSBL:
+		return &d.DNSBL
+	case MethodSpam:
+		return &d.Spam
 	}
 	return nil
 }
@@ -130,6 +158,16 @@ func (d Details) MarshalJSON() ([]byte, error) {
 		return json.Marshal(d.IPRev)
 	case d.Helo != nil:
 		return json.Marshal(d.Helo)
+	case d.ARC != nil:
+		return json.Marshal(d.ARC)
+	case d.Header != nil:
+		return json.Marshal(d.Header)
+	case d.Inbound != nil:
+		return json.Marshal(d.Inbound)
+	case d.DNSBL != nil:
+		return json.Marshal(d.DNSBL)
+	case d.Spam != nil:
+		return json.Marshal(d.Spam)
 	}
 	return []byte("null"), nil
 }

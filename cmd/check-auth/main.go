@@ -58,6 +58,7 @@ type commands struct {
 	Verify verifyCmd `cmd:"" help:"Evaluate a saved message and print the report that would be mailed."`
 	SPF    spfCmd    `cmd:"" help:"Evaluate an SPF record, published or typed, and show how the result comes about."`
 	DKIM   dkimCmd   `cmd:"" help:"Verify the DKIM signatures of a saved message, or look at a published key."`
+	DMARC  dmarcCmd  `cmd:"" help:"Show which DMARC record applies to a domain, what it asks for and what is wrong with it."`
 	Keygen keygenCmd `cmd:"" help:"Make a DKIM key and show the record to publish."`
 	Config configCmd `cmd:"" help:"Print the configuration in force, with a comment over each key."`
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,8 +24,11 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
+	"checkauth/verify/dnsbl"
 	"checkauth/verify/mail"
+	"checkauth/verify/receivers"
 	evaluate "checkauth/verify/run"
+	"checkauth/verify/spam"
 )
 
 // service is the whole house: what takes mail, what answers it, what sends the answers.
@@ -192,14 +196,43 @@ func (s *settings) responder(v *service, resolver dns.Resolver, key *sign.Key, e
 	answers.Host, answers.Queue, answers.Again = s.Hostname, time.Duration(s.Reply.Queue), time.Duration(s.Reply.Again)
 	answers.Operator, answers.Log, answers.Now = int64(s.Reply.Operator), v.log, e.now
 	checks := evaluate.Config{Evaluation: time.Duration(s.Evaluate.Time), SPF: time.Duration(s.Evaluate.SPF), Signatures: s.Evaluate.Signatures}
+	rules, err := receivers.Load(s.receiverFiles()...)
+	if err != nil {
+		return nil, &exitError{exitConfig, fmt.Errorf("evaluate.receivers: %w", err)}
+	}
+	lists, err := s.lists()
+	if err != nil {
+		return nil, &exitError{exitConfig, fmt.Errorf("evaluate.blocklists: %w", err)}
+	}
+	spamd := spam.Defaults()
+	spamd.Address = s.Evaluate.Spamd
 	return &respond.Responder{
 		Config: answers, Compose: composer, Store: v.store, Kick: v.deliverer.Kick,
 		Policy: policy.Config{Own: s.addresses().Own},
 		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(e), Authorities: authorities(), Now: e.now,
+			Receivers: rules, Lists: lists, Spamd: spamd,
 			Searches: make(chan struct{}, runtime.GOMAXPROCS(0)), Panicked: func(id, method string, p any, stack []byte) {
 				v.log.Error("a check panicked", "report", id, "check", method, "panic", fmt.Sprint(p), "stack", string(stack))
 			}},
 	}, nil
+}
+
+func (s *settings) receiverFiles() []string {
+	if s.Evaluate.Receivers == "" {
+		return nil
+	}
+	return []string{s.Evaluate.Receivers}
+}
+
+// lists are the block lists to ask; one that is not known is taken for a block list of addresses.
+func (s *settings) lists() ([]dnsbl.List, error) {
+	var out []dnsbl.List
+	for _, zone := range s.Evaluate.Blocklists {
+		l := dnsbl.Complete(dnsbl.List{Zone: zone})
+		l.Kind, l.Of, l.Name = cmp.Or(l.Kind, dnsbl.Block), cmp.Or(l.Of, dnsbl.IP), cmp.Or(l.Name, zone)
+		out = append(out, l)
+	}
+	return out, dnsbl.Config{Lists: out}.Valid()
 }
 
 // front is the responder as smtpd asks for it.

@@ -20,6 +20,7 @@ import (
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dns/dnstest"
 	"checkauth/verify/mail"
+	"checkauth/verify/receivers"
 	evaluate "checkauth/verify/run"
 )
 
@@ -34,9 +35,17 @@ type verifyCmd struct {
 	Zone     string   `help:"Take the DNS from this zone file, such as --save-zone has written, and ask nobody." placeholder:"FILE" xor:"dns"`
 	SaveZone string   `help:"Write the DNS answers that were used to this zone file, to evaluate the message again later." placeholder:"FILE"`
 	Host     string   `default:"localhost" help:"Our own name: authserv-id of Authentication-Results, macro %%{r} of SPF." placeholder:"NAME"`
+	Rules    string   `name:"receivers" help:"File with further receivers and rules, in the form of verify/receivers/receivers.toml." placeholder:"FILE"`
 	JSON     bool     `help:"Print JSON."`
 	Full     bool     `help:"Show also what is mailed to a proved sender alone: fields and body."`
 	Message  string   `arg:"" help:"File with the message, or - for standard input."`
+}
+
+func (c *verifyCmd) files() []string {
+	if c.Rules == "" {
+		return nil
+	}
+	return []string{c.Rules}
 }
 
 // Run evaluates the message; exit 0 where it authenticates, 1 where not, 2 where the DNS did not tell.
@@ -50,8 +59,12 @@ func (c *verifyCmd) Run(ctx context.Context, e env) error {
 		return err
 	}
 	defer done()
+	rules, err := receivers.Load(c.files()...)
+	if err != nil {
+		return &exitError{exitUsage, fmt.Errorf("--receivers: %w", err)}
+	}
 	record := dns.NewRecorder(resolver)
-	ev := evaluate.Evaluator{Config: evaluate.Defaults(), DNS: record, Authorities: c.authorities(), Now: e.now,
+	ev := evaluate.Evaluator{Config: evaluate.Defaults(), DNS: record, Authorities: c.authorities(), Now: e.now, Receivers: rules,
 		Panicked: func(id, method string, v any, _ []byte) {
 			fmt.Fprintf(e.err, "check-auth: report %s: check %s failed by our fault: %q\n", id, method, fmt.Sprint(v))
 		}}

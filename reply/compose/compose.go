@@ -105,6 +105,7 @@ func (c *Composer) Finding(f result.Finding) string { return c.finding(f) }
 // fill sets the English sentence wherever a report has a code.
 func (c *Composer) fill(r *verify.Report) {
 	c.set(&r.Verdict.Why)
+	c.fillReceivers(r.Receivers)
 	for i := range r.Findings {
 		f := &r.Findings[i]
 		f.Text = c.finding(*f)
@@ -115,11 +116,36 @@ func (c *Composer) fill(r *verify.Report) {
 		if s := k.Details.SPF; s != nil {
 			eachTerm(s.Root, c.set)
 		}
+		if a := k.Details.ARC; a != nil {
+			for i := range a.Instances {
+				for j := range a.Instances[i].Problems {
+					c.set(&a.Instances[i].Problems[j])
+				}
+			}
+		}
 		if d := k.Details.DMARC; d != nil {
 			c.set(&d.SPF.Why)
 			for i := range d.DKIM {
 				c.set(&d.DKIM[i].Why)
 			}
+		}
+	}
+}
+
+// fillReceivers does the same for the receivers' verdicts. What an operator's file says brings its words.
+func (c *Composer) fillReceivers(all []verify.Receiver) {
+	set := func(r *result.Reason) {
+		if r.Text == "" {
+			c.set(r)
+		}
+	}
+	for i := range all {
+		v := &all[i]
+		set(&v.Why)
+		set(&v.Hint)
+		set(&v.Bulk)
+		for j := range v.Rules {
+			set(&v.Rules[j].Requirement)
 		}
 	}
 }

@@ -21,8 +21,14 @@ func (c *Composer) details(r *verify.Report, k verify.Check, class policy.Class)
 		out = append(out, c.dkimDetails(signature(k, r), class)...)
 	case d.DMARC != nil:
 		out = append(out, c.dmarcDetails(d.DMARC)...)
+	case d.ARC != nil:
+		out = append(out, c.arcDetails(d.ARC)...)
+	case d.Inbound != nil:
+		out = append(out, inboundDetails(d.Inbound)...)
+	case d.Spam != nil:
+		out = append(out, spamDetails(d.Spam)...)
 	}
-	if k.Method == verify.MethodTLS {
+	if withoutRecords[k.Method] || len(k.Evidence) == 0 && (k.Method == verify.MethodARC || k.Method == verify.MethodInbound) {
 		return out
 	}
 	out = append(out, Records(k.Evidence)...)
@@ -30,6 +36,11 @@ func (c *Composer) details(r *verify.Report, k verify.Check, class policy.Class)
 		out = append(out, fmt.Sprintf("Public key used for verification: %s (%d bits)", safe(s.KeyName), s.Key.Bits))
 	}
 	return out
+}
+
+// withoutRecords are the checks that ask nothing of the DNS, or whose questions are not shown.
+var withoutRecords = map[string]bool{
+	verify.MethodTLS: true, verify.MethodHeader: true, verify.MethodSpam: true, verify.MethodDNSBL: true,
 }
 
 // whole are the reasons that scripts look for: no line break within.
@@ -60,7 +71,7 @@ func identities(k verify.Check) string {
 		if k.Result != result.Pass {
 			return ""
 		}
-	case verify.MethodTLS:
+	case verify.MethodTLS, verify.MethodARC, verify.MethodHeader, verify.MethodInbound, verify.MethodDNSBL, verify.MethodSpam:
 		return ""
 	}
 	for _, property := range []string{"smtp.mailfrom", "smtp.helo", "policy.iprev", "header.d", "header.from"} {

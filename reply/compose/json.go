@@ -5,11 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
+	"checkauth/verify/arc"
 	"checkauth/verify/result"
 )
 
@@ -44,6 +46,9 @@ func forClass(r *verify.Report, class policy.Class) *verify.Report {
 			s.Identity = s.Identity[max(strings.LastIndexByte(s.Identity, '@'), 0):] // the local part may be any text
 			out.Checks[i].Details.DKIM = &s
 		}
+		if a := k.Details.ARC; a != nil {
+			out.Checks[i].Details.ARC = withoutClaims(a)
+		}
 	}
 	out.Findings = append([]result.Finding(nil), r.Findings...)
 	for i, f := range out.Findings {
@@ -51,6 +56,16 @@ func forClass(r *verify.Report, class policy.Class) *verify.Report {
 			words := f.Args.Get(name)
 			out.Findings[i].Args = f.Args.With(name, fmt.Sprintf("%d octets, SHA-256 %.8x", len(words), sha256.Sum256([]byte(words))))
 		}
+	}
+	return &out
+}
+
+// withoutClaims leaves out what hosts are said to have found, which may be any text.
+func withoutClaims(a *arc.Result) *arc.Result {
+	out := *a
+	out.Instances = slices.Clone(a.Instances)
+	for i := range out.Instances {
+		out.Instances[i].Results, out.Instances[i].Authserv = "", ""
 	}
 	return &out
 }

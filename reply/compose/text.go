@@ -41,11 +41,14 @@ func (c *Composer) Text(r *verify.Report, d policy.Decision, body mail.Data) (st
 		Sender: reversePath(r), Client: safe(r.Session.ClientIP), Date: date(r.Time),
 		Verdict: c.verdict(r),
 		Helo:    safe(r.Session.Helo), Source: safe(r.Session.ClientIP), MailFrom: safe(r.Session.MailFrom),
-		Summary: summary(r), Explained: c.explained(),
+		Summary: c.summary(r), Explained: c.explained(),
 	}
 	v.Found, v.Remarks = c.findings(r)
 	for _, k := range r.Checks {
 		v.Checks = append(v.Checks, section{labels[k.Method].details, c.details(r, k, d.Class)})
+	}
+	if rules := c.receivers(r.Receivers); len(rules) > 0 {
+		v.Checks = append(v.Checks, section{"Receiver rules", rules})
 	}
 	v.Original = c.original(r, d.Class, body)
 	var b strings.Builder
@@ -75,13 +78,21 @@ var labels = map[string]struct{ summary, details string }{
 	verify.MethodSPFHelo: {"HELO SPF check:", "HELO SPF"},
 	verify.MethodHelo:    {"HELO check:", "HELO"},
 	verify.MethodTLS:     {"TLS check:", "TLS"},
+	verify.MethodARC:     {"ARC check:", "ARC"},
+	verify.MethodHeader:  {"Header check:", "Header"},
+	verify.MethodInbound: {"Inbound check:", "Inbound"},
+	verify.MethodDNSBL:   {"Blocklist check:", "Blocklist"},
+	verify.MethodSpam:    {"SpamAssassin check:", "SpamAssassin"},
 }
 
-// summary: the value stands in column 21.
-func summary(r *verify.Report) []string {
+// summary: the value stands in column 21, a line a check, then a line a receiver.
+func (c *Composer) summary(r *verify.Report) []string {
 	var out []string
 	for _, k := range r.Checks {
 		out = append(out, fmt.Sprintf("%-20s%s", labels[k.Method].summary, k.Result))
+	}
+	for _, v := range r.Receivers {
+		out = append(out, fmt.Sprintf("%-20s%s", safe(v.Name)+" verdict: ", c.reason(v.Why)))
 	}
 	return out
 }

@@ -98,6 +98,10 @@ func judgeDMARC(t *testing.T, text string) dmarcJudgement {
 	q.SPF = dmarc.Identifier{Domain: "example.org", Word: result.Pass}
 	j := dmarcJudgement{result: dmarc.Evaluator{DNS: zone}.Check(t.Context(), q), word: "valid"}
 	for _, f := range j.result.Findings {
+		// The records' report addresses have no DNS here, and what p=reject would do is no mistake.
+		if strings.HasPrefix(string(f.Code), "dmarc-rua-") || strings.HasPrefix(string(f.Code), "dmarc-under-reject-") {
+			continue
+		}
 		j.codes = append(j.codes, f.Code)
 		if f.Severity != result.Info {
 			j.word = "doubtful"

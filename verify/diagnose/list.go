@@ -18,8 +18,8 @@ var listFields = []string{"List-Id", "List-Post", "Mailing-List", "X-Mailing-Lis
 // that.
 func mailingList(_ context.Context, q Query) (Diagnosis, bool) {
 	name := listName(q.Report.Message.Fields)
-	d := q.Report.Check(verify.MethodDMARC).Details.DMARC
-	if name == "" || d == nil || alignedSigner(q.Report) != "" {
+	c := q.Report.Check(verify.MethodDMARC)
+	if name == "" || c.Details.DMARC == nil || c.Result == result.Pass {
 		return Diagnosis{}, false
 	}
 	from := mail.ParseFrom(q.Report.Message.Fields).Domain

@@ -2,6 +2,7 @@ package dkim
 
 import (
 	"context"
+	"runtime/debug"
 	"time"
 
 	"checkauth/verify/dns"
@@ -21,8 +22,6 @@ type check struct {
 	diagnose dns.Resolver // nil: nobody is asked
 	expect   func(dns.Question)
 	searches chan struct{} // nil: any number
-
-	verifications int // of Ed25519 in searches of headers
 }
 
 // Check verifies the signatures of a message, from the top. Where there are no fields there are no
@@ -68,8 +67,19 @@ func (c *check) result(ctx context.Context) Result {
 	for _, s := range evaluated {
 		s.Findings = append(s.Findings, c.remarks(s)...)
 	}
+	fault := c.safely(ctx, evaluated)
+	return Result{Fault: fault, Signatures: plain(signatures), Findings: append(ofAll(len(signatures), evaluated), c.header.dkim2()...)}
+}
+
+// safely explains. A fault of the search must not cost the verdicts.
+func (c *check) safely(ctx context.Context, evaluated []*signature) (fault *Fault) {
+	defer func() {
+		if p := recover(); p != nil {
+			fault = &Fault{Value: p, Stack: debug.Stack()}
+		}
+	}()
 	c.explain(ctx, evaluated)
-	return Result{Signatures: plain(signatures), Findings: append(ofAll(len(signatures), evaluated), c.header.dkim2()...)}
+	return nil
 }
 
 // verdicts gives each signature, in a copy of its own, its verdict.

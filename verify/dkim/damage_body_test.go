@@ -226,7 +226,7 @@ var bodyDamages = []damage{
 	{name: "a part removed", change: lessPart, want: onlyChanged},
 	{name: "a word changed", change: swapAll("is", "was"), want: onlyChanged},
 
-	{name: "CR doubled", change: swapAll("\r\n", "\r\r\n"), want: []result.Code{"dkim-body-line-ends"}},
+	{name: "CR doubled", change: swapAll("\r\n", "\r\r\n"), want: []result.Code{"dkim-body-cr-added"}},
 	{name: "signature mark stripped", change: swapAll("-- \r\n", "--\r\n"), want: []result.Code{"dkim-body-whitespace"}},
 	{name: "trailing space stripped", change: swapMatches(`[ \t]+\r\n`, "\r\n"), want: []result.Code{"dkim-body-whitespace"},
 		unsure: unless(amongst("a signature"))},

@@ -208,7 +208,7 @@ func (d damage) wanted(o specimen) []result.Code {
 	if d.unsure == nil || !d.unsure(o) {
 		return d.want
 	}
-	return append(slices.Clone(d.want), "dkim-body-changed", "dkim-header-changed")
+	return append(slices.Clone(d.want), "dkim-body-changed", "dkim-header-changed", "dkim-header-or-key")
 }
 
 // trial is a letter with its signature and what was done to it.
@@ -291,7 +291,7 @@ func (tr trial) trueCodes() []result.Code {
 }
 
 var bodyCauses = []result.Code{"dkim-body-changed-footer", "dkim-body-changed-banner", "dkim-body-part-added",
-	"dkim-body-reencoded", "dkim-body-whitespace", "dkim-body-line-ends", "dkim-body-rewrapped", "dkim-body-tabs",
+	"dkim-body-reencoded", "dkim-body-whitespace", "dkim-body-line-ends", "dkim-body-cr-added", "dkim-body-rewrapped", "dkim-body-tabs",
 	"dkim-body-dots", "dkim-body-from-escaped", "dkim-body-boundary", "dkim-wrong-canonicalization", "dkim-l-tag-wrong",
 	"dkim-empty-body"}
 

@@ -36,6 +36,13 @@ type Verifier struct {
 type Result struct {
 	Signatures []Signature
 	Findings   []result.Finding // of the message as a whole; those of one signature are there
+	Fault      *Fault           // of the search for causes, which changes no verdict; nil mostly
+}
+
+// Fault is a panic in a search: a mistake of ours, to be logged.
+type Fault struct {
+	Value any
+	Stack []byte
 }
 
 // Signature is one DKIM-Signature field.

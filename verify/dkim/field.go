@@ -28,6 +28,8 @@ type signature struct {
 	signed   []byte // b=, decoded
 	key      publicKey
 	keyFault *verdict // why there is no key
+
+	copied map[string][]string // of copies; nil until they are asked for
 }
 
 // KeyName is the name at which the key of a DKIM-Signature field lies, for asking ahead; not ok where

@@ -38,21 +38,12 @@ func newHeader(fs mail.Fields) *header {
 
 func (h *header) count(name string) int { return len(h.named[strings.ToLower(name)]) }
 
-// pick gives the fields that h= names, in its order, as RFC 6376, 5.4.2 says: each name takes the next
-// field from the bottom, and where none is left it stands for nothing.
+// pick gives the fields that h= names and that are there.
 func (h *header) pick(names []string, self int) [][]byte {
-	taken := map[string]int{}
 	var out [][]byte
-	for _, name := range names {
-		name = strings.ToLower(name)
-		places := h.named[name]
-		// RFC 6376, 5.4: the field itself is always signed, so that its name in h= means others.
-		if at := taken[name]; at < len(places) && places[at] == self {
-			taken[name]++
-		}
-		if at := taken[name]; at < len(places) {
-			out = append(out, h.raw[places[at]])
-			taken[name]++
+	for _, f := range h.signedFields(names, self) {
+		if f.raw != nil {
+			out = append(out, f.raw)
 		}
 	}
 	return out

@@ -160,6 +160,8 @@ func TestHostile_73_74(t *testing.T) {
 		{"parts with an encoding", "0", strings.Repeat("--0\r\nContent-Transfer-Encoding: base64\r\n\r\nYQ==\r\n", 2000)},
 		{"a part header of 1 MB", "0", "--0\r\n" + strings.Repeat("X: y\r\n", 170000)},
 		{"a part header of 9 MB", "0", "--0\r\nX: " + strings.Repeat("y", 9<<20)},
+		{"a delimiter of an inner multipart that has ended", "A", "--A\r\nContent-Type: multipart/alternative; boundary=B\r\n\r\n--B\r\nContent-Type: text/plain\r\n\r\nx\r\n--B--\r\n--A\r\nContent-Type: text/html\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nhello\r\n--B\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\n" + strings.Repeat(strings.Repeat("QUJD", 19)+"\r\n", 20)},
+		{"lines that could all be one", "A", strings.Repeat("\r\n", 61) + strings.Repeat(strings.Repeat("x", 72)+"\r\n", 5000)},
 		{"a part header of one field, folded", "0", "--0\r\nContent-Type: text/plain;\r\n" + strings.Repeat(" a=b;\r\n", 100000)},
 		{"a boundary that is too long", long, strings.Repeat("--"+long+"\r\n\r\nx\r\n", 1000)},
 		{"a boundary that begins another", "a", "--a\r\nContent-Type: multipart/mixed; boundary=ab\r\n\r\n" + strings.Repeat("--ab\r\n--a\r\n", 3000)},

@@ -40,7 +40,7 @@ func (k *keys) at(ctx context.Context, name string) keyAnswer {
 }
 
 // furtherBound is how many names the search for a key asks about, a message.
-const furtherBound = 24
+const furtherBound = 22
 
 // known gives the answer for a name that was asked about already.
 func (k *keys) known(name string) (keyAnswer, bool) {

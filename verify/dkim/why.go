@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"checkauth/verify/result"
 )
@@ -11,21 +12,60 @@ import (
 // explain looks for why signatures do not verify, and puts what it can prove in the place of what was
 // only seen. No verdict changes.
 func (c *check) explain(ctx context.Context, signatures []*signature) {
-	var bodies []*signature
+	ctx, cancel := halfOf(ctx)
+	defer cancel()
+	var failed, bodies []*signature
 	for _, s := range signatures {
 		c.headerVerdict(s)
-		if s.Word == result.Pass || s.syntax != nil {
-			continue
+		if s.Word != result.Pass && s.syntax == nil {
+			failed = append(failed, s)
 		}
+	}
+	if len(failed) == 0 {
+		return
+	}
+	cut := !c.turn(ctx)
+	if !cut {
+		defer c.turnOver()
+	}
+	for _, s := range failed {
 		c.whyKey(ctx, s)
-		c.whyHeader(ctx, s)
+		c.whyHeader(ctx, s, cut)
 		if s.HashComputed != "" && !s.BodyVerifies && len(s.claimed) > 0 {
 			bodies = append(bodies, s)
 		}
 	}
-	c.whyBodies(ctx, bodies)
-	for _, s := range signatures {
+	c.whyBodies(ctx, bodies, cut)
+	for _, s := range failed {
 		c.whereChanged(s)
+	}
+}
+
+// halfOf leaves what comes after the search, DMARC above all, half of the time that is left.
+func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(end)/2)
+}
+
+// turn waits until there is room for one more search; false where the time is over before.
+func (c *check) turn(ctx context.Context) bool {
+	if c.searches == nil {
+		return true
+	}
+	select {
+	case c.searches <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (c *check) turnOver() {
+	if c.searches != nil {
+		<-c.searches
 	}
 }
 
@@ -67,20 +107,26 @@ func (s *signature) has(code result.Code) bool {
 	return slices.ContainsFunc(s.Findings, func(f result.Finding) bool { return f.Code == code })
 }
 
-// copied are the fields that z= says were signed, by lower-case name: RFC 6376, 3.5. Nothing checks them
+// maxCopies is how many values of z= are looked at for one name.
+const maxCopies = 10
+
+// copies are the fields that z= says were signed, by lower-case name: RFC 6376, 3.5. Nothing checks them
 // but a hash that is then met.
-func (s *signature) copied() map[string][]string {
-	out := map[string][]string{}
+func (s *signature) copies() map[string][]string {
+	if s.copied != nil {
+		return s.copied
+	}
+	s.copied = map[string][]string{}
 	z, ok := s.tags.get("z")
 	if !ok || s.syntax != nil {
-		return out
+		return s.copied
 	}
 	for field := range strings.SplitSeq(z.value, "|") {
 		name, value, ok := strings.Cut(quotedPrintable(strings.Join(strings.Fields(field), "")), ":")
-		if ok && len(out) < maxNames {
-			name = strings.ToLower(strings.TrimSpace(name))
-			out[name] = append(out[name], value)
+		name = strings.ToLower(strings.TrimSpace(name))
+		if ok && len(s.copied) < maxNames && len(s.copied[name]) < maxCopies {
+			s.copied[name] = append(s.copied[name], value)
 		}
 	}
-	return out
+	return s.copied
 }

@@ -34,15 +34,17 @@ type bodySearch struct {
 	wanted map[[sha256.Size]byte][]*signature // that have not been explained
 	left   int64                              // octets that may still be hashed
 	cut    bool                               // the bound ended it
+	at     int64                              // octets of the canonical body that was hashed last
 }
 
-// whyBodies explains the signatures whose body hash is not that of the body.
-func (c *check) whyBodies(ctx context.Context, signatures []*signature) {
+// whyBodies explains the signatures whose body hash is not that of the body. cut: there is no time to.
+func (c *check) whyBodies(ctx context.Context, signatures []*signature, cut bool) {
 	if len(signatures) == 0 {
 		return
 	}
-	b := &bodySearch{ctx: ctx, wanted: map[[sha256.Size]byte][]*signature{}, left: largeSearch}
-	if c.body.Size <= smallBody {
+	small := c.body.Size <= smallBody
+	b := &bodySearch{ctx: ctx, wanted: map[[sha256.Size]byte][]*signature{}, left: largeSearch, cut: cut}
+	if small {
 		b.left = smallSearch
 	}
 	for _, s := range signatures {
@@ -51,42 +53,15 @@ func (c *check) whyBodies(ctx context.Context, signatures []*signature) {
 			b.wanted[want] = append(b.wanted[want], s)
 		}
 	}
-	c.search(b, signatures)
-	for _, s := range signatures {
-		b.conclude(s, c.body.Size <= smallBody)
-	}
-}
-
-// search waits for its turn first.
-func (c *check) search(b *bodySearch, signatures []*signature) {
-	if !c.turn(b.ctx) {
-		b.cut = true
-		return
-	}
-	defer c.turnOver()
-	if c.body.Size <= smallBody {
+	switch {
+	case cut:
+	case small:
 		c.rewritten(b, signatures)
-	} else if len(b.wanted) > 0 {
+	case len(b.wanted) > 0:
 		b.stream(c.body.Reader())
 	}
-}
-
-// turn waits until there is room for one more search; false where the time is over before.
-func (c *check) turn(ctx context.Context) bool {
-	if c.searches == nil {
-		return true
-	}
-	select {
-	case c.searches <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func (c *check) turnOver() {
-	if c.searches != nil {
-		<-c.searches
+	for _, s := range signatures {
+		b.conclude(s, small)
 	}
 }
 
@@ -126,14 +101,15 @@ func (b *bodySearch) partly(s *signature, raw []byte) {
 		return
 	}
 	own.wanted[[sha256.Size]byte(s.claimed)] = []*signature{s}
-	said := func(s *signature) result.Finding {
-		return result.Found(result.Error, "dkim-l-tag-wrong", "domain", s.Domain, "selector", s.Selector, "length", strconv.FormatInt(*s.Length, 10))
-	}
 	lines := splitLines(raw)
 	for _, others := range []bool{false, true} {
 		for _, canon := range canons {
-			own.run(guess{canon: canon, lines: canonLines(canon, lines), tails: true, others: others, quiet: true, causes: []cause{said}})
+			own.run(guess{canon: canon, lines: canonLines(canon, lines), tails: true, others: others, quiet: true})
 		}
+	}
+	if len(own.wanted) == 0 && own.at != *s.Length {
+		s.replace("dkim-body-changed", result.Found(result.Error, "dkim-l-tag-wrong",
+			"domain", s.Domain, "selector", s.Selector, "length", strconv.FormatInt(*s.Length, 10)))
 	}
 	b.left, b.cut = own.left, b.cut || own.cut
 }
@@ -169,6 +145,7 @@ type lineHash struct {
 	hash.Hash
 	end  []byte
 	held int
+	n    int64 // octets
 	some bool
 }
 
@@ -185,6 +162,7 @@ func (h *lineHash) cost(line []byte) int {
 }
 
 func (h *lineHash) add(line []byte) {
+	h.n += int64(h.cost(line))
 	if len(line) == 0 {
 		h.held++
 		return
@@ -205,7 +183,7 @@ func (h *lineHash) sum(canon string) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// run hashes an guess and takes what it meets.
+// run hashes a guess and takes what it meets.
 func (b *bodySearch) run(a guess) {
 	last := len(a.lines)
 	for last > 0 && len(a.lines[last-1]) == 0 {
@@ -222,6 +200,7 @@ func (b *bodySearch) run(a guess) {
 			return
 		}
 		h.add(line)
+		b.at = h.n
 		if len(line) > 0 && (a.tails || i == last-1) {
 			b.met(h.sum(a.canon), a, a.lines[i+1:last])
 		}
@@ -262,6 +241,9 @@ func (b *bodySearch) explained(s *signature, a guess, tail [][]byte) {
 	switch {
 	case a.empty && a.others:
 		found = append(found, result.Found(result.Error, "dkim-empty-body", "domain", s.Domain, "selector", s.Selector))
+	case a.others && a.canon == relaxed && len(a.causes) == 0:
+		// White space put in on the way, and a signer that says simple and does relaxed, leave the same.
+		found = append(found, whiteSpace(s))
 	case a.others:
 		found = append(found, result.Found(result.Error, "dkim-wrong-canonicalization",
 			"domain", s.Domain, "selector", s.Selector, "claimed", s.Body, "used", a.canon))
@@ -295,7 +277,7 @@ func canonLines(canon string, lines [][]byte) [][]byte {
 	}
 	out := make([][]byte, len(lines))
 	for i, line := range lines {
-		out[i] = relaxedLine(line)
+		out[i] = canonLine(canon, line)
 	}
 	return out
 }

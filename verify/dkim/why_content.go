@@ -43,7 +43,7 @@ func (c *check) content(raw []byte, signatures []*signature) *content {
 	o.encoding = strings.ToLower(c.header.value("Content-Transfer-Encoding"))
 	o.parts = o.findParts()
 	for _, s := range signatures {
-		for name, values := range s.copied() {
+		for name, values := range s.copies() {
 			o.copied[name] = append(o.copied[name], values...)
 		}
 	}
@@ -89,7 +89,8 @@ func (o *content) findParts() []part {
 				break
 			}
 		}
-		if closes || len(open) >= maxDepth {
+		// Within a text part the delimiter of a multipart that has ended is text.
+		if closes || len(open) >= maxDepth || len(open) > 0 && !all[open[len(open)-1]].multipart {
 			continue
 		}
 		p := part{delimiter: i, head: i + 1, boundary: b, depth: len(open), end: len(o.lines)}
@@ -184,10 +185,13 @@ func (o *content) decoded(p part) []byte {
 
 // with is the body with a stretch of lines in another's place.
 func (o *content) with(from, to int, lines ...[]byte) [][]byte {
-	out := make([][]byte, 0, len(o.lines)-(to-from)+len(lines))
-	out = append(out, o.lines[:from]...)
-	out = append(out, lines...)
-	return append(out, o.lines[to:]...)
+	return replaced(o.lines, from, to, lines)
+}
+
+func replaced(lines [][]byte, from, to int, with [][]byte) [][]byte {
+	out := make([][]byte, 0, len(lines)-(to-from)+len(with))
+	out = append(append(out, lines[:from]...), with...)
+	return append(out, lines[to:]...)
 }
 
 // lowered folds ASCII alone: other letters may have another length in lower case, and places are taken

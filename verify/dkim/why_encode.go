@@ -42,13 +42,14 @@ func rewrapped(o *content) iter.Seq[rewrite] {
 func joined(lines [][]byte, follows func(line, next []byte) (rest []byte, ok bool)) [][]byte {
 	var out [][]byte
 	for i := 0; i < len(lines); i++ {
-		line, last := lines[i], lines[i]
+		// Clipped once, so that the first append copies and the others do not.
+		line, last := slices.Clip(lines[i]), lines[i]
 		for i+1 < len(lines) {
 			rest, ok := follows(last, lines[i+1])
 			if !ok {
 				break
 			}
-			line = append(line[:len(line):len(line)], rest...)
+			line = append(line, rest...)
 			i++
 			last = lines[i]
 		}
@@ -74,10 +75,10 @@ func brokenWithSpace(lines [][]byte, limit int) [][]byte {
 func brokenWithMark(lines [][]byte, limit int) [][]byte {
 	var out [][]byte
 	for i := 0; i < len(lines); i++ {
-		line := lines[i]
+		line := bytes.Clone(lines[i])
 		for i+1 < len(lines) && len(lines[i]) == limit && lines[i][limit-1] == '!' {
 			i++
-			line = append(line[:len(line)-1:len(line)-1], bytes.TrimPrefix(lines[i], []byte(" "))...)
+			line = append(line[:len(line)-1], bytes.TrimPrefix(lines[i], []byte(" "))...)
 		}
 		out = append(out, line)
 	}
@@ -128,11 +129,11 @@ func reencoded(o *content) iter.Seq[rewrite] {
 	return func(yield func(rewrite) bool) {
 		for _, c := range codings {
 			for _, label := range labels(c.name) {
-				if len(leaves) > 1 && !yield(o.recoded(leaves, c, label)) {
+				if r, ok := o.recoded(leaves, c, label); ok && len(leaves) > 1 && !yield(r) {
 					return
 				}
 				for _, p := range leaves {
-					if !yield(o.recoded([]part{p}, c, label)) {
+					if r, ok := o.recoded([]part{p}, c, label); ok && !yield(r) {
 						return
 					}
 				}
@@ -149,8 +150,8 @@ func labels(encoding string) []string {
 	return []string{encoding}
 }
 
-// recoded gives parts another transfer encoding.
-func (o *content) recoded(parts []part, c coding, label string) rewrite {
+// recoded gives parts another transfer encoding; not ok where none of them changes.
+func (o *content) recoded(parts []part, c coding, label string) (r rewrite, ok bool) {
 	lines := o.lines
 	was := ""
 	for _, p := range slices.Backward(parts) { // from the bottom, so that the places above stay
@@ -168,16 +169,10 @@ func (o *content) recoded(parts []part, c coding, label string) rewrite {
 	}
 	return rewrite{lines: lines, tails: len(parts) == 1, causes: []cause{func(s *signature) result.Finding {
 		return result.Found(result.Error, "dkim-body-reencoded", "domain", s.Domain, "selector", s.Selector, "was", c.name, "is", was)
-	}}}
+	}}}, was != ""
 }
 
 func isCoded(encoding string) bool { return encoding == "quoted-printable" || encoding == "base64" }
-
-func replaced(lines [][]byte, from, to int, with [][]byte) [][]byte {
-	out := make([][]byte, 0, len(lines)+len(with))
-	out = append(append(out, lines[:from]...), with...)
-	return append(out, lines[to:]...)
-}
 
 // relabelled is a part's header with another Content-Transfer-Encoding, and the empty line behind it.
 func (o *content) relabelled(p part, label string) [][]byte {

@@ -28,7 +28,7 @@ func copiedField(_ *check, s *signature, f signedField, own bool) []change {
 	if own {
 		return nil
 	}
-	for _, value := range s.copied()[strings.ToLower(f.name)] {
+	for _, value := range s.copies()[strings.ToLower(f.name)] {
 		out = append(out, change{raw: []byte(f.name + ":" + value + "\r\n"), cause: func(s *signature) result.Finding {
 			return result.Found(result.Error, "dkim-header-rewritten", "domain", s.Domain, "selector", s.Selector, "field", f.name,
 				"was", result.Cut(strings.TrimSpace(value), maxText))
@@ -318,6 +318,9 @@ var spelled = []func(a string) string{
 	strings.ToLower,
 }
 
+// maxOne is how many addresses of a list are spelled otherwise one by one.
+const maxOne = 10
+
 // requoted: display names and angle brackets mean the same in several spellings; of all addresses, and of
 // one.
 func requoted(_ *check, _ *signature, f signedField, own bool) []change {
@@ -343,7 +346,7 @@ func requoted(_ *check, _ *signature, f signedField, own bool) []change {
 		}
 		add(all, joint)
 	}
-	for i := range list[:min(len(list), maxHops)] {
+	for i := range list[:min(len(list), maxOne)] {
 		for _, spell := range spelled {
 			one := slices.Clone(list)
 			one[i] = spell(one[i])

@@ -20,15 +20,18 @@ const (
 
 // headerTarget tells whether a header's hash is the one that was signed.
 type headerTarget struct {
-	sum   []byte // of RSA: the hash itself
-	key   ed25519.PublicKey
-	sig   []byte
-	spent *int
+	sum  []byte // of RSA: the hash itself
+	key  ed25519.PublicKey
+	sig  []byte
+	left int // verifications of Ed25519
 }
+
+// over: not all that there was could be tried.
+func (t *headerTarget) over() bool { return t.key != nil && t.left < 0 }
 
 func (c *check) target(s *signature) (t headerTarget, ok bool) {
 	if s.key.ed25519 != nil {
-		return headerTarget{key: s.key.ed25519, sig: s.signed, spent: &c.verifications}, true
+		return headerTarget{key: s.key.ed25519, sig: s.signed, left: maxVerify / max(c.evaluated, 1)}, true
 	}
 	sum, ok := s.key.signedHash(s.signed)
 	return headerTarget{sum: sum}, ok
@@ -38,8 +41,8 @@ func (t *headerTarget) is(sum []byte) bool {
 	if t.sum != nil {
 		return bytes.Equal(sum, t.sum)
 	}
-	*t.spent++
-	return *t.spent <= maxVerify && ed25519.Verify(t.key, sum, t.sig)
+	t.left--
+	return t.left >= 0 && ed25519.Verify(t.key, sum, t.sig)
 }
 
 // headerSearcher looks for the header that was signed: the one that came in, changed back.
@@ -64,8 +67,8 @@ type signedField struct {
 	at   int    // its place in the header, -1 without one
 }
 
-// whyHeader explains a signature that is not that of the header.
-func (c *check) whyHeader(ctx context.Context, s *signature) {
+// whyHeader explains a signature that is not that of the header. cut: there is no time to.
+func (c *check) whyHeader(ctx context.Context, s *signature, cut bool) {
 	if s.HeaderVerifies == nil || *s.HeaderVerifies || s.mismatched() {
 		return // where another key made it the header has nothing to tell
 	}
@@ -73,28 +76,43 @@ func (c *check) whyHeader(ctx context.Context, s *signature) {
 	if !ok {
 		return
 	}
-	h := &headerSearcher{ctx: ctx, s: s, target: target, left: headerSearch, canon: s.Header, signed: c.header.signedFields(s)}
+	h := &headerSearcher{ctx: ctx, s: s, target: target, left: headerSearch, cut: cut, canon: s.Header, signed: c.header.signedFields(s.Signed, c.header.signs[s.Index])}
+	h.signed = append(h.signed, signedField{name: fieldName, raw: s.withoutSignature(), at: c.header.signs[s.Index]})
 	h.all(c)
-	switch {
-	case h.met:
+	if h.met {
 		s.replace("dkim-header-changed", h.found...)
-	case !s.has("dkim-header-changed") && s.Word == result.Fail:
-		// The body decided; that the header was changed as well is true all the same.
-		s.Findings = append(s.Findings, result.Found(result.Error, "dkim-header-changed", "domain", s.Domain, "selector", s.Selector))
-		fallthrough
-	case s.has("dkim-header-changed"):
-		s.Findings = append(s.Findings, result.Found(result.Info, "dkim-header-excluded", "domain", s.Domain, "selector", s.Selector))
+		return
 	}
+	if s.Word == result.Fail || s.has("dkim-header-changed") {
+		s.replace("dkim-header-changed", c.unexplained(s))
+	}
+	if code := s.has("dkim-header-changed") || s.has("dkim-header-or-key"); !code {
+		return
+	}
+	if h.over() {
+		s.Findings = append(s.Findings, result.Found(result.Info, "dkim-header-not-searched", "domain", s.Domain, "selector", s.Selector))
+		return
+	}
+	s.Findings = append(s.Findings, result.Found(result.Info, "dkim-header-excluded", "domain", s.Domain, "selector", s.Selector))
 }
 
-// signedFields is pick with the places of the fields.
-func (h *header) signedFields(s *signature) []signedField {
-	self := h.signs[s.Index]
+// unexplained: of RSA it is known that the key is the signer's.
+func (c *check) unexplained(s *signature) result.Finding {
+	if s.key.ed25519 != nil {
+		return result.Found(result.Error, "dkim-header-or-key", "domain", s.Domain, "selector", s.Selector, "name", s.KeyName)
+	}
+	return result.Found(result.Error, "dkim-header-changed", "domain", s.Domain, "selector", s.Selector)
+}
+
+// signedFields are the fields that h= names, in its order, as RFC 6376, 5.4.2 says: each name takes the
+// next field from the bottom, and where none is left it stands for nothing.
+func (h *header) signedFields(names []string, self int) []signedField {
 	taken := map[string]int{}
-	out := make([]signedField, 0, len(s.Signed)+1)
-	for _, name := range s.Signed {
+	out := make([]signedField, 0, len(names)+1)
+	for _, name := range names {
 		key := strings.ToLower(name)
 		places := h.named[key]
+		// RFC 6376, 5.4: the field itself is always signed, so that its name in h= means others.
 		if at := taken[key]; at < len(places) && places[at] == self {
 			taken[key]++
 		}
@@ -105,7 +123,7 @@ func (h *header) signedFields(s *signature) []signedField {
 		}
 		out = append(out, f)
 	}
-	return append(out, signedField{name: fieldName, raw: s.withoutSignature(), at: self})
+	return out
 }
 
 // canonical makes one field canonical; the signature's own has no CRLF.
@@ -146,11 +164,13 @@ func (h *headerSearcher) all(c *check) {
 				if h.try(ch) {
 					return
 				}
-				changes = append(changes, ch)
+				if len(changes) < maxPairs {
+					changes = append(changes, ch)
+				}
 			}
-		}
-		if h.cut {
-			return
+			if h.over() {
+				return
+			}
 		}
 	}
 	h.everywhere(c)
@@ -164,9 +184,11 @@ func (h *headerSearcher) recanon() {
 	}
 }
 
+func (h *headerSearcher) over() bool { return h.cut || h.target.over() || h.ctx.Err() != nil }
+
 // try hashes the header with changes in it.
 func (h *headerSearcher) try(changes ...change) bool {
-	if h.met || h.cut || h.ctx.Err() != nil {
+	if h.met || h.over() {
 		return h.met
 	}
 	sum := sha256.New()
@@ -206,7 +228,7 @@ func (h *headerSearcher) say(f result.Finding) {
 
 // otherCanon: the signer hashed the header otherwise than c= says.
 func (h *headerSearcher) otherCanon() {
-	if h.met || h.cut {
+	if h.met || h.over() {
 		return
 	}
 	claimed := h.canon
@@ -226,6 +248,9 @@ func (h *headerSearcher) otherCanon() {
 // whole header anew.
 func (h *headerSearcher) everywhere(c *check) {
 	for _, make := range fieldChanges {
+		if h.over() {
+			return
+		}
 		byKind := map[int][]change{}
 		for i, f := range h.signed {
 			for kind, ch := range make(c, h.s, f, i == len(h.signed)-1) {
@@ -245,7 +270,6 @@ func (h *headerSearcher) everywhere(c *check) {
 
 // pairs tries two changes of two fields.
 func (h *headerSearcher) pairs(changes []change) {
-	changes = changes[:min(len(changes), maxPairs)]
 	for i, x := range changes {
 		for _, y := range changes[i+1:] {
 			if x.field != y.field && h.try(x, y) {

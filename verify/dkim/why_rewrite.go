@@ -129,8 +129,12 @@ func lineEnds(o *content) iter.Seq[rewrite] {
 			atCR = append(atCR, bytes.Split(bytes.TrimSuffix(l, []byte("\r")), []byte("\r"))...)
 		}
 	}
-	return several(rewriteTo(o.lines, "\n", said), rewriteTo(o.lines, "\r", said), rewriteTo(o.lines, "\r\r\n", said),
-		rewriteTo(noCR, "", said), rewriteTo(atCR, "", said))
+	added := func(s *signature) result.Finding {
+		return result.Found(result.Error, "dkim-body-cr-added", "domain", s.Domain, "selector", s.Selector)
+	}
+	// Those that were put in come first: with them a line that ends in LF ends in CR LF.
+	return several(rewriteTo(noCR, "", added), rewriteTo(atCR, "", added),
+		rewriteTo(o.lines, "\n", said), rewriteTo(o.lines, "\r", said), rewriteTo(o.lines, "\r\r\n", said))
 }
 
 // fromEscaped: an mbox store puts ">" before "From " (RFC 4155).

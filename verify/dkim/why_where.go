@@ -46,7 +46,8 @@ func (c *check) changed(s *signature) bool {
 	if s.Word != result.Fail || slices.ContainsFunc(signersOwn, s.has) || s.mismatched() {
 		return false
 	}
-	return s.HashComputed != "" && !s.BodyVerifies || s.HeaderVerifies != nil && !*s.HeaderVerifies
+	header := s.HeaderVerifies != nil && !*s.HeaderVerifies && !s.has("dkim-header-or-key")
+	return s.HashComputed != "" && !s.BodyVerifies || header
 }
 
 // hopsAbove are the hosts that handed the message on after it was signed, the first of them first.
@@ -70,6 +71,15 @@ func (c *check) hopsAbove(place int) []string {
 // verifiedAt gives the last ARC hop that claims to have verified a signature of the domain (RFC 8617,
 // 4.1.1).
 func (c *check) verifiedAt(domain string) (host string, instance int) {
+	ours := 0
+	for _, s := range c.signatures {
+		if strings.EqualFold(s.Domain, domain) {
+			ours++
+		}
+	}
+	if ours > 1 {
+		return "", 0 // which of them it saw is not told
+	}
 	for _, at := range c.header.named["arc-authentication-results"] {
 		value := valueOf(c.header.raw[at])
 		tag, rest, ok := strings.Cut(value, ";")

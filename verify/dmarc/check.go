@@ -21,7 +21,12 @@ type state struct {
 	dns      dns.Resolver
 	diagnose dns.Resolver
 	query    Query
-	walks    map[string]*walk // by domain
+	looking  bool // there is no mail, only a domain
+	expect   func(dns.Question)
+	walks    map[string]*walk      // by domain
+	walked   []*walk               // in order
+	seen     map[string]node       // names that were asked
+	asked    map[dns.Question]bool // of diagnose
 	res      Result
 
 	author  *walk
@@ -35,19 +40,45 @@ type state struct {
 
 // Check evaluates DMARC for one message: RFC 9989, 5.3.
 func (e Evaluator) Check(ctx context.Context, q Query) Result {
-	s := &state{dns: e.DNS, diagnose: e.Diagnose, query: q, walks: map[string]*walk{}}
-	if s.diagnose == nil {
-		s.diagnose = s.dns
-	}
-	s.res.SPFMode, s.res.DKIMMode = string(Relaxed), string(Relaxed)
-	s.makeRows()
+	s := e.begin(q)
 	if q.From.Problem != "" || q.From.Domain == "" {
 		s.noAuthor()
 	} else {
 		s.withAuthor(ctx, q.From.Domain)
+		s.lintUnderReject()
 	}
 	s.fillRows()
+	s.res.Walks = s.shownWalks()
 	return s.res
+}
+
+func (e Evaluator) begin(q Query) *state {
+	s := &state{
+		dns: e.DNS, diagnose: e.Diagnose, expect: e.Expect, query: q,
+		walks: map[string]*walk{}, seen: map[string]node{}, asked: map[dns.Question]bool{},
+	}
+	if s.diagnose == nil {
+		s.diagnose = s.dns
+	}
+	if s.expect == nil {
+		s.expect = func(dns.Question) {}
+	}
+	s.res.SPFMode, s.res.DKIMMode = string(Relaxed), string(Relaxed)
+	s.makeRows()
+	return s
+}
+
+// why asks what changes no result, within its bound.
+func (s *state) why(ctx context.Context, q dns.Question) (dns.Answer, *dns.Error) {
+	if !s.asked[q] && len(s.asked) == Diagnosis {
+		return dns.Answer{}, &dns.Error{Question: q, Kind: dns.Budget}
+	}
+	s.asked[q] = true
+	a, err := s.diagnose.Resolve(ctx, q)
+	if err != nil {
+		return a, dns.AsError(q, err)
+	}
+	return a, nil
 }
 
 func (s *state) conclude(w result.Word, why result.Reason, cause error) {
@@ -82,19 +113,29 @@ func (s *state) withAuthor(ctx context.Context, author string) {
 		s.source = n.name
 		s.conclude(result.PermError, unusable(n), fmt.Errorf("%w: at _dmarc.%s", ErrRecord, n.name))
 		s.lintNodes()
+		s.lintOld(ctx)
 	default:
 		s.take(ctx, n, inherited)
 		s.align(ctx)
-		s.judge()
-		s.lint()
+		if s.looking {
+			s.applied()
+		} else {
+			s.judge()
+		}
+		s.lint(ctx)
 	}
 }
 
 func (s *state) temperror(err *dns.Error) {
 	s.conclude(result.TempError, err.Reason(), err)
-	f := result.Found(result.Error, err.Reason().Code)
+	s.found(failed(result.Error, err))
+}
+
+// failed is the finding of a question without an answer.
+func failed(severity result.Severity, err *dns.Error) result.Finding {
+	f := result.Found(severity, err.Reason().Code)
 	f.Args, f.Evidence = err.Reason().Args, []result.Evidence{err.Evidence()}
-	s.found(f)
+	return f
 }
 
 // take sets what the record that applies asks for: RFC 9989, 4.10.1.

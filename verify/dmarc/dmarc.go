@@ -27,10 +27,21 @@ type Identifier struct {
 // Evaluator has no state: one serves any number of goroutines.
 type Evaluator struct {
 	DNS dns.Resolver
-	// Diagnose is asked why there is no record, once the result is fixed; it changes nothing else. nil
-	// is DNS.
+	// Diagnose is asked why there is no record and whether reports can arrive, once the result is fixed;
+	// it changes nothing else. nil is DNS.
 	Diagnose dns.Resolver
+	// Expect is told what Diagnose will be asked, so that it can be asked ahead. It may be nil.
+	Expect func(dns.Question)
 }
+
+// Questions are enough for DNS in all mail but what was made to ask more: a walk of the longest author
+// domain, whether it exists, and as many names of other identifiers again. Beyond them an identifier is
+// not told, never a pass lost: those that pass are asked about first. Diagnosis is what Diagnose is asked
+// at most.
+const (
+	Questions = 26
+	Diagnosis = 8
+)
 
 // Result is what DMARC says of the message.
 type Result struct {
@@ -50,6 +61,11 @@ type Result struct {
 	DKIMMode   string      `json:"adkim"`             // r or s
 	SPF        Alignment   `json:"spf"`
 	DKIM       []Alignment `json:"dkim,omitempty"`
+
+	UnderReject UnderReject `json:"under_reject,omitempty"` // what p=reject would do to this message; "" without an author
+	Walks       []Walk      `json:"walks,omitempty"`        // that led to the organisational domains, the author's first
+	Reports     []Report    `json:"reports,omitempty"`      // where the record wants reports to go
+	Old         *View       `json:"rfc7489,omitempty"`      // by the rules before RFC 9989, where word or policy differ
 }
 
 // Alignment is one row of the table.

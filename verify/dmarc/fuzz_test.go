@@ -87,6 +87,54 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
+// From whatever report addresses: what is listed and said of them is UTF-8 and bounded, and so are the
+// questions.
+func FuzzReports(f *testing.F) {
+	f.Add("mailto:d@example.net", "mailto:a%2Cb@example%2Enet?x=y!10m,https://example.org/", byte(0))
+	f.Add("mailto:@,mailto:%00@%ff,MAILTO:a@b.c.d", "x:y", byte(3))
+	f.Add(strings.Repeat("mailto:a@b.example,", 40), "mailto:a@"+strings.Repeat("a.", 200), byte(7))
+	f.Fuzz(func(t *testing.T, rua, ruf string, n byte) {
+		record, asked := "v=DMARC1; p=none; rua="+rua+"; ruf="+ruf, map[dns.Question]bool{}
+		up := dns.ResolverFunc(func(_ context.Context, q dns.Question) (dns.Answer, error) {
+			a := dns.Answer{Question: q}
+			switch {
+			case !dns.Askable(q.Name):
+				t.Fatalf("asked for %q", q.Name)
+			case q.Name == "_dmarc.example.org":
+				a.Records = []dns.Record{{Type: dns.TXT, Strings: []string{record}}}
+			case n&1 > 0 && q.Type == dns.MX:
+				return a, &dns.Error{Question: q, Kind: dns.ServFail}
+			case n&2 > 0 && q.Type == dns.TXT:
+				a.Records = []dns.Record{{Type: dns.TXT, Strings: []string{ruf, "v=DMARC1"}}}
+			case n&4 > 0:
+				a.NX = true
+			}
+			return a, nil
+		})
+		l := dmarc.Evaluator{DNS: up, Diagnose: counting(up, asked)}.Look(t.Context(), "example.org", rua)
+		if len(asked) > dmarc.Diagnosis || len(l.Reports) > 20 || len(l.Tags) > 40 {
+			t.Fatalf("%d questions, %d reports, %d tags", len(asked), len(l.Reports), len(l.Tags))
+		}
+		for _, r := range l.Reports {
+			if r.Status.IsZero() || !utf8.ValidString(r.Address+r.Domain+r.Name) || r.External != (r.Name != "") {
+				t.Fatalf("%+v", r)
+			}
+		}
+		checkFindings(t, l.Findings)
+	})
+}
+
+func checkFindings(t *testing.T, findings []result.Finding) {
+	t.Helper()
+	for _, f := range findings {
+		for _, a := range f.Args {
+			if !utf8.ValidString(a.Value) {
+				t.Fatalf("%s: %s is %q", f.Code, a.Name, a.Value)
+			}
+		}
+	}
+}
+
 func fuzzIdentifier(n byte) dmarc.Identifier {
 	i := int(n)
 	return dmarc.Identifier{Domain: fuzzIdentifiers[i%len(fuzzIdentifiers)], Word: fuzzWords[i/len(fuzzIdentifiers)%len(fuzzWords)]}
@@ -94,11 +142,13 @@ func fuzzIdentifier(n byte) dmarc.Identifier {
 
 func checkResult(t *testing.T, q dmarc.Query, r dmarc.Result) {
 	t.Helper()
-	for _, f := range r.Findings {
-		for _, a := range f.Args {
-			if !utf8.ValidString(a.Value) {
-				t.Fatalf("%s: %s is %q", f.Code, a.Name, a.Value)
-			}
+	checkFindings(t, r.Findings)
+	if (r.UnderReject == "") != (r.Author == "") || r.Word == result.Pass && r.UnderReject != dmarc.WouldAccept || r.Old != nil && r.Old.Word == r.Word && r.Old.Policy == r.Policy {
+		t.Fatalf("%s, under reject %q, by the old rules %+v", r.Word, r.UnderReject, r.Old)
+	}
+	for _, w := range r.Walks {
+		if len(w.Asked) < 1 || len(w.Asked) > 8 {
+			t.Fatalf("%+v", w)
 		}
 	}
 	aligned := false

@@ -15,7 +15,7 @@ import (
 func (s *state) found(f result.Finding) { s.res.Findings = append(s.res.Findings, f) }
 
 // noRecord: nothing applies to the message, so it asks for nothing: RFC 9989, 4.10.1. Why there is
-// nothing is worth three questions more.
+// nothing is worth a few questions more.
 func (s *state) noRecord(ctx context.Context) {
 	why := result.Because("dmarc-no-record", "domain", s.res.Author)
 	several := false
@@ -31,10 +31,41 @@ func (s *state) noRecord(ctx context.Context) {
 		why = result.Because("dmarc-record-unreadable", "domain", s.res.Author)
 	}
 	s.conclude(result.None, why, nil)
-	if several || s.lintMisplaced(ctx) || unreadable {
-		return
+	misplaced := !several && s.lintMisplaced(ctx)
+	if !several && !misplaced && !unreadable {
+		s.found(result.Found(result.Warning, "dmarc-none", "domain", s.res.Author))
 	}
-	s.found(result.Found(result.Warning, "dmarc-none", "domain", s.res.Author))
+	s.lintSPF(ctx)
+	s.lintOld(ctx)
+}
+
+// lintSPF tells of an SPF record where a DMARC record is looked for. A wildcard puts one there too, which
+// is nobody's mistake; what it gives every name below the domain has as well.
+func (s *state) lintSPF(ctx context.Context) {
+	for _, n := range s.author.empty {
+		i := slices.IndexFunc(n.texts, isSPF)
+		if n.name != s.res.Author || n.dropped > 0 || i < 0 {
+			continue
+		}
+		q := dns.Ask("_any."+n.name, dns.TXT)
+		if !dns.Askable(q.Name) {
+			continue
+		}
+		if a, err := s.why(ctx, q); err != nil || slices.Contains(a.Texts(), n.texts[i]) {
+			continue
+		}
+		// That it does no harm is not what the reader has to hear.
+		s.res.Findings = slices.DeleteFunc(s.res.Findings, func(f result.Finding) bool {
+			return f.Code == "dmarc-other-text" && f.Args.Get("name") == "_dmarc."+n.name
+		})
+		s.found(result.Found(result.Warning, "dmarc-spf-record", "name", "_dmarc."+n.name, "domain", n.name, "text", shown(n.texts[i], maxShown)))
+	}
+}
+
+// isSPF: RFC 7208, 4.5.
+func isSPF(text string) bool {
+	version, _, _ := strings.Cut(text, " ")
+	return strings.EqualFold(version, "v=spf1")
 }
 
 // shown makes a stranger's octets fit for JSON, which would print them once so and once otherwise.
@@ -52,7 +83,7 @@ func (s *state) lintMisplaced(ctx context.Context) (any bool) {
 		if !dns.Askable(q.Name) {
 			continue
 		}
-		a, err := s.diagnose.Resolve(ctx, q)
+		a, err := s.why(ctx, q)
 		if err != nil {
 			continue
 		}
@@ -70,14 +101,18 @@ func (s *state) lintMisplaced(ctx context.Context) (any bool) {
 }
 
 // lint says what the record and the table mean for the sender.
-func (s *state) lint() {
+func (s *state) lint(ctx context.Context) {
 	s.lintNodes()
 	s.lintSubdomain()
 	s.lintSuffix()
 	if s.res.Testing {
 		s.found(result.Found(result.Info, "dmarc-testing", "name", "_dmarc."+s.res.PolicyName, "policy", s.res.Policy))
 	}
-	s.lintAlignment()
+	if !s.looking {
+		s.lintAlignment()
+	}
+	s.lintOld(ctx)
+	s.lintReports(ctx)
 }
 
 func (s *state) lintSubdomain() {

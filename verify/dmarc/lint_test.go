@@ -101,9 +101,9 @@ func TestRecord_findings(t *testing.T) {
 		"v=DMARC1; p=reject; adkim=x":                      {"warning dmarc-syntax"},
 		"v=DMARC1; p=rejct; rua=mailto:d@example.org":      {"warning dmarc-syntax"},
 		"v=DMARC1; p=rejct":                                {"error dmarc-syntax"},
-		"v=DMARC1; p=reject; t=y; aspf=r; fo=1; x=1; pct=": {"info dmarc-historic-tag", "info dmarc-testing", "info dmarc-unknown-tag"},
+		"v=DMARC1; p=reject; t=y; aspf=r; fo=1; x=1; pct=": {"info dmarc-historic-tag", "info dmarc-testing", "info dmarc-unknown-tag", "info dmarc-old-view-differs"},
 	} {
-		r := check(t, `_dmarc.example.org. TXT "`+record+`"`, query("example.org", "spf pass example.org"))
+		r := check(t, "example.org. MX 10 mx.example.org.\n"+`_dmarc.example.org. TXT "`+record+`"`, query("example.org", "spf pass example.org"))
 		t.Log(record)
 		want(t, r, findings...)
 		if f, ok := finding(r, "dmarc-syntax"); ok && (f.Args.Get("column") == "" || f.Args.Get("tag") == "" || f.Args.Get("name") != "_dmarc.example.org") {
@@ -120,7 +120,7 @@ _dmarc.example.org. TXT "v=DMARC1; p=none; sp=reject; np=none"
 `
 	want(t, check(t, zone, query("a.example.org")), "warning dmarc-subdomain-policy")
 	want(t, check(t, zone, query("a.example.org", "spf pass a.example.org")), "info dmarc-subdomain-policy")
-	want(t, check(t, zone, query("ghost.example.org")), "info dmarc-subdomain-policy")
+	want(t, check(t, zone, query("ghost.example.org")), "info dmarc-subdomain-policy", "info dmarc-old-view-differs")
 	want(t, check(t, zone, query("example.org")))
 }
 
@@ -141,7 +141,7 @@ func TestRFC9989_11_8_suffix_without_psd(t *testing.T) {
 	if r.Word != result.Pass || r.Org != "co.uk" {
 		t.Errorf("got %s in %q, want a pass in co.uk", r.Word, r.Org)
 	}
-	want(t, r, "warning dmarc-suffix-without-psd")
+	want(t, r, "warning dmarc-suffix-without-psd", "info dmarc-old-view-differs")
 	r = check(t, suffix+`_dmarc.a.co.uk. TXT "v=DMARC1; p=reject; psd=n"`, query("a.co.uk", "dkim fail b.co.uk"))
 	want(t, r)
 }

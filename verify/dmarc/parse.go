@@ -1,6 +1,10 @@
 package dmarc
 
-import "strings"
+import (
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // Record is a DMARC policy record as RFC 9989, 4.7 reads it: what is wrong falls back to its default.
 type Record struct {
@@ -14,12 +18,15 @@ type Record struct {
 	Test  bool   // t=y
 	RUA   []string
 	RUF   []string
+	Pct   int // of mail that the policy is for, by RFC 7489 alone; 100 where it is missing or invalid
 	// Fallback: p, sp or np cannot be used, but somebody wants reports: RFC 9989, 4.10.1: the record
 	// counts as p=none, whatever else it says.
 	Fallback bool
 	// Unusable: as before, and nobody wants reports: no DMARC for this mail.
 	Unusable bool
 	Faults   []Fault
+
+	oldFault bool // p or sp cannot be used: RFC 7489, 6.6.3 knows no np
 }
 
 // Policy is what a domain owner asks for.
@@ -69,7 +76,7 @@ const maxFaults, maxShown = 20, 60
 // Parse reads a record. ok is false where the text does not begin with v=DMARC1: RFC 9989, 4.7: then it
 // is as if it were not there. Faults are told all the same, if only somebody meant it as one.
 func Parse(text string) (r Record, ok bool) {
-	p := parser{r: Record{Text: text, ADKIM: Relaxed, ASPF: Relaxed, PSD: "u"}, seen: map[string]bool{}}
+	p := parser{r: Record{Text: text, ADKIM: Relaxed, ASPF: Relaxed, PSD: "u", Pct: 100}, seen: map[string]bool{}}
 	terms := split(text)
 	if !isVersion(terms[0]) {
 		p.fault(FaultSyntax, terms[0], "v=DMARC1;", true)
@@ -157,7 +164,7 @@ var tags = map[string]func(*parser, term){
 	"rua":   func(p *parser, t term) { p.r.RUA = p.uris(t) },
 	"ruf":   func(p *parser, t term) { p.r.RUF = p.uris(t) },
 	"fo":    (*parser).failureOptions,
-	"pct":   (*parser).historic,
+	"pct":   (*parser).percent,
 	"rf":    (*parser).historic,
 	"ri":    (*parser).historic,
 }
@@ -229,6 +236,14 @@ func (p *parser) failureOptions(t term) {
 	}
 }
 
+// percent: RFC 7489, 6.3: how much of the failing mail the policy is for.
+func (p *parser) percent(t term) {
+	p.historic(t)
+	if n, err := strconv.ParseUint(t.value, 10, 8); err == nil && n <= 100 {
+		p.r.Pct = int(n)
+	}
+}
+
 func (p *parser) historic(t term) { p.fault(FaultHistoric, t, "", false) }
 
 // uris reads a list of report addresses; those that cannot be read are left out.
@@ -257,6 +272,7 @@ func (p *parser) conclude(end int) {
 	}
 	p.r.Fallback = len(p.r.RUA) > 0
 	p.r.Unusable = !p.r.Fallback
+	p.r.oldFault = !p.seen["p"] || slices.ContainsFunc(p.bad, func(tag string) bool { return tag != "np" })
 }
 
 // letters: RFC 9989, 4.8: a tag's name has nothing else.

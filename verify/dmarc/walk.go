@@ -16,6 +16,62 @@ type walk struct {
 	nodes []node     // where a record counts, the longest name first
 	empty []node     // where records are that do not count
 	err   *dns.Error // of the query that ended the walk, else nil
+	steps []Step     // each name that was asked
+}
+
+// Walk is the DNS tree walk of one domain, for the reader.
+type Walk struct {
+	Start string `json:"start"`
+	Asked []Step `json:"asked"` // in order, at most eight
+	Org   string `json:"org"`   // organisational domain; "" where the DNS failed
+}
+
+// Step is one name of a walk.
+type Step struct {
+	Name  string   `json:"name"` // with _dmarc
+	Found Found    `json:"found"`
+	PSD   string   `json:"psd,omitempty"`   // y or n: it ended the walk
+	Texts []string `json:"texts,omitempty"` // all that lies there; of a Lookup alone
+}
+
+// Found is what a walk met at a name.
+type Found string
+
+// What a walk can meet.
+const (
+	FoundRecord  Found = "record"
+	FoundSeveral Found = "several" // records, so that none counts
+	FoundOther   Found = "other"   // texts that are no record
+	FoundNothing Found = "nothing"
+	FoundError   Found = "error" // the DNS failed
+)
+
+func (n node) step() Step {
+	st := Step{Name: "_dmarc." + n.name, Found: FoundNothing}
+	switch {
+	case n.record.Text != "":
+		st.Found = FoundRecord
+		if n.record.PSD != "u" {
+			st.PSD = n.record.PSD
+		}
+	case n.dropped > 0:
+		st.Found = FoundSeveral
+	case len(n.texts) > 0:
+		st.Found = FoundOther
+	}
+	return st
+}
+
+func (s *state) shownWalks() []Walk {
+	var out []Walk
+	for _, w := range s.walked {
+		shown := Walk{Start: w.start, Asked: w.steps}
+		if w.err == nil {
+			shown.Org = w.org()
+		}
+		out = append(out, shown)
+	}
+	return out
 }
 
 // node is what one name has.
@@ -35,12 +91,15 @@ func (s *state) walkFrom(ctx context.Context, start string) *walk {
 	}
 	w := &walk{start: start}
 	s.walks[start] = w
+	s.walked = append(s.walked, w)
 	for _, name := range names(start) {
 		n, err := s.node(ctx, name)
 		if err != nil {
 			w.err = err
+			w.steps = append(w.steps, Step{Name: "_dmarc." + name, Found: FoundError})
 			return w
 		}
+		w.steps = append(w.steps, n.step())
 		if n.record.Text == "" {
 			if len(n.texts) > 0 {
 				w.empty = append(w.empty, n)
@@ -73,16 +132,25 @@ func names(start string) []string {
 
 // node asks one name. A name too long to be asked has nothing.
 func (s *state) node(ctx context.Context, name string) (node, *dns.Error) {
-	n := node{name: name}
+	if n, ok := s.seen[name]; ok {
+		return n, nil
+	}
 	q := dns.Ask("_dmarc."+name, dns.TXT)
 	if !dns.Askable(q.Name) {
-		return n, nil
+		return node{name: name}, nil
 	}
 	a, err := s.dns.Resolve(ctx, q)
 	if err != nil {
-		return n, dns.AsError(q, err)
+		return node{}, dns.AsError(q, err)
 	}
-	n.texts = a.Texts()
+	n := read(name, a.Texts())
+	s.seen[name] = n
+	return n, nil
+}
+
+// read takes the record that counts out of the texts at a name.
+func read(name string, texts []string) node {
+	n := node{name: name, texts: texts}
 	for _, text := range n.texts {
 		r, ok := Parse(text)
 		if !ok {
@@ -96,7 +164,7 @@ func (s *state) node(ctx context.Context, name string) (node, *dns.Error) {
 	} else {
 		n.dropped = 0
 	}
-	return n, nil
+	return n
 }
 
 // at gives the record that counts at a name.

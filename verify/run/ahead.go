@@ -5,6 +5,7 @@ import (
 	"checkauth/verify/dkim"
 	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
+	"checkauth/verify/inbound"
 	"checkauth/verify/iprev"
 	"checkauth/verify/mail"
 	"checkauth/verify/spf"
@@ -42,6 +43,7 @@ func ahead(fields mail.Fields, signatures int) []dns.Question {
 	}
 	if d := mail.ParseFrom(fields).Domain; d != "" {
 		out = append(out, dmarc.Ahead(d)...)
+		out = append(out, inbound.Ahead(d)...)
 	}
 	return out
 }

@@ -2,17 +2,24 @@ package run
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"checkauth/verify"
+	"checkauth/verify/arc"
 	"checkauth/verify/dkim"
 	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
+	"checkauth/verify/dnsbl"
+	"checkauth/verify/header"
 	"checkauth/verify/helo"
+	"checkauth/verify/inbound"
 	"checkauth/verify/iprev"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
+	"checkauth/verify/spam"
 	"checkauth/verify/spf"
 	"checkauth/verify/transport"
 )
@@ -21,6 +28,7 @@ import (
 type check struct {
 	method       string
 	budget       int                        // questions of its own; the sum over all checks is 200
+	own          int                        // questions of its own that are the operator's wish; they are in no sum
 	diagnosis    int                        // questions about why, once the result is fixed; the sum is at most 60
 	limit        func(Config) time.Duration // nil: the evaluation's deadline alone
 	needsAddress bool                       // it says nothing where the client's address is private
@@ -43,7 +51,7 @@ func spfLimit(c Config) time.Duration { return c.SPF }
 var envelopeChecks = []check{
 	// RFC 7208, 4.6.4: ten terms, each an mx with ten names, and the record itself.
 	{method: verify.MethodSPF, budget: 112, diagnosis: 16, limit: spfLimit, needsAddress: true, run: checkSPF},
-	{method: verify.MethodSPFHelo, budget: 30, limit: spfLimit, needsAddress: true, run: checkSPFHelo},
+	{method: verify.MethodSPFHelo, budget: 16, limit: spfLimit, needsAddress: true, run: checkSPFHelo},
 	{method: verify.MethodIPRev, budget: 12, limit: spfLimit, needsAddress: true, run: checkIPRev},
 	{method: verify.MethodHelo, budget: 4, limit: spfLimit, run: checkHelo},
 	{method: verify.MethodTLS, run: checkTLS},
@@ -52,17 +60,26 @@ var envelopeChecks = []check{
 // The checks that need the message.
 var messageChecks = []check{
 	{method: verify.MethodDKIM, budget: 10, diagnosis: 22, run: checkDKIM},
+	{method: verify.MethodARC, budget: 10, run: checkARC},
+	{method: verify.MethodHeader, run: checkHeader},
+	{method: verify.MethodInbound, budget: inbound.Questions, run: checkInbound},
+	{method: verify.MethodDNSBL, own: dnsblQuestions, run: checkDNSBL},
+	{method: verify.MethodSpam, run: checkSpam},
 }
+
+// dnsblQuestions are those of the lists that the operator has chosen; they are no sender's doing.
+const dnsblQuestions = 20
 
 // The checks that need what others found, in this order.
 var conclusions = []check{
-	{method: verify.MethodDMARC, budget: 32, diagnosis: 4, run: checkDMARC},
+	{method: verify.MethodDMARC, budget: dmarc.Questions, diagnosis: dmarc.Diagnosis, run: checkDMARC},
 }
 
 // order of the report.
 var order = []string{
-	verify.MethodSPF, verify.MethodIPRev, verify.MethodDKIM, verify.MethodDMARC,
-	verify.MethodSPFHelo, verify.MethodHelo, verify.MethodTLS,
+	verify.MethodSPF, verify.MethodIPRev, verify.MethodDKIM, verify.MethodSpam, verify.MethodDMARC,
+	verify.MethodSPFHelo, verify.MethodHelo, verify.MethodTLS, verify.MethodARC, verify.MethodHeader,
+	verify.MethodInbound, verify.MethodDNSBL,
 }
 
 func spfQuery(env verify.Envelope) spf.Query {
@@ -133,6 +150,9 @@ func checkDKIM(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outc
 	digest := v.Digest(ctx, in.msg.Fields, in.msg.Body)
 	res := v.Judge(ctx, digest)
 	o := outcome{findings: res.Findings, digest: digest}
+	if res.Fault != nil && ev.Panicked != nil {
+		ev.Panicked(in.env.ID, "dkim search", res.Fault.Value, res.Fault.Stack)
+	}
 	for i := range res.Signatures {
 		s := &res.Signatures[i]
 		o.findings = append(o.findings, s.Findings...)
@@ -167,6 +187,87 @@ func evidenceOf(r dns.Resolver, name string) []result.Evidence {
 // unknown stands for a check that did not run to its end: what it might have passed is not known.
 var unknown = dmarc.Identifier{Word: result.TempError}
 
+func checkARC(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
+	if in.msg.Unparsed != nil {
+		return notRead(verify.MethodARC)
+	}
+	res := arc.Evaluator{DNS: r, Now: ev.Now}.Check(ctx, in.msg.Fields, in.msg.Body)
+	return outcome{findings: res.Findings, checks: []verify.Check{{
+		Method: verify.MethodARC, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause), Details: verify.Details{ARC: &res},
+	}}}
+}
+
+func checkHeader(_ context.Context, _ Evaluator, _ dns.Resolver, in input) outcome {
+	if in.msg.Unparsed != nil {
+		return notRead(verify.MethodHeader)
+	}
+	f := header.Facts{Received: in.msg.Received, SMTPUTF8: in.env.Params.SMTPUTF8 || in.env.TLSUnknown}
+	if in.env.TLSUnknown {
+		f.Received = time.Time{} // of a saved message nobody knows
+	}
+	for _, n := range in.msg.Notes {
+		f.BareCR = f.BareCR || n.Code == verify.NoteBareCR
+		f.BareLF = f.BareLF || n.Code == verify.NoteBareLF
+		f.LongLine = f.LongLine || n.Code == verify.NoteLongLine
+		f.NUL = f.NUL || n.Code == verify.NoteNUL
+	}
+	res := header.Check(in.msg.Fields, f)
+	return outcome{findings: res.Findings, checks: []verify.Check{{
+		Method: verify.MethodHeader, Result: res.Word, Reason: res.Reason, Details: verify.Details{Header: &res},
+	}}}
+}
+
+// checkInbound looks at the author's domain, to which answers go.
+func checkInbound(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outcome {
+	if in.msg.Unparsed != nil {
+		return notRead(verify.MethodInbound)
+	}
+	domain := mail.ParseFrom(in.msg.Fields).Domain
+	if domain == "" {
+		return only(verify.Check{Method: verify.MethodInbound, Result: result.NotRun, Reason: result.Because("inbound-no-author")})
+	}
+	res := inbound.Evaluator{DNS: r, Expect: in.expect}.Check(ctx, domain)
+	return outcome{findings: res.Findings, checks: []verify.Check{{
+		Method: verify.MethodInbound, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause), Details: verify.Details{Inbound: &res},
+	}}}
+}
+
+// checkDNSBL keeps no evidence: the names that are asked may hold the operator's key.
+func checkDNSBL(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
+	if len(ev.Lists) == 0 {
+		return outcome{}
+	}
+	var domains []string
+	for _, d := range []string{mail.ParseFrom(in.msg.Fields).Domain, in.env.MailFrom[strings.LastIndexByte(in.env.MailFrom, '@')+1:]} {
+		if d != "" && !slices.Contains(domains, d) {
+			domains = append(domains, d)
+		}
+	}
+	res := dnsbl.Evaluator{DNS: r, Lists: ev.Lists, Expect: in.expect}.Check(ctx, in.env.Client.Addr(), domains)
+	return outcome{findings: res.Findings, checks: []verify.Check{{
+		Method: verify.MethodDNSBL, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause), Evidence: []result.Evidence{},
+		Details: verify.Details{DNSBL: &res},
+	}}}
+}
+
+// checkSpam asks the operator's spamd.
+func checkSpam(ctx context.Context, ev Evaluator, _ dns.Resolver, in input) outcome {
+	if ev.Spamd.Address == "" {
+		return outcome{}
+	}
+	res := spam.Evaluator{Config: ev.Spamd}.Check(ctx, spam.Query{Trace: trace(in.env), Message: in.msg.Whole})
+	return outcome{findings: res.Findings, checks: []verify.Check{{
+		Method: verify.MethodSpam, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause), Details: verify.Details{Spam: &res},
+	}}}
+}
+
+// trace is what tells spamd of the client and the envelope: RFC 5321, 4.4.
+func trace(env verify.Envelope) []byte {
+	clean := func(s string) string { return result.Cut(result.ASCII(s), 255) }
+	return fmt.Appendf(nil, "Return-Path: <%s>\r\nReceived: from %s ([%s])\r\n\tby %s; %s\r\n",
+		clean(env.MailFrom), clean(env.Helo), env.Client.Addr(), env.Host, env.Time.UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700"))
+}
+
 // notRead is what a check of the header says of one that cannot be taken apart.
 func notRead(method string) outcome {
 	return only(verify.Check{Method: method, Result: result.NotRun, Reason: result.Because("message-not-read")})
@@ -191,7 +292,7 @@ func checkDMARC(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outc
 			q.DKIM = append(q.DKIM, unknown)
 		}
 	}
-	res := dmarc.Evaluator{DNS: r, Diagnose: in.diagnose}.Check(ctx, q)
+	res := dmarc.Evaluator{DNS: r, Diagnose: in.diagnose, Expect: in.expect}.Check(ctx, q)
 	ids := map[string]string{}
 	if res.Author != "" {
 		ids["header.from"] = res.Author

@@ -17,7 +17,7 @@ import (
 
 // Budgets of questions for causes that need several checks.
 const (
-	diagnosisBudget = 18
+	diagnosisBudget = 14
 	authorityBudget = 32 // to find the zone's servers; they themselves are at most 8 a question
 )
 

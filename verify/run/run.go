@@ -20,8 +20,11 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dkim"
 	"checkauth/verify/dns"
+	"checkauth/verify/dnsbl"
 	"checkauth/verify/mail"
+	"checkauth/verify/receivers"
 	"checkauth/verify/result"
+	"checkauth/verify/spam"
 )
 
 // Config of the evaluation; each bound must be above zero.
@@ -44,6 +47,11 @@ type Evaluator struct {
 	// Authorities are asked where a record decided a failure; nil: nobody is.
 	Authorities *dns.Authorities
 	Now         func() time.Time
+	// Lists are the block lists to ask, Spamd the SpamAssassin to ask; without them these checks are not made.
+	Lists []dnsbl.List
+	Spamd spam.Config
+	// Receivers are the rules of mailbox providers; nil: none are held against the message.
+	Receivers *receivers.Set
 	// Searches is room for so many searches at once that hash a body again and again; nil: any number.
 	Searches chan struct{}
 	// Panicked is told of a check that panicked; that check's result is temperror. It may be nil.
@@ -143,8 +151,21 @@ func (e *Evaluation) Finish(m *verify.Message) *verify.Report {
 	}
 	r := e.report(m)
 	e.diagnose(ctx, r, in.msg)
+	if rules := e.ev.Receivers; rules != nil {
+		r.Receivers = brief(rules.Judge(receivers.FactsOf(r)))
+	}
 	sortFindings(r)
 	return r
+}
+
+// brief leaves out the rules that are met or that nobody looked at: there are some seventy.
+func brief(all []verify.Receiver) []verify.Receiver {
+	for i := range all {
+		all[i].Rules = slices.DeleteFunc(all[i].Rules, func(r verify.ReceiverRule) bool {
+			return r.State == verify.Met || r.State == verify.NotSeen
+		})
+	}
+	return all
 }
 
 func sortFindings(r *verify.Report) {
@@ -190,7 +211,7 @@ func (e *Evaluation) guarded(c check, in input) (o outcome) {
 		return only(verify.Check{Method: c.method, Result: result.NotRun, Reason: result.Because("client-address-private",
 			"ip", in.env.Client.Addr().String())})
 	}
-	view := e.memo.View(c.budget)
+	view := e.memo.View(c.budget + c.own)
 	in.diagnose, in.expect = e.memo.View(c.diagnosis), e.memo.Prefetch
 	o = c.run(ctx, e.ev, view, in)
 	evidence := view.Evidence()
@@ -244,7 +265,7 @@ func (e *Evaluation) report(m *verify.Message) *verify.Report {
 			From: m.Fields.Value("From"), Subject: m.Fields.Value("Subject"),
 			MessageID: m.Fields.Value("Message-ID"), Size: m.Whole.Size, Fields: m.Fields,
 		},
-		Findings: []result.Finding{},
+		Findings: []result.Finding{}, Receivers: []verify.Receiver{},
 	}
 	for _, method := range order {
 		o := e.found[method]

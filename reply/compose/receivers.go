@@ -1,0 +1,67 @@
+package compose
+
+import (
+	"fmt"
+
+	"checkauth/verify"
+	"checkauth/verify/result"
+)
+
+// receivers has, for each provider, the published rules that the message does not meet, and where its own
+// figures are to be found. What holds for bulk mail alone stands apart: it never fails a test mail.
+func (c *Composer) receivers(all []verify.Receiver) []string {
+	var out []string
+	for _, v := range all {
+		var lines []string
+		for _, r := range v.Rules {
+			if r.State == verify.NotMet {
+				lines = append(lines, c.rule(r))
+			}
+		}
+		if len(lines) == 0 {
+			continue
+		}
+		out = append(out, wrapped(safe(v.Name)+":", c.reason(v.Why)))
+		out = append(out, lines...)
+		if !v.Bulk.IsZero() && hasBulk(v) {
+			out = append(out, Item("     ", "Bulk: "+c.sentence(v.Bulk)))
+		}
+		if !v.Hint.IsZero() {
+			out = append(out, Item("     ", c.sentence(v.Hint)))
+		}
+	}
+	return out
+}
+
+func hasBulk(v verify.Receiver) bool {
+	for _, r := range v.Rules {
+		if r.Scope != "all" && r.State == verify.NotMet {
+			return true
+		}
+	}
+	return false
+}
+
+// rule is one in a line or two: what is asked for, how sure it is, and what is answered where it is not met.
+func (c *Composer) rule(r verify.ReceiverRule) string {
+	text := "not met: " + c.sentence(r.Requirement)
+	facts := r.Strength
+	if r.Scope != "all" {
+		facts += ", " + r.Scope + " mail"
+	}
+	if r.Code != "" {
+		facts += ", " + r.Code
+	}
+	if r.Since != "" {
+		facts += ", since " + r.Since
+	}
+	return Item("   - ", fmt.Sprintf("%s (%s; %s)", text, safe(facts), safe(r.Source)))
+}
+
+// sentence is a reason in words: those of an operator's file come with it.
+func (c *Composer) sentence(r result.Reason) string {
+	if r.Text != "" {
+		return safe(r.Text)
+	}
+	return c.reason(r)
+}

@@ -1,0 +1,44 @@
+package dmarc
+
+import "checkauth/verify/result"
+
+// UnderReject is what would become of a message if its domain asked for p=reject, at a receiver that
+// obeys.
+type UnderReject string
+
+// What p=reject can do to a message.
+const (
+	WouldAccept  UnderReject = "accept"
+	WouldReject  UnderReject = "reject"
+	WouldUnknown UnderReject = "unknown"
+)
+
+// lintUnderReject says what a stricter policy would do, where the domain does not have it yet.
+func (s *state) lintUnderReject() {
+	s.res.UnderReject = s.underReject()
+	if s.policyErr != nil || s.res.Policy == string(PolicyReject) {
+		return
+	}
+	switch s.res.UnderReject {
+	case WouldAccept:
+		s.found(result.Found(result.Info, "dmarc-under-reject-passes", "domain", s.res.Author))
+	case WouldReject:
+		s.found(result.Found(result.Info, "dmarc-under-reject-fails", "domain", s.res.Author))
+	}
+}
+
+func (s *state) underReject() UnderReject {
+	word := s.res.Word
+	if word == result.None || word == result.PermError {
+		// There is no record that can be used, so one is assumed at the registered domain, where it
+		// belongs: then that is the organisational domain.
+		word = s.judgeOld(Record{ADKIM: Relaxed, ASPF: Relaxed}, registered(s.res.Author))
+	}
+	switch word {
+	case result.Pass:
+		return WouldAccept
+	case result.Fail:
+		return WouldReject
+	}
+	return WouldUnknown
+}

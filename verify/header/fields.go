@@ -1,0 +1,123 @@
+package header
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"checkauth/verify/mail"
+	"checkauth/verify/result"
+)
+
+// once: RFC 5322, 3.6: these stand at most once in a message.
+var once = []string{
+	"Date", "From", "Sender", "Reply-To", "To", "Cc", "Bcc", "Message-ID", "In-Reply-To", "References", "Subject",
+}
+
+// malformed: RFC 5322, 2.2: a line of the header is a field or the fold of one.
+func (s *state) malformed() {
+	if s.Malformed = len(s.fields.Malformed()); s.Malformed > 0 {
+		s.broken(result.Because("header-has-malformed-lines", "count", strconv.Itoa(s.Malformed)))
+	}
+}
+
+// from: RFC 5322, 3.6 and 3.6.2: one From that can be read. DMARC's check says what is wrong with it.
+func (s *state) from() {
+	s.FromCount = s.author.Fields
+	switch s.author.Problem {
+	case mail.NoFrom:
+		s.broken(result.Because("header-lacks-field", "field", "From"))
+	case mail.BadFrom, mail.SpacedFrom:
+		s.faulty("From")
+		s.broken(result.Because("header-from-unreadable"))
+	}
+}
+
+func (s *state) duplicates() {
+	for _, name := range once {
+		if name == "From" && s.FromCount > 1 || name != "From" && len(s.fields.All(name)) > 1 {
+			s.Duplicates = append(s.Duplicates, name)
+		}
+	}
+	if len(s.Duplicates) == 0 {
+		return
+	}
+	s.broken(result.Because("header-repeats-fields", "fields", strings.Join(s.Duplicates, ", ")))
+	others := slices.DeleteFunc(slices.Clone(s.Duplicates), func(n string) bool { return n == "From" })
+	if len(others) > 0 {
+		s.found(result.Found(result.Error, "header-duplicate", "fields", strings.Join(others, ", ")))
+	}
+}
+
+// messageID: RFC 5322, 3.6.4: it should be there, and is one identifier in angle brackets.
+func (s *state) messageID() {
+	all := s.fields.All("Message-ID")
+	if len(all) == 0 {
+		s.MessageID = Missing
+		s.broken(result.Because("header-lacks-field", "field", "Message-ID"))
+		s.found(result.Found(result.Error, "header-no-message-id"))
+		return
+	}
+	s.MessageID = OK
+	for _, f := range all {
+		if !isMessageID(f.Value(), s.facts.SMTPUTF8) {
+			s.MessageID = Malformed
+			s.faulty("Message-ID")
+			s.broken(result.Because("header-message-id-unreadable"))
+			s.found(result.Found(result.Warning, "header-message-id-malformed", "id", shown(f.Value())))
+			return
+		}
+	}
+}
+
+// sender: RFC 5322, 3.6.2: where From has several authors, Sender tells who sent it.
+func (s *state) sender() {
+	if len(s.author.Addresses) > 1 && len(s.fields.All("Sender")) == 0 {
+		s.broken(result.Because("header-lacks-field", "field", "Sender"))
+		s.found(result.Found(result.Warning, "header-no-sender", "count", strconv.Itoa(len(s.author.Addresses))))
+	}
+}
+
+// spaced: RFC 5322, 4.5: nobody may write white space in front of the colon any more. From has a finding
+// of its own.
+func (s *state) spaced() {
+	var names list
+	for _, f := range s.fields {
+		if f.Name != "" && f.Spaced && !f.Is("From") {
+			names.add(f.Name)
+		}
+	}
+	if len(names) > 0 {
+		s.faulty(names...)
+		s.broken(result.Because("header-space-in-name"))
+		s.found(result.Found(result.Warning, "header-space-before-colon", "fields", names.String()))
+	}
+}
+
+// So many octets of a value and of a field's name are shown.
+const maxShown, maxName = 200, 60
+
+func shown(value string) string { return result.Cut(value, maxShown) }
+
+// list is names of fields for a sentence, each of them once.
+type list []string
+
+func (l *list) add(name string) {
+	if !slices.ContainsFunc(*l, func(n string) bool { return strings.EqualFold(n, name) }) {
+		*l = append(*l, name)
+	}
+}
+
+// String names six at most: a header may have a thousand fields.
+func (l list) String() string {
+	const most = 6
+	short := make([]string, 0, most+1)
+	for i, n := range l {
+		if i == most {
+			short = append(short, "...")
+			break
+		}
+		short = append(short, result.Cut(n, maxName))
+	}
+	return strings.Join(short, ", ")
+}

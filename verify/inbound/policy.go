@@ -1,0 +1,215 @@
+package inbound
+
+import (
+	"context"
+	"strings"
+
+	"checkauth/verify/dns"
+	"checkauth/verify/result"
+)
+
+// form is how one kind of policy record is read.
+type form struct {
+	method  string
+	version string            // a text that does not begin so is none of them
+	want    string            // what it looks like, in its own notation
+	valid   func(string) bool // of what stands behind the version
+}
+
+// The three forms.
+var (
+	// RFC 8461, 3.1.
+	mtaSTS = form{"MTA-STS", "v=STSv1", "v=STSv1; id=20260101;", validSTS}
+	// RFC 8460, 3.
+	tlsRPT = form{"TLS-RPT", "v=TLSRPTv1", "v=TLSRPTv1; rua=mailto:user@domain", validRPT}
+	// The draft of the BIMI group, on assertion records.
+	bimi = form{"BIMI", "v=BIMI1", "v=BIMI1; l=https://host/logo.svg; a=https://host/mark.pem", validBIMI}
+)
+
+// policy looks for one record. RFC 8461, 3.1 and RFC 8460, 3: texts of another version do not count; of
+// several that do, none is taken, nor is one that does not keep to its grammar.
+func (s *state) policy(ctx context.Context, name string, f form) Policy {
+	p := Policy{Name: name, State: Absent}
+	a, err := s.ask(ctx, name, dns.TXT)
+	if err != nil {
+		p.State = Unknown
+		return p
+	}
+	var texts []string
+	for _, text := range a.Texts() {
+		if f.begins(text) {
+			texts = append(texts, text)
+		}
+	}
+	switch {
+	case len(texts) == 0:
+		s.stray(f, name, a)
+		return p
+	case len(texts) > 1:
+		p.State = Malformed
+		s.found(result.Found(result.Info, "inbound-several-records", "method", f.method, "name", name), a.Evidence())
+	case !f.valid(texts[0][len(f.version):]):
+		p.State = Malformed
+		s.found(result.Found(result.Info, "inbound-malformed", "method", f.method, "name", name, "text", shown(texts[0]), "want", f.want), a.Evidence())
+	default:
+		p.State = Present
+	}
+	p.Text = shown(texts[0])
+	return p
+}
+
+// begins: the version stands first, and something behind it ends it.
+func (f form) begins(text string) bool {
+	rest, ok := strings.CutPrefix(text, f.version)
+	return ok && (rest == "" || strings.IndexByte("; \t", rest[0]) >= 0)
+}
+
+// stray names a text that was meant as such a record: its version is in another case or not at the start.
+func (s *state) stray(f form, name string, a dns.Answer) {
+	for _, text := range a.Texts() {
+		head := strings.ToLower(strings.NewReplacer(" ", "", "\t", "", `"`, "").Replace(text[:min(len(text), maxShown)]))
+		if strings.HasPrefix(head, strings.ToLower(f.version)) {
+			s.found(result.Found(result.Info, "inbound-malformed", "method", f.method, "name", name, "text", shown(text), "want", f.want), a.Evidence())
+			return
+		}
+	}
+}
+
+// field is name=value between two semicolons.
+type field struct{ name, value string }
+
+// maxFields of a record are read; one with more is no policy.
+const maxFields = 50
+
+// fields takes apart what stands behind a version: RFC 8461, 3.1: semicolons with blanks around them; one
+// may end the record. RFC 8460, 3 has the same; BIMI has blanks around "=" as well.
+func fields(rest string, blanks bool) (out []field, ok bool) {
+	rest = strings.TrimLeft(rest, " \t")
+	if !strings.HasPrefix(rest, ";") {
+		return nil, false
+	}
+	parts := strings.Split(rest[1:], ";")
+	if len(parts) > maxFields {
+		return nil, false
+	}
+	for i, part := range parts {
+		part = strings.Trim(part, " \t")
+		if part == "" && i == len(parts)-1 && i > 0 {
+			break
+		}
+		name, value, ok := strings.Cut(part, "=")
+		if blanks {
+			name, value = strings.TrimRight(name, " \t"), strings.TrimLeft(value, " \t")
+		}
+		if !ok || !isFieldName(name) {
+			return nil, false
+		}
+		out = append(out, field{name, value})
+	}
+	return out, true
+}
+
+// isFieldName: RFC 8461, 3.1: a letter or digit and at most 31 of letters, digits, "_", "-" and ".".
+func isFieldName(s string) bool {
+	for i := range len(s) {
+		if !alphanumeric(s[i]) && (i == 0 || strings.IndexByte("_-.", s[i]) < 0) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 32
+}
+
+func alphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+}
+
+// isFieldValue: RFC 8461, 3.1: visible ASCII without "=" and ";".
+func isFieldValue(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '=' || c == ';' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// validSTS: RFC 8461, 3.1: an id of 1 to 32 letters and digits, in front of extensions.
+func validSTS(rest string) bool {
+	fs, ok := fields(rest, false)
+	ids := 0
+	for _, f := range fs {
+		if f.name == "id" {
+			ids++
+			ok = ok && isID(f.value)
+		}
+		ok = ok && isFieldValue(f.value)
+	}
+	return ok && ids == 1
+}
+
+func isID(s string) bool {
+	for i := range len(s) {
+		if !alphanumeric(s[i]) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 32
+}
+
+// validRPT: RFC 8460, 3: rua is a list of mailto: and https: addresses.
+func validRPT(rest string) bool {
+	fs, ok := fields(rest, false)
+	lists := 0
+	for _, f := range fs {
+		if f.name != "rua" {
+			ok = ok && isFieldValue(f.value)
+			continue
+		}
+		lists++
+		for u := range strings.SplitSeq(f.value, ",") {
+			u = strings.Trim(u, " \t")
+			ok = ok && (isMailto(u) || isHTTPS(u))
+		}
+	}
+	return ok && lists == 1
+}
+
+// validBIMI: l is there, and it and a, the certificate, are addresses of https: or empty: a domain that
+// wants no logo has both empty.
+func validBIMI(rest string) bool {
+	fs, ok := fields(rest, true)
+	locations := 0
+	for _, f := range fs {
+		switch strings.ToLower(f.name) {
+		case "l":
+			locations++
+			ok = ok && (f.value == "" || isHTTPS(f.value))
+		case "a":
+			ok = ok && (f.value == "" || isHTTPS(f.value))
+		}
+	}
+	return ok && locations == 1
+}
+
+// isMailto: one address with a local part and a domain.
+func isMailto(uri string) bool {
+	const scheme = "mailto:"
+	if len(uri) <= len(scheme) || !strings.EqualFold(uri[:len(scheme)], scheme) || !isURI(uri) {
+		return false
+	}
+	address, _, _ := strings.Cut(uri[len(scheme):], "?")
+	at := strings.LastIndexByte(address, '@')
+	return at > 0 && at < len(address)-1
+}
+
+func isHTTPS(uri string) bool {
+	const scheme = "https://"
+	return len(uri) > len(scheme) && strings.EqualFold(uri[:len(scheme)], scheme) && isURI(uri) && uri[len(scheme)] != '/'
+}
+
+// isURI: RFC 3986, 2: of the characters that one may have. RFC 8460, 3: "," and "!" are escaped in it.
+func isURI(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune("\"<>\\^`{|}!,;", r)
+	})
+}

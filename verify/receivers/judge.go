@@ -1,0 +1,166 @@
+package receivers
+
+import (
+	"strconv"
+	"strings"
+
+	"checkauth/verify/result"
+)
+
+// worse orders what may become of a message.
+var worse = map[string]int{Accept: 0, Junk: 1, Defer: 2, Reject: 3}
+
+// Judge holds the rules of every receiver against a message, in the files' order.
+func (s *Set) Judge(f Facts) []Verdict {
+	out := make([]Verdict, 0, len(s.receivers))
+	for i := range s.receivers {
+		out = append(out, s.judge(&s.receivers[i], f))
+	}
+	return out
+}
+
+// judge: the worst of what counts and is not met; of several alike the first in the file speaks.
+func (s *Set) judge(rc *receiver, f Facts) Verdict {
+	v := Verdict{ID: rc.ID, Name: rc.Name, About: rc.About, Verdict: Accept, Hint: rc.hint(), Rules: []Rule{}}
+	undecided := false
+	for i := range s.rules {
+		ru := &s.rules[i]
+		if ru.Receiver != rc.ID {
+			continue
+		}
+		got := s.hold(ru, rc, f)
+		switch {
+		case got.Decides && worse[ru.UnlessMet] > worse[v.Verdict]:
+			v.Verdict, v.Code, v.Text = ru.UnlessMet, ru.answer(), got.Text
+		case got.State == Undecided && ru.counts():
+			undecided = true
+		}
+		if ru.Scope == Bulk {
+			v.Bulk = rc.bulk()
+		}
+		v.Rules = append(v.Rules, got)
+	}
+	if v.Verdict == Accept && undecided {
+		v.Verdict = Unknown
+	}
+	v.Why = phrase(v.Verdict, v.Code)
+	return v
+}
+
+// hold judges one rule: all of its predicates must be met.
+func (s *Set) hold(ru *rule, rc *receiver, f Facts) Rule {
+	state := Met
+	var missing []string
+	for _, name := range ru.Needs {
+		got := predicates[name](f, rc)
+		if got == NotMet {
+			missing = append(missing, name)
+		}
+		state = both(state, got)
+	}
+	src := s.sources[ru.Source]
+	return Rule{
+		ID: ru.ID, Requirement: ru.requirement(), State: state, Missing: missing,
+		Decides: state == NotMet && ru.counts(),
+		Scope:   ru.Scope, Strength: ru.Strength, Verdict: ru.effect(),
+		Code: ru.Code, DeferCode: ru.DeferCode, Text: ru.said(f), Since: ru.Since,
+		Source: src.Title, SourceDate: src.Date,
+	}
+}
+
+// counts tells whether the rule decides what becomes of one message.
+func (ru *rule) counts() bool {
+	return ru.Scope == All && ru.Strength != Recommended && ru.UnlessMet != None
+}
+
+// effect is what the rule does where it is not met: nothing, where it is advice alone.
+func (ru *rule) effect() string {
+	if ru.Strength == Recommended {
+		return None
+	}
+	return ru.UnlessMet
+}
+
+// answer is the code of the reply.
+func (ru *rule) answer() string {
+	switch ru.UnlessMet {
+	case Reject:
+		return ru.Code
+	case Defer:
+		return ru.DeferCode
+	}
+	return "" // what lands in the junk folder was taken with 250
+}
+
+// said is the reply's text with the author's domain, which was read as a host name and holds no other
+// character.
+func (ru *rule) said(f Facts) string {
+	domain := f.Author.Value
+	if domain == "" {
+		domain = "DOMAIN"
+	}
+	return strings.ReplaceAll(ru.Text, "{domain}", domain)
+}
+
+// requirement is the rule in words: the code of a sentence, with the text where an operator's file has it.
+func (ru *rule) requirement() result.Reason {
+	why := result.Because(result.Code("rule-" + ru.ID))
+	why.Text = ru.Requirement
+	return why
+}
+
+// hint tells where to look for what one message cannot show.
+func (rc *receiver) hint() result.Reason {
+	if len(rc.Hints) == 0 {
+		return result.Reason{}
+	}
+	where := strings.Join(rc.Hints, "; ")
+	why := result.Because(result.Code("receiver-hint-"+rc.ID), "where", where)
+	if !rc.place.builtin {
+		why.Text = where
+	}
+	return why
+}
+
+func (rc *receiver) bulk() result.Reason {
+	if rc.BulkFrom == 0 {
+		return result.Because("receiver-bulk-unnumbered")
+	}
+	return result.Because("receiver-bulk", "count", strconv.Itoa(rc.BulkFrom))
+}
+
+func phrase(verdict, code string) result.Reason {
+	switch verdict {
+	case Accept:
+		return result.Because("receiver-accept")
+	case Junk:
+		return result.Because("receiver-junk")
+	case Unknown:
+		return result.Because("receiver-unknown")
+	case Defer:
+		if code == "" {
+			return result.Because("receiver-defer-uncoded")
+		}
+		return result.Because("receiver-defer", "code", code)
+	}
+	if code == "" {
+		return result.Because("receiver-reject-uncoded")
+	}
+	return result.Because("receiver-reject", "code", code)
+}
+
+// both: one predicate that is not met is enough; then doubt counts for more than what nobody looked at.
+func both(a, b State) State { return first(a, b, NotMet, Undecided, NotSeen) }
+
+// either: one that is met is enough.
+func either(a, b State) State { return first(a, b, Met, Undecided, NotSeen) }
+
+// first is the first state of the order that a or b is in; where there is none the two are alike.
+func first(a, b State, order ...State) State {
+	for _, s := range order {
+		if a == s || b == s {
+			return s
+		}
+	}
+	return a
+}
