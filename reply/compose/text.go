@@ -100,7 +100,30 @@ func (c *Composer) summary(r *verify.Report) []string {
 // verdict is the first paragraph: authenticated or not, and what it rests on.
 func (c *Composer) verdict(r *verify.Report) string {
 	head := c.say(result.Code("verdict-"+string(r.Verdict.Word)), nil)
-	return head + " " + c.reason(r.Verdict.Why)
+	out := head + " " + c.reason(r.Verdict.Why)
+	if said := c.atReceivers(r.Receivers); said != "" {
+		out += " " + said
+	}
+	return out
+}
+
+// first are the receivers that the first paragraph tells of.
+var first = []string{"gmail", "outlook", "yahoo"}
+
+// atReceivers is what follows at the largest receivers.
+func (c *Composer) atReceivers(all []verify.Receiver) string {
+	var said []string
+	for _, id := range first {
+		for _, v := range all {
+			if v.ID == id {
+				said = append(said, c.sayPairs("verdict-receiver-"+v.Verdict, "name", v.Name, "code", v.Code))
+			}
+		}
+	}
+	if len(said) == 0 {
+		return ""
+	}
+	return c.sayPairs("verdict-receivers", "list", strings.Join(said, ", "))
 }
 
 // findings in words: what calls for a change, and what is good to know. Questions that failed in the same

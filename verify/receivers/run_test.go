@@ -73,7 +73,7 @@ func TestIncidents(t *testing.T) {
 		want map[string]string
 	}{
 		{"04-helo-private-literal-no-spf", map[string]string{"gmail": "reject 550 5.7.26", "yahoo": "reject 550 5.7.9", "icloud": "reject 554 5.7.1",
-			"gmx": "reject 554", "outlook": "accept", "microsoft365": "accept", "cloudflare": "reject"}},
+			"gmx": "reject 554", "outlook": "junk", "microsoft365": "junk", "cloudflare": "reject"}},
 		{"05-forwarded-spf-fails-dkim-saves", map[string]string{"gmail": "accept", "yahoo": "accept", "outlook": "accept", "icloud": "accept",
 			"gmx": "reject 550", "microsoft365": "junk"}},
 		{"07-mailing-list-tag-and-footer", map[string]string{"gmail": "reject 550 5.7.26", "yahoo": "reject 554 5.7.9", "outlook": "reject 550 5.7.509",
