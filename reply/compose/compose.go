@@ -128,6 +128,10 @@ func (c *Composer) fill(r *verify.Report) {
 			for i := range d.DKIM {
 				c.set(&d.DKIM[i].Why)
 			}
+			for i := range d.Reports {
+				c.set(&d.Reports[i].Status)
+				c.set(&d.Reports[i].Mailbox)
+			}
 		}
 	}
 }

@@ -119,6 +119,26 @@ func spreadArgs(as result.Args, s string) {
 }
 
 func spreadDetails(d verify.Details, s string) {
+	if a := d.ARC; a != nil {
+		for i := range a.Instances {
+			x := &a.Instances[i]
+			x.CV, x.Authserv, x.Results, x.Seal.Domain, x.Message.Domain = s, s, s, s, s
+			for j := range x.Problems {
+				spreadArgs(x.Problems[j].Args, s)
+			}
+		}
+	}
+	if p := d.Inbound; p != nil {
+		p.Domain, p.MTASTS.Text = s, s
+		for i := range p.MX {
+			p.MX[i].Host = s
+		}
+	}
+	if p := d.Spam; p != nil {
+		for i := range p.Rules {
+			p.Rules[i].Name, p.Rules[i].Text = s, s
+		}
+	}
 	if p := d.SPF; p != nil {
 		p.Sender, p.Domain, p.Explanation, p.Matched, p.MatchedIn = s, s, s, s, s
 		if p.Root != nil {

@@ -97,7 +97,8 @@ func TestJSON_has_the_sentence_beside_each_code(t *testing.T) {
 			t.Fatal(err)
 		}
 		eachObject(v, func(o map[string]any) {
-			if code, ok := o["code"].(string); ok && code != "" {
+			// Arguments may have that name, and a receiver has the code of its reply there.
+			if code, ok := o["code"].(string); ok && code != "" && !strings.Contains(code, " ") {
 				if s, ok := o["text"].(string); !ok || s == "" {
 					t.Errorf("%s: code %q without text", c.name, code)
 				}
@@ -125,8 +126,8 @@ func TestTestdata_has_codes_that_exist(t *testing.T) {
 		}
 		eachObject(v, func(o map[string]any) {
 			code, _ := o["code"].(string)
-			if code == "" {
-				return
+			if code == "" || strings.Contains(code, " ") {
+				return // of a reply
 			}
 			if !words.Has(templates.English, code) {
 				t.Errorf("%s: code %q has no sentence", c.name, code)

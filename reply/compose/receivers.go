@@ -14,7 +14,8 @@ func (c *Composer) receivers(all []verify.Receiver) []string {
 	for _, v := range all {
 		var lines []string
 		for _, r := range v.Rules {
-			if r.State == verify.NotMet {
+			// What binds marketing mail alone says nothing to a test mail.
+			if r.State == verify.NotMet && r.Scope != "marketing" {
 				lines = append(lines, c.rule(r))
 			}
 		}
@@ -35,7 +36,7 @@ func (c *Composer) receivers(all []verify.Receiver) []string {
 
 func hasBulk(v verify.Receiver) bool {
 	for _, r := range v.Rules {
-		if r.Scope != "all" && r.State == verify.NotMet {
+		if r.Scope == "bulk" && r.State == verify.NotMet {
 			return true
 		}
 	}
