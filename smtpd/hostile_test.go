@@ -701,3 +701,27 @@ func TestHostile_19_full(t *testing.T) {
 	sending.want("250")
 	busy.say("NOOP", "250")
 }
+
+// A client's certificate is named where it was asked for; who has none is served all the same.
+func TestTLSClientCertificate(t *testing.T) {
+	t.Parallel()
+	b := serve(t, &recorder{}, func(c *smtpd.Config) {
+		c.TLS = &tls.Config{Certificates: []tls.Certificate{rsaCertificate()}, ClientAuth: tls.RequestClientCert}
+	})
+	for _, shown := range []bool{true, false} {
+		cfg := &tls.Config{InsecureSkipVerify: true, ServerName: host}
+		if shown {
+			cfg.Certificates = []tls.Certificate{rsaCertificate()}
+		}
+		c := b.bare(false)
+		c.starttls(cfg)
+		c.say("EHLO client.example", "250-")
+		c.data()
+		c.send("\r\n.\r\n")
+		c.want("250")
+		got := b.rec.got()
+		if e := got[len(got)-1].Envelope.TLS; e == nil || (e.Client != "") != shown {
+			t.Errorf("shown %t: %+v", shown, e)
+		}
+	}
+}

@@ -42,6 +42,9 @@ type TLS struct {
 	Version    string `json:"version,omitempty"` // "TLS 1.3"; both are empty where it is only known that there was TLS
 	Cipher     string `json:"cipher,omitempty"`
 	ServerName string `json:"sni,omitempty"` // that the client asked for; a stranger's text
+	// Client names the certificate that the client showed, where it was asked for one; nobody checks it, and it
+	// is a stranger's text.
+	Client string `json:"client_certificate,omitempty"`
 }
 
 // MailParams are the parameters of MAIL FROM.

@@ -47,6 +47,7 @@ type proxySettings struct {
 type tlsSettings struct {
 	Certificate string `toml:"certificate" help:"File with the certificate chain in PEM. Without one STARTTLS is offered with a self-signed certificate."`
 	Key         string `toml:"key" help:"File with the certificate's private key in PEM."`
+	Ask         bool   `toml:"ask-client-certificate" name:"ask-client-certificate" help:"Ask clients for a certificate of theirs, which the report then names and nobody checks. Some old programs do not expect to be asked."`
 }
 
 type resolverSettings struct {

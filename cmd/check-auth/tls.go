@@ -18,6 +18,9 @@ import (
 // needs a report (what is old is said there).
 func (s *settings) tlsConfig(now func() time.Time, log *slog.Logger) (*tls.Config, error) {
 	cfg := &tls.Config{MinVersion: tls.VersionTLS10}
+	if s.TLS.Ask {
+		cfg.ClientAuth = tls.RequestClientCert
+	}
 	for _, list := range [][]*tls.CipherSuite{tls.CipherSuites(), tls.InsecureCipherSuites()} {
 		for _, suite := range list {
 			cfg.CipherSuites = append(cfg.CipherSuites, suite.ID)

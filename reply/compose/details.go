@@ -21,6 +21,8 @@ func (c *Composer) details(r *verify.Report, k verify.Check, class policy.Class)
 		out = append(out, c.dkimDetails(signature(k, r), class)...)
 	case d.DMARC != nil:
 		out = append(out, c.dmarcDetails(d.DMARC)...)
+	case k.Method == verify.MethodTLS && r.Session.TLS != nil && r.Session.TLS.Client != "":
+		out = append(out, wrapped("Certificate:", safe(r.Session.TLS.Client)+" (the client's own word)"))
 	case d.ARC != nil:
 		out = append(out, c.arcDetails(d.ARC)...)
 	case d.Inbound != nil:

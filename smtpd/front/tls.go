@@ -2,6 +2,7 @@ package front
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"time"
 
 	"checkauth/verify"
@@ -36,10 +37,21 @@ func (c *Conn) startTLS(arg string) []byte {
 		return nil
 	}
 	s := t.ConnectionState()
-	c.tls = &verify.TLS{Version: tls.VersionName(s.Version), Cipher: tls.CipherSuiteName(s.CipherSuite), ServerName: s.ServerName}
+	c.tls = &verify.TLS{Version: tls.VersionName(s.Version), Cipher: tls.CipherSuiteName(s.CipherSuite), ServerName: s.ServerName, Client: named(s.PeerCertificates)}
 	c.stream = t
 	c.in.Reset(t)
 	// RFC 3207, 4.2: what was said in clear text is forgotten.
 	c.state = state{}
 	return nil
+}
+
+// named is what a client's certificate says that the client is; empty without one.
+func named(chain []*x509.Certificate) string {
+	if len(chain) == 0 {
+		return ""
+	}
+	if names := chain[0].DNSNames; len(names) > 0 {
+		return names[0]
+	}
+	return chain[0].Subject.String()
 }

@@ -38,6 +38,7 @@ type Diagnosis struct {
 var rules = []func(context.Context, Query) (Diagnosis, bool){
 	forwarded,
 	mailingList,
+	heloNotPTR,
 	stale,
 }
 

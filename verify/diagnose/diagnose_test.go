@@ -7,6 +7,8 @@ import (
 
 	"checkauth/verify"
 	"checkauth/verify/dmarc"
+	"checkauth/verify/helo"
+	"checkauth/verify/iprev"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
@@ -66,5 +68,62 @@ func TestForwarded(t *testing.T) {
 				t.Errorf("got %+v", got[0].Finding)
 			}
 		})
+	}
+}
+
+func TestHeloIsNotThePTRName(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, helo string
+		names      []string
+		helos, ips result.Word
+		want       bool
+	}{
+		{"two names, both in order", "mail.example.org", []string{"host.example.net"}, result.Pass, result.Pass, true},
+		{"one of them", "Mail.example.org.", []string{"host.example.net", "mail.example.org"}, result.Pass, result.Pass, false},
+		{"HELO has its own fault", "mail.example.org", []string{"host.example.net"}, result.Fail, result.Pass, false},
+		{"so has the address", "mail.example.org", []string{"host.example.net"}, result.Pass, result.Fail, false},
+	} {
+		r := &verify.Report{Session: verify.Session{Helo: c.helo, ClientIP: "192.0.2.1"}, Checks: []verify.Check{
+			{Method: verify.MethodHelo, Result: c.helos, Details: verify.Details{Helo: &helo.Result{Kind: helo.KindName}}},
+			{Method: verify.MethodIPRev, Result: c.ips, Details: verify.Details{IPRev: &iprev.Result{Names: c.names}}},
+		}}
+		got := Run(t.Context(), Query{Report: r})
+		if found := len(got) == 1 && got[0].Finding.Code == "helo-not-ptr"; found != c.want {
+			t.Errorf("%s: got %v", c.name, got)
+		}
+	}
+}
+
+func TestMailingListIsNamed(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, header, envelope string
+		dmarc                  result.Word
+		want                   string
+	}{
+		{"a list", "List-Id: Devs <dev.lists.example.net>\r\nFrom: a@example.org\r\n", "lists.example.net", result.Fail, "dev.lists.example.net"},
+		{"DMARC passes all the same", "List-Id: <dev.lists.example.net>\r\nFrom: a@example.org\r\n", "lists.example.net", result.Pass, ""},
+		{"the author's own envelope", "List-Id: <dev.example.org>\r\nFrom: a@example.org\r\n", "example.org", result.Fail, ""},
+		{"no list", "From: a@example.org\r\n", "lists.example.net", result.Fail, ""},
+	} {
+		fields, err := mail.Parse([]byte(c.header), mail.DefaultBounds())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &verify.Report{Message: verify.MessageFacts{Fields: fields}, Checks: []verify.Check{
+			{Method: verify.MethodSPF, Result: result.Pass, Details: verify.Details{SPF: &spf.Result{Domain: c.envelope}}},
+			{Method: verify.MethodDMARC, Result: c.dmarc, Details: verify.Details{DMARC: &dmarc.Result{Author: "example.org"}}},
+		}}
+		got := Run(t.Context(), Query{Report: r})
+		said := ""
+		for _, d := range got {
+			if d.Finding.Code == "mailing-list" {
+				said = d.Finding.Args.Get("list")
+			}
+		}
+		if said != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, said, c.want)
+		}
 	}
 }
