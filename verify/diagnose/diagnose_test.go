@@ -85,7 +85,7 @@ func TestHeloIsNotThePTRName(t *testing.T) {
 		{"so has the address", "mail.example.org", []string{"host.example.net"}, result.Pass, result.Fail, false},
 	} {
 		r := &verify.Report{Session: verify.Session{Helo: c.helo, ClientIP: "192.0.2.1"}, Checks: []verify.Check{
-			{Method: verify.MethodHelo, Result: c.helos, Details: verify.Details{Helo: &helo.Result{Kind: helo.KindName}}},
+			{Method: verify.MethodHelo, Result: c.helos, Details: verify.Details{Helo: &helo.Result{Kind: "name"}}},
 			{Method: verify.MethodIPRev, Result: c.ips, Details: verify.Details{IPRev: &iprev.Result{Names: c.names}}},
 		}}
 		got := Run(t.Context(), Query{Report: r})

@@ -7,7 +7,6 @@ import (
 
 	"checkauth/verify"
 	"checkauth/verify/dns"
-	"checkauth/verify/helo"
 	"checkauth/verify/result"
 )
 
@@ -15,7 +14,7 @@ import (
 // zone, and they are two names. RFC 5321, 4.1.4 forbids to refuse mail for that; some count it.
 func heloNotPTR(_ context.Context, q Query) (Diagnosis, bool) {
 	h, ip := q.Report.Check(verify.MethodHelo), q.Report.Check(verify.MethodIPRev)
-	if h.Result != result.Pass || ip.Result != result.Pass || h.Details.Helo == nil || ip.Details.IPRev == nil || h.Details.Helo.Kind != helo.KindName {
+	if h.Result != result.Pass || ip.Result != result.Pass || h.Details.Helo == nil || ip.Details.IPRev == nil || !h.Details.Helo.Named() {
 		return Diagnosis{}, false
 	}
 	name, names := dns.Canonical(q.Report.Session.Helo), ip.Details.IPRev.Names

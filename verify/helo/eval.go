@@ -16,12 +16,12 @@ func (e Evaluator) Check(ctx context.Context, q Query) Result {
 	a := parse(q.Helo)
 	r := Result{Kind: a.kind, Addresses: []string{}}
 	switch {
-	case a.kind == KindInvalid:
+	case a.kind == kindInvalid:
 		r.fail(a.why, result.Found(result.Warning, "helo-invalid", "helo", q.Helo))
 		if a.quoted.IsValid() {
 			r.Findings = append(r.Findings, result.Found(result.Info, "helo-private-in-marks", "helo", q.Helo, "address", a.quoted.String()))
 		}
-	case a.kind == KindLiteral:
+	case a.kind == kindLiteral:
 		r.literal(a.addr, q)
 	// RFC 5321, 2.3.5: no local aliases and nicknames.
 	case !strings.Contains(a.name, "."):

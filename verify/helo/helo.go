@@ -31,3 +31,6 @@ type Result struct {
 	Addresses []string `json:"addresses"` // that the name resolves to, of the client's family and, where there are none, of the other
 	Matches   bool     `json:"matches"`   // one of them is the client's address
 }
+
+// Named tells whether the client gave a name, not an address.
+func (r *Result) Named() bool { return r.Kind == kindName }

@@ -11,9 +11,9 @@ import (
 
 // The kinds of Result.Kind.
 const (
-	KindName    = "name"
-	KindLiteral = "literal"
-	KindInvalid = "invalid"
+	kindName    = "name"
+	kindLiteral = "literal"
+	kindInvalid = "invalid"
 )
 
 // argument is what the client said, taken apart.
@@ -33,9 +33,9 @@ func parse(s string) argument {
 		return parseLiteral(s)
 	}
 	if why := faultOf(s); !why.IsZero() {
-		return argument{kind: KindInvalid, why: why, quoted: quotedPrivate(s)}
+		return argument{kind: kindInvalid, why: why, quoted: quotedPrivate(s)}
 	}
-	return argument{kind: KindName, name: dns.Canonical(s)}
+	return argument{kind: kindName, name: dns.Canonical(s)}
 }
 
 // faultOf tells what keeps s from being a domain of RFC 5321, 4.1.2; the zero Reason where nothing does.
@@ -104,7 +104,7 @@ const ldh = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 // parseLiteral: RFC 5321, 4.1.3: [192.0.2.1] or [IPv6:2001:db8::1]; IPv6 is the one tag that was ever
 // registered.
 func parseLiteral(s string) argument {
-	bad := argument{kind: KindInvalid, why: result.Because("helo-literal-syntax")}
+	bad := argument{kind: kindInvalid, why: result.Because("helo-literal-syntax")}
 	inner, closed := strings.CutSuffix(s[1:], "]")
 	if !closed {
 		return bad
@@ -114,13 +114,13 @@ func parseLiteral(s string) argument {
 		if err != nil || !a.Is6() || a.Zone() != "" {
 			return bad
 		}
-		return argument{kind: KindLiteral, addr: a.Unmap()}
+		return argument{kind: kindLiteral, addr: a.Unmap()}
 	}
 	a, err := netip.ParseAddr(withoutZeros(inner))
 	if err != nil || !a.Is4() {
 		return bad
 	}
-	return argument{kind: KindLiteral, addr: a}
+	return argument{kind: kindLiteral, addr: a}
 }
 
 const tag6 = "IPv6:"
