@@ -25,7 +25,7 @@ type Receiver struct {
 	Why     result.Reason  `json:"why"`     // the verdict in words
 	Hint    result.Reason  `json:"hint,omitzero"`
 	Bulk    result.Reason  `json:"bulk,omitzero"` // from which volume its rules for bulk mail hold
-	Rules   []ReceiverRule `json:"rules"`         // all of the receiver's, in the file's order
+	Rules   []ReceiverRule `json:"rules"`         // those that are not met or could not be told, in the file's order
 }
 
 // ReceiverRule is one rule of a receiver, held against the message.

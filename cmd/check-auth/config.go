@@ -64,7 +64,7 @@ type evaluateSettings struct {
 	SPF        duration `toml:"spf" help:"How long one SPF evaluation may take."`
 	Signatures int      `toml:"signatures" help:"How many DKIM signatures of a message are verified."`
 	Receivers  string   `toml:"receivers" help:"File with further receivers and rules, in the form of verify/receivers/receivers.toml; empty: the built-in ones alone."`
-	Blocklists []string `toml:"blocklists" help:"DNS block and allow lists to ask about the client and the domains, by zone, at most 10; empty: none. Some want to be asked by a resolver of your own."`
+	Blocklists []string `toml:"blocklists" help:"DNS block and allow lists to ask about the client and the domains, by zone or as NAME=ZONE, at most 10; empty: none. Some want to be asked by a resolver of your own."`
 	Spamd      string   `toml:"spamd" help:"SpamAssassin's spamd, HOST:PORT or the path of its socket; empty: it is not asked."`
 }
 

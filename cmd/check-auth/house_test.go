@@ -33,7 +33,7 @@ var allowed = map[string][]string{
 	"verify": append([]string{"verify/spf", "verify/dkim", "verify/dmarc", "verify/iprev", "verify/helo",
 		"verify/arc", "verify/header", "verify/inbound", "verify/dnsbl", "verify/spam"}, leaves...),
 	"verify/diagnose":  append([]string{"verify"}, leaves...),
-	"verify/receivers": append([]string{"verify"}, leaves...),
+	"verify/receivers": append([]string{"verify", "verify/header"}, leaves...),
 	"verify/run":       {"verify"},
 	"templates":        {},
 	"smtpd":            {"smtpd", "verify", "verify/mail", "verify/result"},

@@ -224,12 +224,20 @@ func (s *settings) receiverFiles() []string {
 	return []string{s.Evaluate.Receivers}
 }
 
-// lists are the block lists to ask; one that is not known is taken for a block list of addresses.
+// lists are the block lists to ask. One that is not known needs a name, for its zone may hold a key of the
+// operator's, and is taken for a block list of addresses.
 func (s *settings) lists() ([]dnsbl.List, error) {
 	var out []dnsbl.List
-	for _, zone := range s.Evaluate.Blocklists {
-		l := dnsbl.Complete(dnsbl.List{Zone: zone})
-		l.Kind, l.Of, l.Name = cmp.Or(l.Kind, dnsbl.Block), cmp.Or(l.Of, dnsbl.IP), cmp.Or(l.Name, zone)
+	for _, text := range s.Evaluate.Blocklists {
+		name, zone, named := strings.Cut(text, "=")
+		if !named {
+			name, zone = "", text
+		}
+		l := dnsbl.Complete(dnsbl.List{Zone: zone, Name: name})
+		if l.Name == "" {
+			return nil, fmt.Errorf("list %d is not known: give it a name for the reports, as in \"Our list=%s\"", len(out)+1, zone)
+		}
+		l.Kind, l.Of = cmp.Or(l.Kind, dnsbl.Block), cmp.Or(l.Of, dnsbl.IP)
 		out = append(out, l)
 	}
 	return out, dnsbl.Config{Lists: out}.Valid()

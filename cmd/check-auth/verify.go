@@ -218,7 +218,8 @@ func (c *verifyCmd) message(e env) (*verify.Message, error) {
 
 // newMessage takes the octets of a message apart. What cannot be parsed is said in the report.
 func newMessage(env verify.Envelope, raw []byte) *verify.Message {
-	m := &verify.Message{Envelope: env, Received: env.Time, Whole: mail.Data{At: bytes.NewReader(raw), Size: int64(len(raw))}}
+	// When it was received nobody knows of a saved message: its Date is compared with nothing.
+	m := &verify.Message{Envelope: env, Whole: mail.Data{At: bytes.NewReader(raw), Size: int64(len(raw))}}
 	var err error
 	if m.Fields, m.Body, err = mail.Split(m.Whole, mail.DefaultBounds()); err != nil {
 		m.Unparsed = err

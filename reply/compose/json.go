@@ -37,6 +37,11 @@ func forClass(r *verify.Report, class policy.Class) *verify.Report {
 	}
 	out := *r
 	out.Message.Subject = ""
+	if t := r.Session.TLS; t != nil {
+		bare := *t
+		bare.Client = ""
+		out.Session.TLS = &bare
+	}
 	out.Message.From = r.Check(verify.MethodDMARC).Identities["header.from"]
 	out.Checks = append([]verify.Check(nil), r.Checks...)
 	for i, k := range out.Checks {
@@ -77,6 +82,16 @@ func ownWords(code result.Code) string {
 		return "was"
 	case "dkim-subject-tagged":
 		return "tag"
+	case "header-date-malformed":
+		return "date"
+	case "header-message-id-malformed":
+		return "id"
+	case "arc-broken-after", "arc-broken-between", "dkim-verified-before":
+		return "host"
+	case "arc-fail-cv":
+		return "cv"
+	case "mailing-list":
+		return "list"
 	}
 	return "text"
 }

@@ -17,7 +17,7 @@ import (
 // display names and free text stay away, or we would carry a stranger's words under our signature.
 var harmless = []string{
 	"Return-Path", "Received", "Received-SPF", "Authentication-Results", "DKIM-Signature", "Date", "Message-ID",
-	"MIME-Version", "Content-Transfer-Encoding", "ARC-Seal", "ARC-Message-Signature", "ARC-Authentication-Results",
+	"MIME-Version", "Content-Transfer-Encoding", "ARC-Seal", "ARC-Message-Signature",
 }
 
 // original is the "Original Email" part: our own trace fields on top, then the header as received, then

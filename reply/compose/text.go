@@ -2,6 +2,7 @@ package compose
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"checkauth/reply/policy"
@@ -112,13 +113,21 @@ var first = []string{"gmail", "outlook", "yahoo"}
 
 // atReceivers is what follows at the largest receivers.
 func (c *Composer) atReceivers(all []verify.Receiver) string {
-	var said []string
+	var said, others []string
 	for _, id := range first {
 		for _, v := range all {
-			if v.ID == id {
+			if v.ID == id && v.Verdict != "unknown" {
 				said = append(said, c.sayPairs("verdict-receiver-"+v.Verdict, "name", v.Name, "code", v.Code))
 			}
 		}
+	}
+	for _, v := range all {
+		if v.Verdict == "reject" && !slices.Contains(first, v.ID) {
+			others = append(others, v.Name)
+		}
+	}
+	if len(others) > 0 {
+		said = append(said, c.sayPairs("verdict-others", "names", strings.Join(others, " and ")))
 	}
 	if len(said) == 0 {
 		return ""

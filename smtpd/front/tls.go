@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"checkauth/verify"
+	"checkauth/verify/result"
 )
 
 // startTLS is RFC 3207, 4: answered and done here. Whatever the client sent behind the command in clear
@@ -45,13 +46,16 @@ func (c *Conn) startTLS(arg string) []byte {
 	return nil
 }
 
+// maxNamed is how much of it is kept.
+const maxNamed = 255
+
 // named is what a client's certificate says that the client is; empty without one.
 func named(chain []*x509.Certificate) string {
 	if len(chain) == 0 {
 		return ""
 	}
 	if names := chain[0].DNSNames; len(names) > 0 {
-		return names[0]
+		return result.Cut(names[0], maxNamed)
 	}
-	return chain[0].Subject.String()
+	return result.Cut(chain[0].Subject.String(), maxNamed)
 }

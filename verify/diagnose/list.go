@@ -29,7 +29,9 @@ func mailingList(_ context.Context, q Query) (Diagnosis, bool) {
 	}
 	f := result.Found(result.Warning, "mailing-list", "list", name, "domain", from, "sender", spf.Domain)
 	f.Check = verify.MethodDMARC
-	return Diagnosis{Finding: f, Explains: func(result.Finding) bool { return false }}, true
+	return Diagnosis{Finding: f, Explains: func(f result.Finding) bool {
+		return f.Code == "spf-not-aligned" || f.Code == "dmarc-not-aligned"
+	}}, true
 }
 
 // listName is what the first of the fields says, without the brackets; empty where there is none.

@@ -92,7 +92,13 @@ func mailboxDomain(uri string) string {
 	if err != nil {
 		return ""
 	}
-	return identifierName(address[strings.LastIndexByte(address, '@')+1:])
+	name := identifierName(address[strings.LastIndexByte(address, '@')+1:])
+	if strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '.' && r != '_'
+	}) {
+		return "" // an address literal, or no name of a host
+	}
+	return name
 }
 
 // own: RFC 9990 wants agreement where the organisational domains differ. A name below ours is taken for
@@ -174,6 +180,9 @@ func (s *state) lintAgreement(r Report, evidence []result.Evidence) {
 	var f result.Finding
 	switch r.Status.Code {
 	case "dmarc-report-unauthorised":
+		if r.Mailbox.Code == "dmarc-report-no-mx" {
+			return // a domain that takes no mail has nothing to agree to
+		}
 		f = result.Found(result.Warning, "dmarc-rua-unauthorised", "address", r.Address, "tag", r.Tag, "name", r.Name, "domain", r.Domain)
 	case "dmarc-report-unknown":
 		f = result.Found(result.Info, "dmarc-rua-undecided", "address", r.Address, "tag", r.Tag, "name", r.Name)

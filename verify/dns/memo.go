@@ -31,7 +31,7 @@ type entry struct {
 }
 
 // PrefetchBudget is how many questions may be asked ahead for one message.
-const PrefetchBudget = 40
+const PrefetchBudget = 64
 
 // NewMemo makes the memo of one message. ctx ends all of its questions.
 func NewMemo(ctx context.Context, up Resolver) *Memo {

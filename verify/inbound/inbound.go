@@ -6,6 +6,7 @@ package inbound
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"checkauth/verify/dns"
@@ -110,6 +111,30 @@ func Ahead(domain string) []dns.Question {
 	} {
 		if dns.Askable(q.Name) {
 			out = append(out, q)
+		}
+	}
+	return out
+}
+
+// Follow is what is worth asking after one more answer: the addresses of the first mail servers, and the
+// TLSA records of the first.
+func Follow(domain string, a dns.Answer) []dns.Question {
+	if a.Question != dns.Ask(domain, dns.MX) {
+		return nil
+	}
+	if len(a.Records) == 0 {
+		return []dns.Question{dns.Ask(domain, dns.A), dns.Ask(domain, dns.AAAA)}
+	}
+	records := slices.Clone(a.Records)
+	slices.SortStableFunc(records, func(x, y dns.Record) int { return int(x.Pref) - int(y.Pref) })
+	var out []dns.Question
+	for i, r := range records[:min(len(records), 2)] {
+		if !dns.Askable(r.Target) {
+			continue
+		}
+		out = append(out, dns.Ask(r.Target, dns.A))
+		if name := "_25._tcp." + r.Target; i == 0 && dns.Askable(name) {
+			out = append(out, dns.Ask(name, dns.TLSA))
 		}
 	}
 	return out

@@ -22,7 +22,7 @@ func (s *Set) Judge(f Facts) []Verdict {
 // judge: the worst of what counts and is not met; of several alike the first in the file speaks.
 func (s *Set) judge(rc *receiver, f Facts) Verdict {
 	v := Verdict{ID: rc.ID, Name: rc.Name, About: rc.About, Verdict: Accept, Hint: rc.hint(), Rules: []Rule{}}
-	undecided := false
+	undecided, seen := false, false // seen: it rests on replies, not on a published rule
 	for i := range s.rules {
 		ru := &s.rules[i]
 		if ru.Receiver != rc.ID {
@@ -31,7 +31,7 @@ func (s *Set) judge(rc *receiver, f Facts) Verdict {
 		got := s.hold(ru, rc, f)
 		switch {
 		case got.Decides && worse[ru.UnlessMet] > worse[v.Verdict]:
-			v.Verdict, v.Code, v.Text = ru.UnlessMet, ru.answer(), got.Text
+			v.Verdict, v.Code, v.Text, seen = ru.UnlessMet, ru.answer(), got.Text, ru.Strength == Observed
 		case got.State == Undecided && ru.counts():
 			undecided = true
 		}
@@ -43,7 +43,7 @@ func (s *Set) judge(rc *receiver, f Facts) Verdict {
 	if v.Verdict == Accept && undecided {
 		v.Verdict = Unknown
 	}
-	v.Why = phrase(v.Verdict, v.Code)
+	v.Why = phrase(v.Verdict, v.Code, seen)
 	return v
 }
 
@@ -129,7 +129,13 @@ func (rc *receiver) bulk() result.Reason {
 	return result.Because("receiver-bulk", "count", strconv.Itoa(rc.BulkFrom))
 }
 
-func phrase(verdict, code string) result.Reason {
+func phrase(verdict, code string, seen bool) result.Reason {
+	switch {
+	case seen && verdict == Junk:
+		return result.Because("receiver-junk-observed")
+	case seen && verdict == Reject && code != "":
+		return result.Because("receiver-reject-observed", "code", code)
+	}
 	switch verdict {
 	case Accept:
 		return result.Because("receiver-accept")

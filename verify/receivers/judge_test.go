@@ -215,7 +215,7 @@ func TestJudge(t *testing.T) {
 		{"quarantine, signed by a vendor", "gmail", dmarcIs(result.Fail, "quarantine"), Junk, ""},
 		{"none", "gmail", dmarcIs(result.Fail, "none"), Accept, ""},
 		{"forwarded", "gmail", spfIs(result.Fail), Accept, ""},
-		{"forwarded", "microsoft365", spfIs(result.Fail), Junk, ""},
+		{"forwarded, where only advice is against it", "microsoft365", spfIs(result.Fail), Accept, ""},
 		{"IPv6 unproved", "microsoft365", both2(ipv6, bare), Defer, "450 4.7.26"},
 		{"IPv6 without a name", "microsoft365", both2(ipv6, func(f *Facts) { f.IPRev = result.PermError }), Reject, "550 5.7.25"},
 		{"both: the worse", "microsoft365", both2(ipv6, both2(bare, func(f *Facts) { f.IPRev = result.PermError })), Reject, "550 5.7.25"},

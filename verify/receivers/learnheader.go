@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"checkauth/verify"
+	"checkauth/verify/header"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
 )
@@ -28,6 +29,11 @@ func (f *Facts) learnHeader(r *verify.Report) {
 	f.HasMessageID = Known(isMessageID(fs.Value("Message-ID")))
 	f.DateOK = Known(dateOK(fs.Value("Date"), r.Time))
 	f.ARC = Known(fs.Value("ARC-Seal") != "")
+	if h := r.Check(verify.MethodHeader).Details.Header; h != nil {
+		f.FromCount, f.HeaderDuplicates = Known(h.FromCount), Known(h.Duplicates)
+		f.HeaderMalformed = Known(h.Malformed > 0 || len(h.Faulty) > 0)
+		f.HasMessageID, f.DateOK = Known(h.MessageID == header.OK), Known(h.Date == header.OK || h.Date == header.Off && !farOff(h.DateDiffers))
+	}
 	f.learnUnsubscribe(fs)
 }
 
@@ -73,6 +79,12 @@ const (
 	ahead = 24 * time.Hour
 	back  = 5 * 365 * 24 * time.Hour
 )
+
+// farOff is beyond what a queue explains.
+func farOff(seconds int64) bool {
+	d := time.Duration(seconds) * time.Second
+	return d > ahead || d < -back
+}
 
 func dateOK(value string, received time.Time) bool {
 	t, err := netmail.ParseDate(value)

@@ -151,6 +151,9 @@ func dmarcPass(f Facts, _ *receiver) State { return word(f.DMARC, passes) }
 // there is no record, or one that cannot be used, nothing was asked for.
 func dmarcUnlessAsked(policies ...string) predicate {
 	return func(f Facts, _ *receiver) State {
+		if f.DMARC == result.PermError && f.Author.Known && f.Author.Value == "" {
+			return Undecided // From names no single domain, and no receiver says what it does then
+		}
 		return word(f.DMARC, func(w result.Word) bool {
 			return w != result.Fail || !slices.Contains(policies, f.Policy)
 		})

@@ -66,7 +66,7 @@ type Set struct {
 func (s *Set) Codes() []result.Code {
 	out := []result.Code{
 		"receiver-accept", "receiver-junk", "receiver-reject", "receiver-reject-uncoded", "receiver-defer",
-		"receiver-defer-uncoded", "receiver-unknown", "receiver-bulk", "receiver-bulk-unnumbered",
+		"receiver-defer-uncoded", "receiver-unknown", "receiver-junk-observed", "receiver-reject-observed", "receiver-bulk", "receiver-bulk-unnumbered",
 	}
 	for i := range s.receivers {
 		if h := s.receivers[i].hint(); !h.IsZero() && h.Text == "" {

@@ -30,6 +30,11 @@ func (ev Evaluator) askAhead(memo *dns.Memo, env verify.Envelope) {
 	}
 }
 
+// arcFields have keys as DKIM-Signature has; maxSealed of each are looked at, and most name the same key.
+var arcFields = []string{"ARC-Seal", "ARC-Message-Signature"}
+
+const maxSealed = 5
+
 // ahead lists what the message's checks will ask for, as far as the header tells.
 func ahead(fields mail.Fields, signatures int) []dns.Question {
 	var out []dns.Question
@@ -39,6 +44,13 @@ func ahead(fields mail.Fields, signatures int) []dns.Question {
 		}
 		if name, ok := dkim.KeyName(f); ok {
 			out = append(out, dns.Ask(name, dns.TXT))
+		}
+	}
+	for _, name := range arcFields {
+		for _, f := range fields.All(name)[:min(len(fields.All(name)), maxSealed)] {
+			if key := dkim.ReadForeign(f).Facts().KeyName; key != "" {
+				out = append(out, dns.Ask(key, dns.TXT))
+			}
 		}
 	}
 	if d := mail.ParseFrom(fields).Domain; d != "" {

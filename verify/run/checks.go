@@ -60,14 +60,22 @@ var envelopeChecks = []check{
 // The checks that need the message.
 var messageChecks = []check{
 	{method: verify.MethodDKIM, budget: 10, diagnosis: 22, run: checkDKIM},
-	{method: verify.MethodARC, budget: 10, run: checkARC},
-	{method: verify.MethodHeader, run: checkHeader},
-	{method: verify.MethodInbound, budget: inbound.Questions, run: checkInbound},
-	{method: verify.MethodDNSBL, own: dnsblQuestions, run: checkDNSBL},
-	{method: verify.MethodSpam, run: checkSpam},
 }
 
-// dnsblQuestions are those of the lists that the operator has chosen; they are no sender's doing.
+// The checks that inform and decide nothing. They run beside all others, and none waits for them longer
+// than their own time.
+var information = []check{
+	{method: verify.MethodARC, budget: 10, limit: informationLimit, run: checkARC},
+	{method: verify.MethodHeader, run: checkHeader},
+	{method: verify.MethodInbound, budget: inbound.Questions, limit: informationLimit, run: checkInbound},
+	{method: verify.MethodDNSBL, own: dnsblQuestions, limit: informationLimit, run: checkDNSBL},
+	{method: verify.MethodSpam, limit: spamLimit, run: checkSpam},
+}
+
+func informationLimit(c Config) time.Duration { return min(8*time.Second, c.Evaluation/2) }
+func spamLimit(c Config) time.Duration        { return min(15*time.Second, c.Evaluation/2) }
+
+// dnsblQuestions are those of the lists that the operator has chosen, beyond the sum of the others.
 const dnsblQuestions = 20
 
 // The checks that need what others found, in this order.
@@ -201,10 +209,7 @@ func checkHeader(_ context.Context, _ Evaluator, _ dns.Resolver, in input) outco
 	if in.msg.Unparsed != nil {
 		return notRead(verify.MethodHeader)
 	}
-	f := header.Facts{Received: in.msg.Received, SMTPUTF8: in.env.Params.SMTPUTF8 || in.env.TLSUnknown}
-	if in.env.TLSUnknown {
-		f.Received = time.Time{} // of a saved message nobody knows
-	}
+	f := header.Facts{Received: in.msg.Received, SMTPUTF8: in.env.Params.SMTPUTF8 || in.msg.Received.IsZero()}
 	for _, n := range in.msg.Notes {
 		f.BareCR = f.BareCR || n.Code == verify.NoteBareCR
 		f.BareLF = f.BareLF || n.Code == verify.NoteBareLF
@@ -318,13 +323,19 @@ func judge(r *verify.Report) verify.Verdict {
 	say := func(w verify.VerdictWord, code result.Code, pairs ...string) verify.Verdict {
 		return verify.Verdict{Word: w, Why: result.Because(code, append(pairs, "domain", from)...)}
 	}
+	cannot := func() verify.Verdict {
+		if r.Check(verify.MethodSPF).Reason.Code == "client-address-private" {
+			return say(verify.Unknown, "verdict-client-private")
+		}
+		return say(verify.Unknown, "verdict-could-not-tell")
+	}
 	switch d.Result {
 	case result.Pass:
 		return say(verify.Authenticated, "verdict-dmarc-pass")
 	case result.Fail:
 		return say(verify.NotProved, "verdict-dmarc-fail", "policy", d.Details.DMARC.Policy)
 	case result.TempError:
-		return say(verify.Unknown, "verdict-could-not-tell")
+		return cannot()
 	case result.NotRun:
 		return say(verify.NotProved, "verdict-message-not-read")
 	case result.PermError:
@@ -340,7 +351,7 @@ func judge(r *verify.Report) verify.Verdict {
 	}
 	for _, c := range r.Checks {
 		if (c.Result == result.TempError || c.Result == result.NotRun) && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM) {
-			return say(verify.Unknown, "verdict-could-not-tell")
+			return cannot()
 		}
 	}
 	return say(verify.NotProved, "verdict-nothing")

@@ -15,12 +15,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"checkauth/verify"
 	"checkauth/verify/dkim"
 	"checkauth/verify/dns"
 	"checkauth/verify/dnsbl"
+	"checkauth/verify/inbound"
 	"checkauth/verify/mail"
 	"checkauth/verify/receivers"
 	"checkauth/verify/result"
@@ -65,6 +67,7 @@ type Evaluation struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	memo   *dns.Memo
+	author atomic.Pointer[string] // domain of From, once the header is in
 
 	early sync.WaitGroup
 	mu    sync.Mutex
@@ -85,6 +88,12 @@ func (ev Evaluator) Begin(ctx context.Context, env verify.Envelope) *Evaluation 
 	e := &Evaluation{ev: ev, env: env, found: map[string]outcome{}}
 	e.ctx, e.cancel = context.WithCancelCause(ctx)
 	e.memo = dns.NewMemo(e.ctx, ev.upstream(env))
+	e.memo.Follow(func(a dns.Answer) []dns.Question {
+		if d := e.author.Load(); d != nil {
+			return inbound.Follow(*d, a)
+		}
+		return nil
+	})
 	ev.askAhead(e.memo, env)
 	for _, c := range envelopeChecks {
 		e.start(&e.early, c, input{env: env})
@@ -111,6 +120,9 @@ func (ev Evaluator) charged(env verify.Envelope, r dns.Resolver) dns.Resolver {
 
 // Header asks ahead for what the message's checks will need.
 func (e *Evaluation) Header(fields mail.Fields) {
+	if d := mail.ParseFrom(fields).Domain; d != "" {
+		e.author.Store(&d)
+	}
 	for _, q := range ahead(fields, e.ev.Config.Signatures) {
 		e.memo.Prefetch(q)
 	}
@@ -138,17 +150,23 @@ func (e *Evaluation) Finish(m *verify.Message) *verify.Report {
 	defer e.cancel(nil)
 
 	in := input{env: e.env, msg: bounded(ctx, m)}
-	var late sync.WaitGroup
+	var late, beside sync.WaitGroup
+	for _, c := range information {
+		e.start(&beside, c, in)
+	}
 	for _, c := range messageChecks {
 		e.start(&late, c, in)
 	}
 	e.early.Wait()
 	late.Wait()
+	e.mu.Lock() // others may still write
 	in.spf, in.dkim = e.found[verify.MethodSPF].checks, e.found[verify.MethodDKIM].checks
+	e.mu.Unlock()
 	for _, c := range conclusions {
 		e.start(&late, c, in)
 		late.Wait()
 	}
+	beside.Wait()
 	r := e.report(m)
 	e.diagnose(ctx, r, in.msg)
 	if rules := e.ev.Receivers; rules != nil {

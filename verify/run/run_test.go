@@ -115,7 +115,7 @@ func TestPrivateClientIsNotEvaluated(t *testing.T) {
 func TestBudgetsAddUp(t *testing.T) {
 	t.Parallel()
 	sum, diagnosis := 0, diagnosisBudget
-	for _, list := range [][]check{envelopeChecks, messageChecks, conclusions} {
+	for _, list := range [][]check{envelopeChecks, messageChecks, information, conclusions} {
 		for _, c := range list {
 			sum += c.budget
 			diagnosis += c.diagnosis
@@ -135,7 +135,7 @@ func TestEveryMethodHasItsPlaceInTheReport(t *testing.T) {
 	for _, m := range order {
 		place[m] = true
 	}
-	for _, list := range [][]check{envelopeChecks, messageChecks, conclusions} {
+	for _, list := range [][]check{envelopeChecks, messageChecks, information, conclusions} {
 		for _, c := range list {
 			if !place[c.method] {
 				t.Errorf("%s is checked, but stands nowhere in the report", c.method)
