@@ -208,3 +208,31 @@ func TestFaultsOfTheDNS(t *testing.T) {
 		})
 	}
 }
+
+// What only informs may hang, and the verdict does not wait for it: the keys of an ARC chain and the mail
+// servers of the author's domain never answer here.
+func TestInformationHoldsUpNoVerdict(t *testing.T) {
+	t.Parallel()
+	up := dnstest.Zone(t, zone)
+	hanging := dns.ResolverFunc(func(ctx context.Context, q dns.Question) (dns.Answer, error) {
+		if q.Type == dns.MX || strings.Contains(q.Name, "sealer.example") {
+			<-ctx.Done()
+			return dns.Answer{}, &dns.Error{Question: q, Kind: dns.Canceled, Err: context.Cause(ctx)}
+		}
+		return up.Resolve(ctx, q)
+	})
+	tags := " i=1; a=rsa-sha256; d=sealer.example; s=x; b=AAAA"
+	sealed := "ARC-Seal: cv=none;" + tags + "\r\nARC-Message-Signature: bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=; h=From;" + tags +
+		"\r\nARC-Authentication-Results: i=1; sealer.example; none\r\n"
+	cfg := Defaults()
+	cfg.Evaluation = 2 * time.Second
+	r := Evaluator{Config: cfg, DNS: hanging, Now: time.Now}.Evaluate(t.Context(), message(t, "192.0.2.1", sealed+plain))
+	if d := r.Check(verify.MethodDMARC); d.Result != result.Pass || r.Verdict.Word != verify.Authenticated {
+		t.Errorf("DMARC: got %s (%s), verdict %s, want pass", d.Result, d.Reason, r.Verdict.Word)
+	}
+	for _, method := range []string{verify.MethodARC, verify.MethodInbound} {
+		if c := r.Check(method); c.Result != result.TempError {
+			t.Errorf("%s: got %s (%s), want temperror", method, c.Result, c.Reason)
+		}
+	}
+}
