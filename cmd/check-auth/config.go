@@ -15,6 +15,8 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
+
+	"checkauth/verify/typo"
 )
 
 // settings is the whole configuration: the file's keys, serve's flags and the table of the README come
@@ -232,7 +234,7 @@ func (s *settings) unknown(file string, e *toml.DecodeError) error {
 	line, _ := e.Position()
 	key := strings.Join(e.Key(), ".")
 	hint := "see check-auth config for the keys that there are"
-	if near := nearest(key, s.keys()); near != "" {
+	if near := typo.Nearest(key, s.keys()); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	return fmt.Errorf("%s, line %d: unknown key %q: %s", file, line, key, hint)
@@ -390,38 +392,6 @@ func configFile(args []string) string {
 		}
 	}
 	return ""
-}
-
-// nearest is the key with the fewest letters changed, if that is few enough to be a typing mistake.
-func nearest(key string, keys []string) string {
-	best, least := "", 4
-	for _, k := range keys {
-		if n := distance(key, k); n < least {
-			best, least = k, n
-		}
-	}
-	return best
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // stateDir: systemd's, or the user's own.
