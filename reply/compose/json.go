@@ -37,6 +37,9 @@ func forClass(r *verify.Report, class policy.Class) *verify.Report {
 	}
 	out := *r
 	out.Message.Subject = ""
+	if strings.Contains(r.Message.MessageID, "://") {
+		out.Message.MessageID = "" // a link, and no identifier
+	}
 	if t := r.Session.TLS; t != nil {
 		bare := *t
 		bare.Client = ""

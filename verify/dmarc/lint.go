@@ -54,9 +54,9 @@ func (s *state) lintSPF(ctx context.Context) {
 		if a, err := s.why(ctx, q); err != nil || slices.Contains(a.Texts(), n.texts[i]) {
 			continue
 		}
-		// That it does no harm is not what the reader has to hear.
+		// That it does no harm, or that there is no record, is not what the reader has to hear.
 		s.res.Findings = slices.DeleteFunc(s.res.Findings, func(f result.Finding) bool {
-			return f.Code == "dmarc-other-text" && f.Args.Get("name") == "_dmarc."+n.name
+			return f.Code == "dmarc-none" || f.Code == "dmarc-other-text" && f.Args.Get("name") == "_dmarc."+n.name
 		})
 		s.found(result.Found(result.Warning, "dmarc-spf-record", "name", "_dmarc."+n.name, "domain", n.name, "text", shown(n.texts[i], maxShown)))
 	}

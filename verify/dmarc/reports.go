@@ -175,6 +175,15 @@ func (s *state) mailServers(ctx context.Context, domain string) learnt {
 	return learnt{result.Because("dmarc-report-no-mx"), evidence}
 }
 
+// foundReport: who gets a report of a mail that fails may be the domain's owner, or one whom a forger
+// named; the owner's report addresses are then not what matters first.
+func (s *state) foundReport(f result.Finding, evidence []result.Evidence) {
+	if f.Evidence = evidence; s.res.Word == result.Fail {
+		f.Severity = result.Info
+	}
+	s.found(f)
+}
+
 // lintAgreement says that the domain of an address did not agree.
 func (s *state) lintAgreement(r Report, evidence []result.Evidence) {
 	var f result.Finding
@@ -189,8 +198,7 @@ func (s *state) lintAgreement(r Report, evidence []result.Evidence) {
 	default:
 		return
 	}
-	f.Evidence = evidence
-	s.found(f)
+	s.foundReport(f, evidence)
 }
 
 // lintMailbox says that an address takes no mail.
@@ -204,6 +212,5 @@ func (s *state) lintMailbox(r Report, evidence []result.Evidence) {
 	default:
 		return
 	}
-	f.Evidence = evidence
-	s.found(f)
+	s.foundReport(f, evidence)
 }
