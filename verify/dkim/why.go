@@ -24,12 +24,15 @@ func (c *check) explain(ctx context.Context, signatures []*signature) {
 	if len(failed) == 0 {
 		return
 	}
+	// Before the turn: the DNS may hang, and that must not keep others from their search.
+	for _, s := range failed {
+		c.whyKey(ctx, s)
+	}
 	cut := !c.turn(ctx)
 	if !cut {
 		defer c.turnOver()
 	}
 	for _, s := range failed {
-		c.whyKey(ctx, s)
 		c.whyHeader(ctx, s, cut)
 		if s.HashComputed != "" && !s.BodyVerifies && len(s.claimed) > 0 {
 			bodies = append(bodies, s)
