@@ -69,7 +69,7 @@ func (c *dkimFileCmd) Run(ctx context.Context, e env, shared *dkimCmd) error {
 	show := dkimShow{terminal: lines, fields: m.Fields, canon: c.Canon}
 	show.res = ask.verifier.Check(ask.ctx, m.Fields, m.Body)
 	show.dmarc = ask.alignment(m.Fields, show.res.Signatures)
-	if err := show.print(e, shared.JSON); err != nil {
+	if err := write(e, &show, shared.JSON); err != nil {
 		return err
 	}
 	return dkimExit(show.res.Signatures)
@@ -91,7 +91,7 @@ func (c *dkimKeyCmd) Run(ctx context.Context, e env, shared *dkimCmd) error {
 	}
 	defer ask.done()
 	show := keyShow{lines, ask.verifier.Key(ask.ctx, selector, domain)}
-	if err := show.print(e, shared.JSON); err != nil {
+	if err := write(e, &show, shared.JSON); err != nil {
 		return err
 	}
 	return exitFor(show.key.Word)

@@ -20,17 +20,6 @@ type dkimShow struct {
 	canon  bool
 }
 
-func (s *dkimShow) print(e env, asJSON bool) error {
-	out, err := []byte(s.text()), error(nil)
-	if asJSON {
-		out, err = asciiJSON(s.forJSON())
-	}
-	if err == nil {
-		_, err = e.out.Write(out)
-	}
-	return err
-}
-
 // text is each signature with what was found of it, then what was found of all.
 func (s *dkimShow) text() string {
 	var b strings.Builder
@@ -101,7 +90,7 @@ type signatureJSON struct {
 	Alignment  dmarc.Alignment `json:"alignment"`
 }
 
-func (s *dkimShow) forJSON() dkimJSON {
+func (s *dkimShow) forJSON() any {
 	out := dkimJSON{Signatures: []signatureJSON{}, Findings: s.sentences(s.res.Findings)}
 	for i := range s.res.Signatures {
 		x := s.of(i)
@@ -120,17 +109,6 @@ func (s *dkimShow) forJSON() dkimJSON {
 type keyShow struct {
 	terminal
 	key dkim.KeyReport
-}
-
-func (s *keyShow) print(e env, asJSON bool) error {
-	out, err := []byte(s.text()), error(nil)
-	if asJSON {
-		out, err = asciiJSON(s.forJSON())
-	}
-	if err == nil {
-		_, err = e.out.Write(out)
-	}
-	return err
 }
 
 func (s *keyShow) text() string {
@@ -167,7 +145,7 @@ type keyJSON struct {
 	dkim.KeyReport
 }
 
-func (s *keyShow) forJSON() keyJSON {
+func (s *keyShow) forJSON() any {
 	out := keyJSON{Word: s.key.Word, Reason: s.key.Reason, Cause: causeText(s.key.Cause), Findings: s.sentences(s.key.Findings), KeyReport: s.key}
 	s.say(&out.Reason)
 	return out

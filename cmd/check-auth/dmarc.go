@@ -43,7 +43,7 @@ func (c *dmarcCmd) Run(ctx context.Context, e env) error {
 	defer done()
 	show := dmarcShow{terminal: lines, other: other}
 	show.look(ctx, up, author)
-	if err := show.print(e, c.JSON); err != nil {
+	if err := write(e, &show, c.JSON); err != nil {
 		return err
 	}
 	return exitFor(show.Word)
@@ -119,17 +119,6 @@ func (s *dmarcShow) look(ctx context.Context, up dns.Resolver, author string) {
 	asked, why := memo.View(dmarc.Questions), memo.View(dmarc.Diagnosis)
 	s.Lookup = dmarc.Evaluator{DNS: asked, Diagnose: why, Expect: memo.Prefetch}.Look(ctx, author, s.other)
 	s.evidence = append(asked.Evidence(), why.Evidence()...)
-}
-
-func (s *dmarcShow) print(e env, asJSON bool) error {
-	out, err := []byte(s.text()), error(nil)
-	if asJSON {
-		out, err = asciiJSON(s.forJSON())
-	}
-	if err == nil {
-		_, err = e.out.Write(out)
-	}
-	return err
 }
 
 // text is result, walks, record, what it asks for, and what is wrong with it.
@@ -267,7 +256,7 @@ type dmarcJSON struct {
 	Evidence []result.Evidence `json:"evidence"`
 }
 
-func (s *dmarcShow) forJSON() dmarcJSON {
+func (s *dmarcShow) forJSON() any {
 	out := dmarcJSON{Word: s.Word, Reason: s.Reason, Cause: causeText(s.Cause), Findings: s.sentences(s.Findings), Lookup: s.Lookup, Evidence: s.evidence}
 	s.say(&out.Reason)
 	for i := range out.Reports {

@@ -196,7 +196,7 @@ func (s *settings) responder(v *service, resolver dns.Resolver, key *sign.Key, e
 	answers.Host, answers.Queue, answers.Again = s.Hostname, time.Duration(s.Reply.Queue), time.Duration(s.Reply.Again)
 	answers.Operator, answers.Log, answers.Now = int64(s.Reply.Operator), v.log, e.now
 	checks := evaluate.Config{Evaluation: time.Duration(s.Evaluate.Time), SPF: time.Duration(s.Evaluate.SPF), Signatures: s.Evaluate.Signatures}
-	rules, err := receivers.Load(s.receiverFiles()...)
+	rules, err := receiverRules(s.Evaluate.Receivers)
 	if err != nil {
 		return nil, &exitError{exitConfig, fmt.Errorf("evaluate.receivers: %w", err)}
 	}
@@ -217,11 +217,12 @@ func (s *settings) responder(v *service, resolver dns.Resolver, key *sign.Key, e
 	}, nil
 }
 
-func (s *settings) receiverFiles() []string {
-	if s.Evaluate.Receivers == "" {
-		return nil
+// receiverRules are the built-in ones, and those of a file; "" is none.
+func receiverRules(file string) (*receivers.Set, error) {
+	if file == "" {
+		return receivers.Load()
 	}
-	return []string{s.Evaluate.Receivers}
+	return receivers.Load(file)
 }
 
 // lists are the block lists to ask. One that is not known needs a name, for its zone may hold a key of the

@@ -74,6 +74,25 @@ func (t *terminal) sentences(findings []result.Finding) []result.Finding {
 	return out
 }
 
+// shown is what a command found, for people and for programs.
+type shown interface {
+	text() string
+	forJSON() any
+}
+
+func write(e env, s shown, asJSON bool) error {
+	out, err := []byte(nil), error(nil)
+	if asJSON {
+		out, err = asciiJSON(s.forJSON())
+	} else {
+		out = []byte(s.text())
+	}
+	if err == nil {
+		_, err = e.out.Write(out)
+	}
+	return err
+}
+
 // asciiJSON is pure ASCII, so that no byte of a stranger reaches a terminal raw.
 func asciiJSON(v any) ([]byte, error) {
 	var b bytes.Buffer

@@ -20,7 +20,6 @@ import (
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dns/dnstest"
 	"checkauth/verify/mail"
-	"checkauth/verify/receivers"
 	evaluate "checkauth/verify/run"
 )
 
@@ -41,13 +40,6 @@ type verifyCmd struct {
 	Message  string   `arg:"" help:"File with the message, or - for standard input."`
 }
 
-func (c *verifyCmd) files() []string {
-	if c.Rules == "" {
-		return nil
-	}
-	return []string{c.Rules}
-}
-
 // Run evaluates the message; exit 0 where it authenticates, 1 where not, 2 where the DNS did not tell.
 func (c *verifyCmd) Run(ctx context.Context, e env) error {
 	m, err := c.message(e)
@@ -59,7 +51,7 @@ func (c *verifyCmd) Run(ctx context.Context, e env) error {
 		return err
 	}
 	defer done()
-	rules, err := receivers.Load(c.files()...)
+	rules, err := receiverRules(c.Rules)
 	if err != nil {
 		return &exitError{exitUsage, fmt.Errorf("--receivers: %w", err)}
 	}

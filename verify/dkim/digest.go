@@ -66,7 +66,7 @@ func (d *Digest) read(fields mail.Fields) []*signature {
 		s := readField(f)
 		s.Index = len(out)
 		s.Strong = s.names("From") > d.header.count("From")
-		s.OverSigned = d.header.missing(s.Signed)
+		s.OverSigned = d.header.missing(s.Signed, d.header.signs[s.Index])
 		out = append(out, s)
 	}
 	return out

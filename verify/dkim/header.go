@@ -51,13 +51,11 @@ func (h *header) pick(names []string, self int) [][]byte {
 
 // missing are the names of h= that take no field: RFC 6376, 5.4.2: none can be added without breaking
 // the signature.
-func (h *header) missing(names []string) []string {
-	taken := map[string]int{strings.ToLower(fieldName): 1} // the signature's own, as in pick
+func (h *header) missing(names []string, self int) []string {
 	var out []string
-	for _, name := range names {
-		key := strings.ToLower(name)
-		if taken[key]++; taken[key] > len(h.named[key]) {
-			out = append(out, name)
+	for _, f := range h.signedFields(names, self) {
+		if f.raw == nil {
+			out = append(out, f.name)
 		}
 	}
 	return out

@@ -84,7 +84,12 @@ func version(s *signature, _ time.Time) *verdict {
 }
 
 func complete(s *signature, _ time.Time) *verdict {
-	for _, name := range []string{"a", "b", "bh", "d", "h", "s"} {
+	return s.lacks("a", "b", "bh", "d", "h", "s")
+}
+
+// lacks names the first of the tags that is not there.
+func (s *signature) lacks(names ...string) *verdict {
+	for _, name := range names {
 		if _, ok := s.tags.get(name); !ok {
 			return permanent(result.Because("dkim-signature-lacks-tag", "tag", name),
 				fmt.Errorf("%w: no %s= in it", ErrSignature, name),

@@ -86,7 +86,7 @@ func (c *check) whyHeader(ctx context.Context, s *signature, cut bool) {
 	if s.Word == result.Fail || s.has("dkim-header-changed") {
 		s.replace("dkim-header-changed", c.unexplained(s))
 	}
-	if code := s.has("dkim-header-changed") || s.has("dkim-header-or-key"); !code {
+	if !s.has("dkim-header-changed") && !s.has("dkim-header-or-key") {
 		return
 	}
 	if h.over() {
@@ -209,9 +209,7 @@ func (h *headerSearcher) try(changes ...change) bool {
 	}
 	h.met = true
 	for _, ch := range changes {
-		if ch.cause != nil {
-			h.say(ch.cause(h.s))
-		}
+		h.say(ch.cause(h.s))
 	}
 	return true
 }

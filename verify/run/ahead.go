@@ -36,7 +36,7 @@ var arcFields = []string{"ARC-Seal", "ARC-Message-Signature"}
 const maxSealed = 5
 
 // ahead lists what the message's checks will ask for, as far as the header tells.
-func ahead(fields mail.Fields, signatures int) []dns.Question {
+func ahead(fields mail.Fields, author string, signatures int) []dns.Question {
 	var out []dns.Question
 	for _, f := range fields.All("DKIM-Signature") {
 		if len(out) == signatures {
@@ -47,15 +47,16 @@ func ahead(fields mail.Fields, signatures int) []dns.Question {
 		}
 	}
 	for _, name := range arcFields {
-		for _, f := range fields.All(name)[:min(len(fields.All(name)), maxSealed)] {
+		sealed := fields.All(name)
+		for _, f := range sealed[:min(len(sealed), maxSealed)] {
 			if key := dkim.ReadForeign(f).Facts().KeyName; key != "" {
 				out = append(out, dns.Ask(key, dns.TXT))
 			}
 		}
 	}
-	if d := mail.ParseFrom(fields).Domain; d != "" {
-		out = append(out, dmarc.Ahead(d)...)
-		out = append(out, inbound.Ahead(d)...)
+	if author != "" {
+		out = append(out, dmarc.Ahead(author)...)
+		out = append(out, inbound.Ahead(author)...)
 	}
 	return out
 }

@@ -120,10 +120,11 @@ func (ev Evaluator) charged(env verify.Envelope, r dns.Resolver) dns.Resolver {
 
 // Header asks ahead for what the message's checks will need.
 func (e *Evaluation) Header(fields mail.Fields) {
-	if d := mail.ParseFrom(fields).Domain; d != "" {
-		e.author.Store(&d)
+	author := mail.ParseFrom(fields).Domain
+	if author != "" {
+		e.author.Store(&author)
 	}
-	for _, q := range ahead(fields, e.ev.Config.Signatures) {
+	for _, q := range ahead(fields, author, e.ev.Config.Signatures) {
 		e.memo.Prefetch(q)
 	}
 }
