@@ -36,6 +36,30 @@ type Report struct {
 	Findings []result.Finding `json:"findings"`
 	// Receivers: what the large mailbox providers would do by their published rules.
 	Receivers []Receiver `json:"receivers"`
+	// Actions are what to do now, the most important first.
+	Actions []Action `json:"actions"`
+	// Authoritative is what the zones' own servers say of the records that decided a failure.
+	Authoritative []Authority `json:"authoritative"`
+}
+
+// Authority is one record as the name servers of its zone have it.
+type Authority struct {
+	Name    string            `json:"name"`
+	Type    string            `json:"type"`
+	Zone    string            `json:"zone"`
+	Servers []AuthorityServer `json:"servers"`
+	// VisibleAt is when the last cache that has what we used forgets it, where the servers have something
+	// else; zero where nothing is to be waited for.
+	VisibleAt time.Time     `json:"visible_at,omitzero"`
+	Says      result.Reason `json:"says,omitzero"`
+}
+
+// AuthorityServer is what one of them said.
+type AuthorityServer struct {
+	Server string   `json:"server"`
+	Serial *uint32  `json:"serial"` // of its zone; null where it did not tell
+	Data   []string `json:"data"`   // as in a zone file
+	Error  string   `json:"error,omitempty"`
 }
 
 // Session is what SMTP said.

@@ -25,6 +25,7 @@ import (
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dnsbl"
+	"checkauth/verify/known"
 	"checkauth/verify/mail"
 	"checkauth/verify/receivers"
 	evaluate "checkauth/verify/run"
@@ -200,6 +201,10 @@ func (s *settings) responder(v *service, resolver dns.Resolver, key *sign.Key, e
 	if err != nil {
 		return nil, &exitError{exitConfig, fmt.Errorf("evaluate.receivers: %w", err)}
 	}
+	atlas, err := known.Load()
+	if err != nil {
+		return nil, err
+	}
 	lists, err := s.lists()
 	if err != nil {
 		return nil, &exitError{exitConfig, fmt.Errorf("evaluate.blocklists: %w", err)}
@@ -210,7 +215,7 @@ func (s *settings) responder(v *service, resolver dns.Resolver, key *sign.Key, e
 		Config: answers, Compose: composer, Store: v.store, Kick: v.deliverer.Kick,
 		Policy: policy.Config{Own: s.addresses().Own},
 		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(e), Authorities: authorities(), Now: e.now,
-			Receivers: rules, Lists: lists, Spamd: spamd,
+			Receivers: rules, Atlas: atlas, Lists: lists, Spamd: spamd,
 			Searches: make(chan struct{}, runtime.GOMAXPROCS(0)), Panicked: func(id, method string, p any, stack []byte) {
 				v.log.Error("a check panicked", "report", id, "check", method, "panic", fmt.Sprint(p), "stack", string(stack))
 			}},

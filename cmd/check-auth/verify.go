@@ -19,6 +19,7 @@ import (
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dns/dnstest"
+	"checkauth/verify/known"
 	"checkauth/verify/mail"
 	evaluate "checkauth/verify/run"
 )
@@ -55,8 +56,12 @@ func (c *verifyCmd) Run(ctx context.Context, e env) error {
 	if err != nil {
 		return &exitError{exitUsage, fmt.Errorf("--receivers: %w", err)}
 	}
+	atlas, err := known.Load()
+	if err != nil {
+		return err
+	}
 	record := dns.NewRecorder(resolver)
-	ev := evaluate.Evaluator{Config: evaluate.Defaults(), DNS: record, Authorities: c.authorities(), Now: e.now, Receivers: rules,
+	ev := evaluate.Evaluator{Config: evaluate.Defaults(), DNS: record, Authorities: c.authorities(), Now: e.now, Receivers: rules, Atlas: atlas,
 		Panicked: func(id, method string, v any, _ []byte) {
 			fmt.Fprintf(e.err, "check-auth: report %s: check %s failed by our fault: %q\n", id, method, fmt.Sprint(v))
 		}}

@@ -168,7 +168,7 @@ func TestVerifyAsksTheZonesServers(t *testing.T) {
 	world := dnstest.New(t, string(zone), dnstest.WithAuthoritative())
 	got := play(t, t.Context(), "", "verify", "--resolver="+world.Addr().String(), "--ip=198.51.100.180", "--helo=relay180.mailhub.example",
 		"--mail-from=desk@thistle-press.example", "--rcpt-to=check-auth@verifier.example", "--tls=true", dir+"message.eml")
-	if got.code != exitFail || !strings.Contains(got.out, "mended already") || !strings.Contains(got.out, "1800 seconds") {
+	if got.code != exitFail || !strings.Contains(got.out, "Change nothing and test again after") || !strings.Contains(got.out, "(in 30 minutes)") {
 		t.Errorf("exit %d, %s\n%s", got.code, got.err, got.out)
 	}
 }

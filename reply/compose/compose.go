@@ -110,6 +110,10 @@ func (c *Composer) fill(r *verify.Report) {
 		f := &r.Findings[i]
 		f.Text = c.finding(*f)
 	}
+	c.fillActions(r.Actions)
+	for i := range r.Authoritative {
+		c.set(&r.Authoritative[i].Says)
+	}
 	for i := range r.Checks {
 		k := &r.Checks[i]
 		c.set(&k.Reason)
@@ -131,6 +135,26 @@ func (c *Composer) fill(r *verify.Report) {
 			for i := range d.Reports {
 				c.set(&d.Reports[i].Status)
 				c.set(&d.Reports[i].Mailbox)
+			}
+		}
+	}
+}
+
+// fillActions does the same for what is to be done.
+func (c *Composer) fillActions(all []verify.Action) {
+	for i := range all {
+		a := &all[i]
+		a.Text = c.say(a.Code, a.Args)
+		c.set(&a.Why)
+		for j := range a.Before {
+			c.set(&a.Before[j])
+		}
+		for j := range a.When {
+			c.set(&a.When[j])
+		}
+		if a.Where != nil {
+			for j := range a.Where.Traps {
+				c.set(&a.Where.Traps[j])
 			}
 		}
 	}

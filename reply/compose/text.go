@@ -18,7 +18,8 @@ type view struct {
 	Sender, Client, Date    string
 
 	Verdict   string
-	Found     []string // numbered findings that call for a change
+	Actions   []string // lines of what to do now
+	Found     []string // numbered findings that call for a change and that no action mends
 	Remarks   []string // findings that are good to know
 	Summary   []string // a line a check
 	Helo      string
@@ -44,6 +45,7 @@ func (c *Composer) Text(r *verify.Report, d policy.Decision, body mail.Data) (st
 		Helo:    safe(r.Session.Helo), Source: safe(r.Session.ClientIP), MailFrom: safe(r.Session.MailFrom),
 		Summary: c.summary(r), Explained: c.explained(),
 	}
+	v.Actions = c.actions(r)
 	v.Found, v.Remarks = c.findings(r)
 	for _, k := range r.Checks {
 		v.Checks = append(v.Checks, section{labels[k.Method].details, c.details(r, k, d.Class)})
@@ -145,6 +147,9 @@ func (c *Composer) findings(r *verify.Report) (found, remarks []string) {
 		}
 	}
 	for _, f := range r.Findings {
+		if acted(r, f) {
+			continue
+		}
 		s := c.finding(f)
 		if c.isOutage(f) {
 			all, first := questions[f.Code]
@@ -161,6 +166,11 @@ func (c *Composer) findings(r *verify.Report) (found, remarks []string) {
 		found = append(found, fmt.Sprintf("%d. %s", len(found)+1, wrap(s, "   ", width-3)))
 	}
 	return found, remarks
+}
+
+// acted: an action says what is to be done about it.
+func acted(r *verify.Report, f result.Finding) bool {
+	return slices.ContainsFunc(r.Actions, func(a verify.Action) bool { return slices.Contains(a.For, f.Code) })
 }
 
 // finding is the sentence of a finding. A code that is a reason as well has its whole sentence under

@@ -11,22 +11,20 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/net/publicsuffix"
-
 	"checkauth/reply"
 	"checkauth/verify"
 	"checkauth/verify/result"
-	"checkauth/verify/spf"
+	"checkauth/verify/standing"
 )
 
-// Class of an envelope sender.
-type Class string
+// Class of an envelope sender, by what proves it.
+type Class = standing.Class
 
 // The classes of the abuse model.
 const (
-	Proved  Class = "A" // by SPF, an aligned signature or a forward-confirmed name
-	Open    Class = "B" // neither proved nor refuted
-	Refuted Class = "C"
+	Proved  = standing.Proved
+	Open    = standing.Open
+	Refuted = standing.Refuted
 )
 
 // Config of the policy.
@@ -50,9 +48,9 @@ type Decision struct {
 
 // Decide takes a finished report. now is the clock of all windows.
 func (c Config) Decide(r *verify.Report, now time.Time) Decision {
-	d := Decision{Class: classify(r)}
+	d := Decision{Class: standing.Of(r)}
 	verdict := result.Because("answer-verdict", "spf", string(r.Check(verify.MethodSPF).Result),
-		"dkim", dkimWord(r), "dmarc", string(r.Check(verify.MethodDMARC).Result))
+		"dkim", string(verify.BestDKIM(r)), "dmarc", string(r.Check(verify.MethodDMARC).Result))
 	if rule, hard := c.suppressed(r); rule != "" {
 		d.Rule = rule
 		d.Code, d.Enhanced = 250, [3]int{2, 0, 0}
@@ -100,73 +98,6 @@ func enhanced(r *verify.Report) [3]int {
 	return [3]int{5, 7, 26}
 }
 
-// dkimWord is the best of all signatures.
-func dkimWord(r *verify.Report) string {
-	word := result.None
-	for _, c := range r.All(verify.MethodDKIM) {
-		if c.Result == result.Pass {
-			return string(c.Result)
-		}
-		if word == result.None {
-			word = c.Result
-		}
-	}
-	return string(word)
-}
-
-func classify(r *verify.Report) Class {
-	if provedBySPF(r) || provedByDKIM(r) || provedByName(r) {
-		return Proved
-	}
-	dmarc := r.Check(verify.MethodDMARC)
-	if r.Check(verify.MethodSPF).Result == result.Fail {
-		return Refuted
-	}
-	if d := dmarc.Details.DMARC; dmarc.Result == result.Fail && d != nil && (d.Policy == "reject" || d.Policy == "quarantine") {
-		return Refuted
-	}
-	return Open
-}
-
-// provedBySPF: a pass of MAIL FROM, but not by a term that lets half of the Internet pass.
-func provedBySPF(r *verify.Report) bool {
-	c := r.Check(verify.MethodSPF)
-	return c.Result == result.Pass && c.Details.SPF != nil && narrow(c.Details.SPF, strings.Contains(r.Session.ClientIP, ":"))
-}
-
-// narrow: a /16 or /32 of IPv6 is the widest that proves a sender.
-func narrow(s *spf.Result, v6 bool) bool {
-	widest := 16
-	if v6 {
-		widest = 32
-	}
-	return s.Network >= widest
-}
-
-func provedByDKIM(r *verify.Report) bool {
-	domain := senderDomain(r)
-	for _, c := range r.All(verify.MethodDKIM) {
-		if c.Result == result.Pass && c.Details.DKIM != nil && sameOrganisation(c.Details.DKIM.Domain, domain) {
-			return true
-		}
-	}
-	return false
-}
-
-func provedByName(r *verify.Report) bool {
-	c := r.Check(verify.MethodIPRev)
-	if c.Result != result.Pass || c.Details.IPRev == nil {
-		return false
-	}
-	domain := senderDomain(r)
-	for _, name := range c.Details.IPRev.Confirmed {
-		if sameOrganisation(name, domain) {
-			return true
-		}
-	}
-	return false
-}
-
 // senderDomain is the domain of MAIL FROM, lower case; empty with the null reverse-path.
 func senderDomain(r *verify.Report) string {
 	_, domain := Split(r.Session.MailFrom)
@@ -180,15 +111,4 @@ func Split(address string) (local, domain string) {
 		return address, ""
 	}
 	return address[:i], strings.TrimSuffix(strings.ToLower(address[i+1:]), ".")
-}
-
-// sameOrganisation goes by the public suffix list: the policy asks no DNS.
-func sameOrganisation(a, b string) bool {
-	a, b = strings.TrimSuffix(strings.ToLower(a), "."), strings.TrimSuffix(strings.ToLower(b), ".")
-	if a == "" || b == "" {
-		return false
-	}
-	oa, errA := publicsuffix.EffectiveTLDPlusOne(a)
-	ob, errB := publicsuffix.EffectiveTLDPlusOne(b)
-	return errA == nil && errB == nil && oa == ob
 }

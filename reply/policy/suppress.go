@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"checkauth/verify"
+	"checkauth/verify/standing"
 )
 
 // maxReceived: more Received fields than this are a loop (RFC 5321, 6.3 says at least 100).
@@ -46,7 +47,7 @@ var rules = []rule{
 	// Newsletters are tested with these, but only by who is proved to be the sender.
 	{"bulk mail of an unproved sender", false, func(_ Config, r *verify.Report) bool {
 		bulk := hasToken(r, "Precedence", "bulk") || len(r.Message.Fields.All("List-Unsubscribe")) > 0
-		return bulk && classify(r) != Proved
+		return bulk && standing.Of(r) != Proved
 	}},
 	{"sender is a robot's address", false, func(_ Config, r *verify.Report) bool {
 		local, _ := Split(r.Session.MailFrom)

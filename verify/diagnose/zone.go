@@ -113,8 +113,7 @@ func (q Query) disagreement(ctx context.Context, s suspect, zone string, said []
 	if !slices.ContainsFunc(said, func(x dns.Statement) bool { return s.mended(q.Again(ctx, s.q, x.Answer.Records)) }) {
 		return Diagnosis{}, false
 	}
-	_, soas := q.Servers(ctx, dns.Ask(zone, dns.SOA))
-	f := result.Found(result.Error, "dns-secondary-stale", "name", s.q.Name, "zone", zone, "servers", strings.Join(behind(soas, said), ", "))
+	f := result.Found(result.Error, "dns-secondary-stale", "name", s.q.Name, "zone", zone, "servers", strings.Join(behind(said), ", "))
 	f.Check = s.method
 	for _, x := range said {
 		f.Evidence = append(f.Evidence, x.Answer.Evidence())
@@ -124,18 +123,13 @@ func (q Query) disagreement(ctx context.Context, s suspect, zone string, said []
 
 // behind names the servers with an older serial than another's; all that disagree where the serials do
 // not tell.
-func behind(soas, said []dns.Statement) (out []string) {
-	serials := map[string]uint32{}
-	for _, x := range soas {
-		if n, ok := serial(x); ok {
-			serials[x.Server] = n
+func behind(said []dns.Statement) (out []string) {
+	for _, x := range said {
+		older := func(y dns.Statement) bool {
+			return x.HasSerial && y.HasSerial && dns.SerialNewer(y.Serial, x.Serial)
 		}
-	}
-	for server, n := range serials {
-		for _, other := range serials {
-			if int32(other-n) > 0 && !slices.Contains(out, server) { // RFC 1982, 3.2
-				out = append(out, server)
-			}
+		if slices.ContainsFunc(said, older) {
+			out = append(out, x.Server)
 		}
 	}
 	if len(out) == 0 {
@@ -145,17 +139,4 @@ func behind(soas, said []dns.Statement) (out []string) {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// serial reads the third field of a SOA record.
-func serial(s dns.Statement) (uint32, bool) {
-	if s.Err != nil || len(s.Answer.Records) == 0 {
-		return 0, false
-	}
-	fields := strings.Fields(s.Answer.Records[0].Data())
-	if len(fields) < 3 {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(fields[2], 10, 32)
-	return uint32(n), err == nil
 }

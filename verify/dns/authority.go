@@ -2,10 +2,15 @@ package dns
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"checkauth/verify/result"
 )
 
 // Authorities asks the name servers of a zone themselves: what they say is what resolvers will say once
@@ -13,16 +18,39 @@ import (
 type Authorities struct {
 	// Ask puts a question to one server, which answers for its own zones alone.
 	Ask func(ctx context.Context, server netip.Addr, q Question) (Answer, error)
+	// Refer asks one server where the zone of a name is served; nil: a zone that the resolver does not
+	// find is not looked for.
+	Refer func(ctx context.Context, server netip.Addr, name string) (Delegation, error)
 	// Permit tells whether a server at that address may be asked at all: strangers name them.
 	Permit func(netip.Addr) bool
+	// Top: the servers of a name without a dot (a top level domain) are asked too. Not on behalf of
+	// strangers, who can think of any number of names that nobody has registered.
+	Top bool
+	// Unseen: the resolver is not asked about the name itself where that can be helped. It would remember
+	// that there is no such name, also when there is one at last (RFC 2308, 5).
+	Unseen bool
 }
 
-// Statement is what one name server said.
+// Statement is what one name server said. A server that was not asked, or did not answer, has one too.
 type Statement struct {
-	Server string // its name, canonical
-	Answer Answer
-	Err    error // why there is none
+	Server    string     // its name, canonical
+	Addr      netip.Addr // that was asked, or must not be; the zero Addr where its name has none
+	Answer    Answer     // without records, Negative is how long that may be remembered
+	Serial    uint32     // of the zone at this server
+	HasSerial bool
+	Err       error // why there is no answer: see the kinds below
 }
+
+// Why a server has said nothing; errors.Is tells them apart. Each wraps the *Error, where there is one.
+// Another error is of the network's or of what cannot be read.
+var (
+	ErrSilent     = errors.New("no answer in time")
+	ErrLame       = errors.New("the server does not answer for the zone")
+	ErrNotToAsk   = errors.New("the server has an address that must not be asked")
+	ErrNoAddress  = errors.New("the name of the server has no address")
+	ErrNoZone     = errors.New("the zone of the name was not found")
+	errDelegation = errors.New("no server of the zone above tells where the name is served")
+)
 
 // Bounds of one round.
 const (
@@ -31,58 +59,91 @@ const (
 )
 
 // Of asks each server of the zone that holds the question's name. The zone and its servers are looked up
-// through r. Without a zone, or where none of its servers may be asked, out is empty.
+// through r. Without a zone out is empty.
 func (a Authorities) Of(ctx context.Context, r Resolver, q Question) (zone string, out []Statement) {
-	zone, names := servers(ctx, r, q.Name)
-	ctx, cancel := context.WithTimeout(ctx, authorityTime)
-	defer cancel()
-	out = make([]Statement, 0, maxAuthorities)
-	addrs := make([]netip.Addr, 0, maxAuthorities)
-	for _, name := range names {
-		if len(out) == maxAuthorities {
-			break
-		}
-		if addr, ok := a.address(ctx, r, name); ok {
-			out, addrs = append(out, Statement{Server: name}), append(addrs, addr)
-		}
+	z, err := a.Zone(ctx, r, q.Name)
+	if err != nil {
+		return "", nil
 	}
+	return z.Name, a.At(ctx, r, z, q)
+}
+
+// At asks the servers of a zone, at most eight of them, side by side: the question, and the zone's
+// serial.
+func (a Authorities) At(ctx context.Context, r Resolver, z Zone, q Question) []Statement {
+	out := a.find(ctx, r, z, maxAuthorities)
+	ctx, cancel := context.WithTimeoutCause(ctx, authorityTime, ErrSilent)
+	defer cancel()
 	var all sync.WaitGroup
 	for i := range out {
-		all.Go(func() { out[i].Answer, out[i].Err = a.Ask(ctx, addrs[i], q) })
-	}
-	all.Wait()
-	return zone, out
-}
-
-// servers finds the zone cut over a name, and the names of the zone's servers.
-func servers(ctx context.Context, r Resolver, name string) (zone string, names []string) {
-	for zone = name; strings.Contains(zone, "."); _, zone, _ = strings.Cut(zone, ".") {
-		a, err := r.Resolve(ctx, Ask(zone, NS))
-		if err != nil {
-			return "", nil
-		}
-		for _, rec := range a.Records {
-			names = append(names, rec.Target)
-		}
-		if len(names) > 0 {
-			return zone, names
-		}
-	}
-	return "", nil
-}
-
-// address is the first address of a server that may be asked.
-func (a Authorities) address(ctx context.Context, r Resolver, server string) (netip.Addr, bool) {
-	for _, family := range []Type{A, AAAA} {
-		found, err := r.Resolve(ctx, Ask(server, family))
-		if err != nil {
+		s := &out[i]
+		if s.Err != nil {
 			continue
 		}
-		for _, rec := range found.Records {
-			if a.Permit(rec.Addr) {
-				return rec.Addr, true
+		all.Go(func() {
+			s.Answer, s.Err = a.Ask(ctx, s.Addr, q)
+			s.Err = sorted(s.Err)
+		})
+		all.Go(func() {
+			if soa, err := a.Ask(ctx, s.Addr, Question{Name: z.Name, Type: SOA}); err == nil {
+				s.Serial, s.HasSerial = serial(soa)
 			}
-		}
+		})
 	}
-	return netip.Addr{}, false
+	all.Wait()
+	return out
+}
+
+// sorted gives what went wrong its kind.
+func sorted(err error) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err
+	}
+	switch e.Kind {
+	case Timeout, Canceled:
+		return fmt.Errorf("%w: %w", ErrSilent, err)
+	case Lame, Refused, ServFail, Bogus:
+		return fmt.Errorf("%w: %w", ErrLame, err)
+	}
+	return err
+}
+
+// Reason says why there is no answer; it is zero where there is one.
+func (s Statement) Reason() result.Reason {
+	e, _ := errors.AsType[*Error](s.Err)
+	switch {
+	case s.Err == nil:
+		return result.Reason{}
+	case errors.Is(s.Err, ErrSilent):
+		return result.Because("server-silent")
+	case errors.Is(s.Err, ErrNotToAsk):
+		return result.Because("server-not-to-ask")
+	case errors.Is(s.Err, ErrNoAddress):
+		return result.Because("server-no-address")
+	case errors.Is(s.Err, ErrLame) && e != nil && e.Kind != Lame:
+		return result.Because("server-lame", "answer", strings.ToUpper(string(e.Kind)))
+	case errors.Is(s.Err, ErrLame):
+		return result.Because("server-no-authority")
+	case e != nil && e.Kind == Unreachable:
+		return result.Because("server-unreachable")
+	}
+	return result.Because("server-unreadable")
+}
+
+// SerialNewer tells whether the zone with serial a is newer than that with b: RFC 1982, 3.2. Serials go
+// round; of two that are half a round apart neither is newer.
+func SerialNewer(a, b uint32) bool { return int32(a-b) > 0 }
+
+// serial reads the third field of a SOA record: RFC 1035, 3.3.13.
+func serial(a Answer) (uint32, bool) {
+	if len(a.Records) == 0 {
+		return 0, false
+	}
+	fields := strings.Fields(a.Records[0].Other)
+	if len(fields) < 3 {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(fields[2], 10, 32)
+	return uint32(n), err == nil
 }

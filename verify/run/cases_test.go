@@ -14,7 +14,9 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dns/dnstest"
+	"checkauth/verify/known"
 	"checkauth/verify/mail"
+	"checkauth/verify/result"
 	"checkauth/verify/run"
 )
 
@@ -34,7 +36,19 @@ type incident struct {
 		IPRev     string   `json:"iprev"`
 		Causes    []string `json:"causes"`
 		NotCauses []string `json:"not_causes"`
+
+		Actions      []wantedAction
+		MustNotTouch []string `json:"must_not_touch"`
+		MustNotSay   []string `json:"must_not_say"`
 	}
+}
+
+// wantedAction must be matched by one action of the report.
+type wantedAction struct {
+	Name, Type     string
+	MustContain    []string `json:"must_contain"`
+	MustNotContain []string `json:"must_not_contain"`
+	After          struct{ SPF, DKIM, DMARC result.Word }
 }
 
 // causesNamed is how many of the incidents have all of their causes, and none that is wrong. It may only
@@ -55,6 +69,7 @@ func TestCases(t *testing.T) {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			c, r := evaluateCase(t, dir)
 			checkWords(t, c, r)
+			checkActions(t, dir, c, r)
 			if missing := causes(c, r); len(missing) > 0 {
 				t.Logf("causes: %s", strings.Join(missing, ", "))
 			} else {
@@ -70,15 +85,16 @@ func TestCases(t *testing.T) {
 
 func evaluateCase(t *testing.T, dir string) (incident, *verify.Report) {
 	t.Helper()
+	return evaluateCaseWith(t, dir, func(zone string) string { return zone })
+}
+
+func evaluateCaseIn(t *testing.T, dir, zone string) (incident, *verify.Report) {
+	t.Helper()
 	var c incident
 	b, err := os.ReadFile(filepath.Join(dir, "case.json"))
 	if err == nil {
 		err = json.Unmarshal(b, &c)
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	zone, err := os.ReadFile(filepath.Join(dir, "zone.txt"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +107,7 @@ func evaluateCase(t *testing.T, dir string) (incident, *verify.Report) {
 	if c.TLS {
 		env.TLS = &verify.TLS{}
 	}
-	return c, evaluate(t, string(zone), env, raw)
+	return c, evaluate(t, zone, env, raw)
 }
 
 // evaluate runs the whole evaluation of a message against a zone.
@@ -105,7 +121,12 @@ func evaluate(t *testing.T, zone string, env verify.Envelope, raw []byte) *verif
 	// The zones' name servers have addresses of loopback and listen on the resolver's port.
 	server := dnstest.New(t, zone, dnstest.WithAuthoritative())
 	authorities := client.Authorities(server.Addr().Port(), netip.Addr.IsLoopback)
+	atlas, err := known.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
 	ev := run.Evaluator{Config: run.Defaults(), DNS: server.Client(t), Authorities: &authorities, Now: time.Now,
+		Atlas:    atlas,
 		Panicked: func(_, method string, v any, stack []byte) { t.Errorf("%s panicked: %v\n%s", method, v, stack) }}
 	return ev.Evaluate(t.Context(), m)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"checkauth/verify"
@@ -21,21 +20,17 @@ const (
 	authorityBudget = 32 // to find the zone's servers; they themselves are at most 8 a question
 )
 
-// diagnose adds the causes that need several checks, and takes back what they explain. It changes no
-// result.
-func (e *Evaluation) diagnose(ctx context.Context, r *verify.Report, m *verify.Message) {
+// diagnose looks for the causes that need several checks. It changes no result.
+func (e *Evaluation) diagnose(ctx context.Context, r *verify.Report, m *verify.Message) (found []diagnose.Diagnosis) {
 	defer func() {
 		if p := recover(); p != nil && e.ev.Panicked != nil {
 			e.ev.Panicked(e.env.ID, "diagnose", p, debug.Stack())
 		}
 	}()
 	if !Evaluable(e.env.Client.Addr()) || m.Unparsed != nil {
-		return
+		return nil
 	}
-	for _, d := range diagnose.Run(ctx, e.doubts(r, m)) {
-		r.Findings = slices.DeleteFunc(r.Findings, d.Explains)
-		r.Findings = append(r.Findings, d.Finding)
-	}
+	return diagnose.Run(ctx, e.doubts(r, m))
 }
 
 // doubts is what diagnose may ask.
@@ -65,6 +60,16 @@ func (e *Evaluation) doubts(r *verify.Report, m *verify.Message) diagnose.Query 
 			there := dns.ResolverFunc(func(ctx context.Context, q dns.Question) (dns.Answer, error) { return a.Ask(ctx, server, q) })
 			return e.ev.charged(e.env, there).Resolve(ctx, q)
 		}}
+		if a.Refer != nil {
+			asked.Refer = func(ctx context.Context, server netip.Addr, name string) (d dns.Delegation, err error) {
+				there := dns.ResolverFunc(func(ctx context.Context, _ dns.Question) (dns.Answer, error) {
+					d, err = a.Refer(ctx, server, name)
+					return dns.Answer{Records: make([]dns.Record, len(d.Servers))}, err
+				})
+				_, err = e.ev.charged(e.env, there).Resolve(ctx, dns.Ask(name, dns.NS))
+				return d, err
+			}
+		}
 		q.Servers = func(ctx context.Context, q dns.Question) (string, []dns.Statement) { return asked.Of(ctx, ways, q) }
 	}
 	return q

@@ -19,10 +19,12 @@ import (
 	"time"
 
 	"checkauth/verify"
+	"checkauth/verify/diagnose"
 	"checkauth/verify/dkim"
 	"checkauth/verify/dns"
 	"checkauth/verify/dnsbl"
 	"checkauth/verify/inbound"
+	"checkauth/verify/known"
 	"checkauth/verify/mail"
 	"checkauth/verify/receivers"
 	"checkauth/verify/result"
@@ -54,6 +56,8 @@ type Evaluator struct {
 	Spamd spam.Config
 	// Receivers are the rules of mailbox providers; nil: none are held against the message.
 	Receivers *receivers.Set
+	// Atlas knows who hosts zones and mail; nil: no actions are worked out.
+	Atlas *known.Atlas
 	// Searches is room for so many searches at once that hash a body again and again; nil: any number.
 	Searches chan struct{}
 	// Panicked is told of a check that panicked; that check's result is temperror. It may be nil.
@@ -72,6 +76,8 @@ type Evaluation struct {
 	early sync.WaitGroup
 	mu    sync.Mutex
 	found map[string]outcome // by method
+
+	diagnoses []diagnose.Diagnosis // once the checks are done
 }
 
 // outcome is what one check adds to the report.
@@ -169,11 +175,9 @@ func (e *Evaluation) Finish(m *verify.Message) *verify.Report {
 	}
 	beside.Wait()
 	r := e.report(m)
-	e.diagnose(ctx, r, in.msg)
-	if rules := e.ev.Receivers; rules != nil {
-		r.Receivers = brief(rules.Judge(receivers.FactsOf(r)))
-	}
-	sortFindings(r)
+	e.diagnoses = e.diagnose(ctx, r, in.msg)
+	e.conclude(r)
+	e.advise(ctx, r, in.msg)
 	return r
 }
 
@@ -284,7 +288,7 @@ func (e *Evaluation) report(m *verify.Message) *verify.Report {
 			From: m.Fields.Value("From"), Subject: m.Fields.Value("Subject"),
 			MessageID: m.Fields.Value("Message-ID"), Size: m.Whole.Size, Fields: m.Fields,
 		},
-		Findings: []result.Finding{}, Receivers: []verify.Receiver{},
+		Findings: []result.Finding{}, Receivers: []verify.Receiver{}, Actions: []verify.Action{}, Authoritative: []verify.Authority{},
 	}
 	for _, method := range order {
 		o := e.found[method]

@@ -1,5 +1,5 @@
-// Package typo finds the name that was probably meant. It is for our own configuration and data files; what
-// strangers publish is judged by its own rules.
+// Package typo finds the name that was probably meant: in configuration and data files, and in a record for
+// which a repair is sought. What strangers publish is judged by its own rules.
 package typo
 
 // Nearest is the name with the fewest letters changed, empty where none is near: of a short name more than

@@ -53,9 +53,18 @@ func (c *Client) unchecked(ctx context.Context, server netip.AddrPort, q dns.Que
 	return err == nil
 }
 
-// askOne puts one question to one server: with EDNS, where it cannot that without, over TCP where the
-// answer is cut.
+// askOne puts one question to one server. Where that is to be authoritative its answer must be so too.
 func (c *Client) askOne(ctx context.Context, server netip.AddrPort, q dns.Question, unchecked bool) (*mdns.Msg, *dns.Error) {
+	m, err := c.said(ctx, server, q, unchecked)
+	if err == nil && c.config.Authoritative && !m.Authoritative {
+		return nil, &dns.Error{Question: q, Kind: dns.Lame, Server: server.String(), Detail: "an answer without authority"}
+	}
+	return m, err
+}
+
+// said is what one server says to a question: with EDNS, where it cannot that without, over TCP where
+// the answer is cut.
+func (c *Client) said(ctx context.Context, server netip.AddrPort, q dns.Question, unchecked bool) (*mdns.Msg, *dns.Error) {
 	query := c.query(q, unchecked)
 	m, err := c.exchange(ctx, server, query)
 	if err == nil && refusesEDNS(m) {
@@ -69,9 +78,6 @@ func (c *Client) askOne(ctx context.Context, server netip.AddrPort, q dns.Questi
 	if e := verdict(m); e != nil {
 		e.Question, e.Server = q, server.String()
 		return nil, e
-	}
-	if c.config.Authoritative && !m.Authoritative {
-		return nil, &dns.Error{Question: q, Kind: dns.Lame, Server: server.String(), Detail: "an answer without authority"}
 	}
 	return m, nil
 }

@@ -7,6 +7,7 @@
 //	;FAULT KIND name type       what happens to that question; *.name is the name and all below, ANY all types
 //	;AUTH server rr             that authoritative server has this set in place of the text's
 //	;AUTHGONE server name type  it has none
+//	;AUTHREFER server zone      it refers to that zone's servers for the names at and below it, with their addresses
 //	;AUTHFAULT server KIND      the whole server
 //
 // KIND is SERVFAIL, REFUSED, NXDOMAIN, NODATA, TIMEOUT, or
@@ -20,9 +21,10 @@
 //   - FOREIGN: a record of another owner stands before the right ones.
 //   - NOCHASE: the answer ends at the first CNAME.
 //   - ADVICE=n: the right answer with that extended error beside it.
+//   - NOAA: the answer is not authoritative.
 //   - AD: the answer is said to be validated, where the query asks for that (RFC 6840, 5.7).
 //
-// Several faults of one question apply in order. Not served: DNAME, zone cuts, DNSSEC records' logic.
+// Several faults of one question apply in order. Not served: DNAME, DNSSEC records' logic.
 package dnstest
 
 import (

@@ -56,6 +56,7 @@ var faults = map[string]func(*exchange){
 	"AD": func(x *exchange) {
 		x.reply.AuthenticatedData = x.request.AuthenticatedData && !x.request.CheckingDisabled
 	},
+	"NOAA":        func(x *exchange) { x.reply.Authoritative = false },
 	"NOCHASE":     (*exchange).noChase,
 	"WRONGID":     (*exchange).wrongID,
 	"WRONGNAME":   (*exchange).wrongName,

@@ -22,12 +22,14 @@ type world struct {
 // authority is one authoritative server.
 type authority struct {
 	zone  *zone
-	fault *fault // of the whole server, may be nil
+	cuts  []string // zones that it refers to
+	fault *fault   // of the whole server, may be nil
 }
 
 // difference is what the directives say of one authoritative server, by its name.
 type difference struct {
 	over  map[key][]mdns.RR
+	cuts  []string
 	fault *fault
 }
 
@@ -36,6 +38,7 @@ var directives = map[string]func(r *reader, line string, words []string) error{
 	";FAULT":     (*reader).fault,
 	";AUTH":      (*reader).auth,
 	";AUTHGONE":  (*reader).authGone,
+	";AUTHREFER": (*reader).authRefer,
 	";AUTHFAULT": (*reader).authFault,
 }
 
@@ -98,7 +101,7 @@ func (r *reader) directive(line string) error {
 	}
 	first, _, _ := strings.Cut(strings.TrimLeft(line, "; \t"), " ")
 	if _, ok := directives[";"+strings.ToUpper(first)]; ok || strings.HasPrefix(line, ";FAULT") || strings.HasPrefix(line, ";AUTH") {
-		return errors.New("unknown directive; known are ;FAULT, ;AUTH, ;AUTHGONE, ;AUTHFAULT, at the line's start and in capitals")
+		return errors.New("unknown directive; known are ;FAULT, ;AUTH, ;AUTHGONE, ;AUTHREFER, ;AUTHFAULT, at the line's start and in capitals")
 	}
 	return nil
 }
@@ -157,6 +160,16 @@ func (r *reader) authGone(_ string, words []string) error {
 	return nil
 }
 
+// authRefer reads ";AUTHREFER server zone".
+func (r *reader) authRefer(_ string, words []string) error {
+	if len(words) != 2 {
+		return errors.New("want ;AUTHREFER server zone")
+	}
+	d := r.of(words[0])
+	d.cuts = append(d.cuts, canonical(words[1]))
+	return nil
+}
+
 // authFault reads ";AUTHFAULT server KIND".
 func (r *reader) authFault(_ string, words []string) error {
 	if len(words) != 2 {
@@ -211,7 +224,7 @@ func (r *reader) authorities() error {
 				r.world.servers[ip] = a
 			}
 			if d := r.differences[name]; d != nil {
-				a.zone, a.fault = a.zone.with(d.over), d.fault
+				a.zone, a.cuts, a.fault = a.zone.with(d.over), append(a.cuts, d.cuts...), d.fault
 			}
 		}
 	}

@@ -128,10 +128,29 @@ func (a *authority) answer(x *exchange) {
 		x.fail(mdns.RcodeRefused)
 		return
 	}
-	a.zone.fill(x.reply)
+	a.fill(x.reply)
 	if a.fault != nil {
 		a.fault.apply(x)
 	}
+}
+
+// fill answers from the zone, or refers to the servers of one below: RFC 1034, 4.3.2, step 3 b.
+func (a *authority) fill(m *mdns.Msg) {
+	name := canonical(m.Question[0].Name)
+	for _, cut := range a.cuts {
+		if !mdns.IsSubDomain(cut, name) {
+			continue
+		}
+		m.Authoritative = false
+		m.Ns = a.zone.sets[key{cut, mdns.TypeNS}]
+		for _, rr := range m.Ns {
+			server := canonical(rr.(*mdns.NS).Ns)
+			m.Extra = append(m.Extra, a.zone.sets[key{server, mdns.TypeA}]...)
+			m.Extra = append(m.Extra, a.zone.sets[key{server, mdns.TypeAAAA}]...)
+		}
+		return
+	}
+	a.zone.fill(m)
 }
 
 // spoil applies every fault of the question, in the order of the zone text.

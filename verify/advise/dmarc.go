@@ -1,0 +1,152 @@
+package advise
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"checkauth/verify"
+	"checkauth/verify/dmarc"
+	"checkauth/verify/dns"
+	"checkauth/verify/result"
+)
+
+// dmarcRules are the findings of DMARC's record that an action mends.
+var dmarcRules = map[result.Code]func(*adviser, context.Context, result.Finding) []candidate{
+	"dmarc-none":             (*adviser).firstPolicy,
+	"dmarc-multiple-records": (*adviser).onePolicy,
+	"dmarc-wrong-name":       (*adviser).movedPolicy,
+	"dmarc-strict-alignment": (*adviser).relaxedPolicy,
+	"dmarc-syntax":           (*adviser).mendedPolicy,
+}
+
+func (a *adviser) dmarcRecord(ctx context.Context) (out []candidate) {
+	if a.author == "" {
+		return nil
+	}
+	for _, f := range a.Report.Findings {
+		if rule := dmarcRules[f.Code]; rule != nil {
+			out = append(out, rule(a, ctx, f)...)
+		}
+	}
+	return out
+}
+
+// dmarcRank: a record without which DMARC fails comes before everything else that is mended.
+func (a *adviser) dmarcRank() rank {
+	if a.Report.Check(verify.MethodDMARC).Result == result.Fail {
+		return decides
+	}
+	return policy
+}
+
+// isDMARC picks what was meant as a DMARC record.
+func isDMARC(text string) bool { return dmarc.Meant(text) }
+
+// postmaster takes reports: RFC 5321, 4.5.1: every domain that takes mail has that mailbox.
+func postmaster(domain string) string { return "mailto:postmaster@" + domain }
+
+// firstPolicy: the first record asks nobody to refuse anything; its reports show who sends.
+func (a *adviser) firstPolicy(ctx context.Context, f result.Finding) []candidate {
+	c := a.txt(ctx, a.dmarcRank(), "_dmarc."+a.author, "v=DMARC1; p=none; rua="+postmaster(a.author), isDMARC,
+		result.Because("action-dmarc-first", "domain", a.author), f.Code)
+	c.Why = result.Because("why-dmarc-first", "domain", a.author)
+	c.Before = []result.Reason{result.Because("before-dmarc-mailbox"), a.steps()}
+	return []candidate{c}
+}
+
+// steps from p=none to p=reject; what would break today is judged from this mail.
+func (a *adviser) steps() result.Reason {
+	if d := a.Report.Check(verify.MethodDMARC).Details.DMARC; d != nil && d.UnderReject == dmarc.WouldReject {
+		return result.Because("before-dmarc-steps-fails", "domain", a.author)
+	}
+	return result.Because("before-dmarc-steps", "domain", a.author)
+}
+
+// strictness orders policies.
+func strictness(text string) int {
+	r, _ := dmarc.Parse(text)
+	return slices.Index([]dmarc.Policy{dmarc.PolicyNone, dmarc.PolicyQuarantine, dmarc.PolicyReject}, r.P)
+}
+
+// onePolicy: RFC 9989, 4.10: of two records none counts. The strictest that this mail passes stays, with
+// the address for reports of the others where it has none.
+func (a *adviser) onePolicy(ctx context.Context, f result.Finding) (out []candidate) {
+	name := f.Args.Get("name")
+	var texts []string
+	rua := ""
+	for _, r := range a.find(ctx, name, dns.TXT) {
+		if rec, ok := dmarc.Parse(r.Text()); ok {
+			texts = append(texts, r.Text())
+			rua = cmp.Or(rua, strings.Join(rec.RUA, ","))
+		}
+	}
+	slices.SortStableFunc(texts, func(x, y string) int { return strictness(y) - strictness(x) })
+	for _, text := range texts[:min(len(texts), 2)] {
+		if rec, _ := dmarc.Parse(text); len(rec.RUA) == 0 && rua != "" {
+			text = dmarc.With(text, "rua", rua)
+		}
+		c := a.txt(ctx, policy, name, text, isDMARC, result.Because("action-dmarc-one", "name", name), f.Code)
+		c.Why = result.Because("why-dmarc-one", "name", name)
+		if strictness(text) > 0 {
+			c.Before = []result.Reason{result.Because("before-dmarc-obeyed", "domain", a.author)}
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// movedPolicy publishes the record where it is looked for, as it stands at the wrong name.
+func (a *adviser) movedPolicy(ctx context.Context, f result.Finding) (out []candidate) {
+	name, right := f.Args.Get("name"), f.Args.Get("right")
+	for _, r := range a.find(ctx, name, dns.TXT) {
+		if _, ok := dmarc.Parse(r.Text()); !ok {
+			continue
+		}
+		c := a.txt(ctx, policy, right, r.Text(), isDMARC, result.Because("action-dmarc-move", "right", right), f.Code)
+		c.Why = result.Because("why-dmarc-move", "name", name, "right", right)
+		c.Before = []result.Reason{result.Because("before-delete-wrong-name", "name", name)}
+		if strictness(r.Text()) > 0 {
+			c.Before = append(c.Before, result.Because("before-dmarc-obeyed", "domain", a.author))
+		}
+		return append(out, c)
+	}
+	return nil
+}
+
+// relaxedPolicy leaves out the mode that keeps the author's own mail from aligning.
+func (a *adviser) relaxedPolicy(ctx context.Context, f result.Finding) []candidate {
+	check := a.Report.Check(verify.MethodDMARC)
+	d := check.Details.DMARC
+	if d == nil || d.Record == "" || check.Result == result.Pass {
+		return nil
+	}
+	name := "_dmarc." + d.PolicyName
+	var tags []string
+	for _, g := range a.Report.Findings {
+		if g.Code == f.Code {
+			tags = append(tags, g.Args.Get("tag"))
+		}
+	}
+	c := a.txt(ctx, a.dmarcRank(), name, dmarc.Without(d.Record, tags...), isDMARC,
+		result.Because("action-dmarc-relaxed", "name", name, "tags", strings.Join(tags, ", ")), f.Code)
+	c.Why = result.Because("why-dmarc-relaxed", "domain", f.Args.Get("domain"), "author", a.author)
+	return []candidate{c}
+}
+
+// mendedPolicy writes a record as it was probably meant.
+func (a *adviser) mendedPolicy(ctx context.Context, f result.Finding) []candidate {
+	name := f.Args.Get("name")
+	for _, r := range a.find(ctx, name, dns.TXT) {
+		text := r.Text()
+		mended, ok := dmarc.Mend(text)
+		if !dmarc.Meant(text) || !ok || mended == text {
+			continue
+		}
+		c := a.txt(ctx, a.dmarcRank(), name, mended, isDMARC, result.Because("action-dmarc-mend", "name", name), f.Code)
+		c.Why = result.Because("why-dmarc-mend", "tag", f.Args.Get("tag"), "value", f.Args.Get("value"), "want", f.Args.Get("want"))
+		return []candidate{c}
+	}
+	return nil
+}

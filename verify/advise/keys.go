@@ -1,0 +1,159 @@
+package advise
+
+import (
+	"context"
+	"strings"
+
+	"checkauth/verify"
+	"checkauth/verify/dkim"
+	"checkauth/verify/dns"
+	"checkauth/verify/result"
+)
+
+// keyRules are the findings of key records that an action mends: the right record where it can be known,
+// else what whoever signs has to do.
+var keyRules = map[result.Code]func(*adviser, context.Context, result.Finding) []candidate{
+	"dkim-key-escaped":          (*adviser).mendedKey,
+	"dkim-key-pem":              (*adviser).mendedKey,
+	"dkim-key-spaces":           (*adviser).mendedKey,
+	"dkim-key-semicolon":        (*adviser).mendedKey,
+	"dkim-key-padding":          (*adviser).mendedKey,
+	"dkim-key-syntax":           (*adviser).mendedKey,
+	"dkim-key-v-not-first":      (*adviser).mendedKey,
+	"dkim-key-truncated":        (*adviser).cutKey,
+	"dkim-wrong-selector":       (*adviser).otherKey,
+	"dkim-key-wrong-name":       (*adviser).movedKey,
+	"dkim-key-multiple-records": (*adviser).oneKey,
+	"dkim-key-cname-dangling":   (*adviser).danglingKey,
+	"dkim-key-missing":          keyHost("action-key-missing"),
+	"dkim-key-no-p":             keyHost("action-key-whole"),
+	"dkim-key-mismatch":         keyHost("action-key-mismatch"),
+	"dkim-key-private":          keyHost("action-key-private"),
+	"dkim-key-too-short":        keyHost("action-key-longer"),
+	"dkim-key-weak":             keyHost("action-key-longer"),
+	"dkim-key-revoked":          (*adviser).revokedKey,
+}
+
+func (a *adviser) keys(ctx context.Context) (out []candidate) {
+	for _, f := range a.Report.Findings {
+		if rule := keyRules[f.Code]; rule != nil {
+			out = append(out, rule(a, ctx, f)...)
+		}
+	}
+	return out
+}
+
+// dkimRank: a signature counts for most where DMARC does not pass without it.
+func (a *adviser) dkimRank(f result.Finding) rank {
+	switch {
+	case f.Severity != result.Error:
+		return hygiene
+	case a.Report.Check(verify.MethodDMARC).Result == result.Pass:
+		return breaks
+	}
+	return decides
+}
+
+// keyText is the record that is published at a name, where one is.
+func (a *adviser) keyTexts(ctx context.Context, name string) (out []string) {
+	for _, r := range a.find(ctx, name, dns.TXT) {
+		out = append(out, r.Text())
+	}
+	return out
+}
+
+// mendedKey writes the record as it was meant; the key in it stays.
+func (a *adviser) mendedKey(ctx context.Context, f result.Finding) []candidate {
+	name := f.Args.Get("name")
+	for _, text := range a.keyTexts(ctx, name) {
+		if rec, ok := dkim.Mend(text); ok && rec.String() != text {
+			c := a.txt(ctx, a.dkimRank(f), name, rec.String(), anyText, result.Because("action-key-mend", "name", name), f.Code)
+			c.Why = result.Because("why-key-mend", "name", name)
+			return []candidate{c}
+		}
+	}
+	return []candidate{host(a.dkimRank(f), result.Because("action-key-whole", "name", name), f.Code)}
+}
+
+// cutKey: the pieces may lie beside each other; else only the signer has the rest.
+func (a *adviser) cutKey(ctx context.Context, f result.Finding) (out []candidate) {
+	name := f.Args.Get("name")
+	if texts := a.keyTexts(ctx, name); len(texts) > 1 {
+		if rec, ok := dkim.MendJoined(texts); ok {
+			c := a.txt(ctx, a.dkimRank(f), name, rec.String(), anyText, result.Because("action-key-join", "name", name), f.Code)
+			c.Why = result.Because("why-key-cut", "name", name)
+			out = append(out, c)
+		}
+	}
+	c := host(a.dkimRank(f), result.Because("action-key-cut", "name", name, "length", f.Args.Get("length")), f.Code)
+	c.Why = result.Because("why-key-cut", "name", name)
+	if p := a.where(ctx, name); p != nil {
+		c.Before = p.Traps
+	}
+	return append(out, c)
+}
+
+// otherKey publishes the key that made the signature where the signature says that it is.
+func (a *adviser) otherKey(ctx context.Context, f result.Finding) []candidate {
+	return a.copied(ctx, f, f.Args.Get("other"), f.Args.Get("name"),
+		result.Because("before-key-selector", "other", f.Args.Get("other"), "selector", f.Args.Get("selector")))
+}
+
+func (a *adviser) movedKey(ctx context.Context, f result.Finding) []candidate {
+	name := f.Args.Get("name")
+	return a.copied(ctx, f, name, f.Args.Get("right"), result.Because("before-delete-wrong-name", "name", name))
+}
+
+// copied publishes the record of one name at another.
+func (a *adviser) copied(ctx context.Context, f result.Finding, at, right string, before result.Reason) []candidate {
+	for _, text := range a.keyTexts(ctx, at) {
+		if !strings.Contains(text, "p=") {
+			continue
+		}
+		c := a.txt(ctx, a.dkimRank(f), right, text, anyText, result.Because("action-key-publish", "name", right), f.Code)
+		c.Why = result.Because("why-key-publish", "other", at, "name", right)
+		c.Before = []result.Reason{before}
+		return []candidate{c}
+	}
+	return nil
+}
+
+// oneKey keeps the record with which the signature verifies: the proof tells which.
+func (a *adviser) oneKey(ctx context.Context, f result.Finding) (out []candidate) {
+	name := f.Args.Get("name")
+	texts := a.keyTexts(ctx, name)
+	for _, text := range texts[:min(len(texts), 3)] {
+		c := a.txt(ctx, a.dkimRank(f), name, text, anyText, result.Because("action-key-one", "name", name), f.Code, "dkim-key-in-use")
+		c.Why = result.Because("why-key-one", "name", name)
+		out = append(out, c)
+	}
+	return out
+}
+
+func (a *adviser) danglingKey(_ context.Context, f result.Finding) []candidate {
+	target := f.Args.Get("target")
+	vendor := Organisation(target)
+	if p, ok := a.Atlas.ProviderOf(target); ok {
+		vendor = p.Name
+	}
+	c := host(a.dkimRank(f), result.Because("action-key-cname", "name", f.Args.Get("name"), "target", target, "vendor", vendor), f.Code)
+	c.Why = result.Because("why-key-cname", "target", target)
+	return []candidate{c}
+}
+
+// revokedKey: the relay that signed was forgotten when the key was changed.
+func (a *adviser) revokedKey(_ context.Context, f result.Finding) []candidate {
+	name := f.Args.Get("name")
+	selector, _, _ := strings.Cut(name, "._domainkey.")
+	c := host(a.dkimRank(f), result.Because("action-key-revoked", "selector", selector, "helo", a.Report.Session.Helo), f.Code)
+	c.Why = result.Because("why-key-revoked", "name", name)
+	return []candidate{c}
+}
+
+// keyHost is a rule whose change is whoever signs to make.
+func keyHost(code result.Code) func(*adviser, context.Context, result.Finding) []candidate {
+	return func(a *adviser, _ context.Context, f result.Finding) []candidate {
+		do := result.Because(code, "name", f.Args.Get("name"))
+		return []candidate{host(a.dkimRank(f), do, f.Code)}
+	}
+}

@@ -1,0 +1,236 @@
+package advise
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/publicsuffix"
+
+	"checkauth/verify"
+	"checkauth/verify/dns"
+	"checkauth/verify/mail"
+	"checkauth/verify/result"
+	"checkauth/verify/spf"
+	"checkauth/verify/standing"
+)
+
+// link is what the sender's own domain says that ties it to the client. What the client says of itself,
+// its HELO and the name of its address, is none; nor is anything in a domain of somebody else.
+type link struct {
+	kind linkKind
+	host string // the client's name by that link, or the domain of the term; empty where there is none
+	at   string // the domain that says so: the sender's, or its organisational domain
+}
+
+type linkKind string
+
+// The kinds of links, in the order in which they are looked for.
+const (
+	isAddress   linkKind = "a"         // the domain itself has the client's address
+	isExchanger linkKind = "mx"        // an MX host of the domain has it
+	isServer    linkKind = "ns"        // a name server of its zone has it
+	ownName     linkKind = "name"      // a name in the domain's own organisation has it
+	neighbour   linkKind = "neighbour" // the client's confirmed name is in the organisation of an MX host
+	named       linkKind = "term"      // the record names the organisation of the client's confirmed name
+	signed      linkKind = "signature" // a signature of the domain, over the address that the mail came to, verifies
+)
+
+// Bounds of the search.
+const maxHosts = 6
+
+// link gives the first link of one of the kinds; of any where none are named.
+func (a *adviser) link(ctx context.Context, kinds ...linkKind) (link, bool) {
+	if !a.linked {
+		a.links, a.linked = a.findLinks(ctx), true
+	}
+	for _, l := range a.links {
+		if len(kinds) == 0 || slices.Contains(kinds, l.kind) {
+			return l, true
+		}
+	}
+	return link{}, false
+}
+
+func (a *adviser) findLinks(ctx context.Context) (out []link) {
+	if a.sender == "" || !a.client.IsValid() {
+		return nil
+	}
+	domains := []string{a.sender}
+	if org := Organisation(a.sender); org != "" && org != a.sender {
+		domains = append(domains, org)
+	}
+	names := a.clientNames()
+	for _, d := range domains {
+		if a.has(ctx, d) {
+			out = append(out, link{isAddress, d, d})
+		}
+		for _, host := range a.exchangers(ctx, d) {
+			switch {
+			case a.has(ctx, host):
+				out = append(out, link{isExchanger, host, d})
+			case !a.generic():
+				if i := slices.IndexFunc(names, func(n string) bool { return standing.SameOrganisation(n, host) }); i >= 0 {
+					out = append(out, link{neighbour, names[i], d})
+				}
+			}
+		}
+	}
+	for _, n := range append(names, a.heloName()...) {
+		if standing.SameOrganisation(n, a.sender) {
+			out = append(out, link{ownName, n, a.sender})
+		}
+	}
+	out = append(out, a.namedLinks(ctx, names)...)
+	if s := a.signer(); s != "" {
+		out = append(out, link{signed, s, s})
+	}
+	if len(out) == 0 && a.Zone != nil {
+		servers := a.Zone(ctx, a.sender).Servers
+		for _, s := range servers[:min(len(servers), maxHosts)] {
+			if a.has(ctx, s) {
+				out = append(out, link{isServer, s, a.sender})
+			}
+		}
+	}
+	return out
+}
+
+// Organisation is the organisational domain by the public suffix list; empty where there is none.
+func Organisation(domain string) string {
+	org, err := publicsuffix.EffectiveTLDPlusOne(dns.Canonical(domain))
+	if err != nil {
+		return ""
+	}
+	return org
+}
+
+// find gives the records of a name, none where the DNS does not tell.
+func (a *adviser) find(ctx context.Context, name string, t dns.Type) []dns.Record {
+	if !dns.Askable(name) {
+		return nil
+	}
+	answer, err := a.Resolver.Resolve(ctx, dns.Ask(name, t))
+	if err != nil {
+		return nil
+	}
+	return answer.Records
+}
+
+// family is the type of address records that the client's address has.
+func (a *adviser) family() dns.Type {
+	if a.client.Is4() {
+		return dns.A
+	}
+	return dns.AAAA
+}
+
+// has tells whether a name has the client's address.
+func (a *adviser) has(ctx context.Context, name string) bool {
+	return slices.ContainsFunc(a.find(ctx, name, a.family()), func(r dns.Record) bool { return r.Addr == a.client })
+}
+
+// exchangers are the MX hosts of a domain, without a null MX.
+func (a *adviser) exchangers(ctx context.Context, domain string) (out []string) {
+	for _, r := range a.find(ctx, domain, dns.MX) {
+		if r.Target != "" && len(out) < maxHosts {
+			out = append(out, r.Target)
+		}
+	}
+	return out
+}
+
+// clientNames are the names that the client's address has and that lead back to it.
+func (a *adviser) clientNames() (out []string) {
+	if d := a.Report.Check(verify.MethodIPRev).Details.IPRev; d != nil {
+		for _, n := range d.Confirmed {
+			out = append(out, dns.Canonical(n))
+		}
+	}
+	return out
+}
+
+// heloName is the name in HELO, where it has the client's address.
+func (a *adviser) heloName() []string {
+	if d := a.Report.Check(verify.MethodHelo).Details.Helo; d != nil && d.Named() && d.Matches {
+		return []string{dns.Canonical(a.Report.Session.Helo)}
+	}
+	return nil
+}
+
+// generic: providers give such names to any of their customers, so that one shows nothing.
+func (a *adviser) generic() bool {
+	return slices.ContainsFunc(a.Report.Findings, func(f result.Finding) bool { return f.Code == "iprev-generic-name" })
+}
+
+// namedLinks: the sender's own record names a domain in whose organisation the client's confirmed name is.
+func (a *adviser) namedLinks(ctx context.Context, names []string) (out []link) {
+	if a.generic() {
+		return nil
+	}
+	for _, text := range a.records(ctx) {
+		policy, _ := spf.Parse(text)
+		for _, t := range policy.Terms {
+			if t.Err != nil || t.Domain == "" || strings.Contains(t.Domain, "%") || t.Name == "exp" {
+				continue
+			}
+			for _, n := range names {
+				if standing.SameOrganisation(n, t.Domain) {
+					out = append(out, link{named, dns.Canonical(t.Domain), a.sender})
+				}
+			}
+		}
+	}
+	return out
+}
+
+// records are the texts of the sender's own SPF records.
+func (a *adviser) records(ctx context.Context) (out []string) {
+	for _, r := range a.find(ctx, a.sender, dns.TXT) {
+		if text := r.Text(); spf.IsRecord(text) {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+// signer is the domain of a signature that verifies, in the organisation of the envelope sender, over a To
+// or Cc that names where the mail came to: a signed mail of the domain to somebody else, sent to us again
+// by a stranger, says nothing of that stranger's server.
+func (a *adviser) signer() string {
+	for _, c := range a.Report.All(verify.MethodDKIM) {
+		d := c.Details.DKIM
+		if c.Result != result.Pass || d == nil || !standing.SameOrganisation(d.Domain, a.sender) {
+			continue
+		}
+		for _, name := range []string{"To", "Cc"} {
+			covered := slices.ContainsFunc(d.Signed, func(s string) bool { return strings.EqualFold(s, name) })
+			if covered && a.addressed(a.Report.Message.Fields.All(name)) {
+				return dns.Canonical(d.Domain)
+			}
+		}
+	}
+	return ""
+}
+
+// addressed: one of the recipients stands in one of the fields.
+func (a *adviser) addressed(fields mail.Fields) bool {
+	for _, f := range fields {
+		text := strings.ToLower(string(f.Raw))
+		for _, to := range a.Report.Session.RcptTo {
+			if to != "" && strings.Contains(text, strings.ToLower(to)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// literal is the client as an SPF term.
+func literal(ip netip.Addr) string {
+	if ip.Is4() {
+		return "ip4:" + ip.String()
+	}
+	return "ip6:" + ip.String()
+}

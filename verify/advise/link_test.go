@@ -1,0 +1,149 @@
+package advise_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"checkauth/verify"
+	"checkauth/verify/result"
+)
+
+// authorised is the record of an action that names the client as a sender; empty where there is none.
+func authorised(r *verify.Report) string {
+	for _, a := range r.Actions {
+		if a.Type == "TXT" && strings.HasPrefix(a.Value, "v=spf1") {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+// What a stranger chooses, HELO and the name of his address, authorises nobody; what the sender's own zone
+// says does.
+func TestAdvice_needs_a_link_from_the_sender(t *testing.T) {
+	t.Parallel()
+	const stranger = `
+1.2.0.192.in-addr.arpa.  PTR mail.attacker.example.
+mail.attacker.example.   A   192.0.2.1
+attacker.example.        TXT "v=spf1 ip4:192.0.2.1 -all"
+example.org.             MX  10 mx.example.org.
+mx.example.org.          A   198.51.100.1
+`
+	for _, c := range []struct {
+		name, zone string
+		want       string
+	}{
+		{"nothing but HELO and PTR", stranger, ""},
+		{"nothing but HELO and PTR, softfail", stranger + `example.org. TXT "v=spf1 mx ~all"` + "\n", ""},
+		{"an MX host has the address", stranger + "example.org. MX 20 b.example.org.\nb.example.org. A 192.0.2.1\n", "v=spf1 mx ~all"},
+		{"the domain has the address", stranger + "example.org. A 192.0.2.1\n", "v=spf1 a ~all"},
+		{"refuted: no line at all", stranger + `example.org. TXT "v=spf1 mx -all"` + "\n", ""},
+		{"refuted, and an MX host of another organisation", stranger + `example.org. TXT "v=spf1 ip4:198.51.100.9 -all"` + "\nexample.org. MX 20 mail.attacker.example.\n", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := advised(t, c.zone, from("192.0.2.1", "mail.attacker.example", "a@example.org"))
+			if got := authorised(r); got != c.want {
+				t.Errorf("got %q, want %q\n%+v", got, c.want, r.Actions)
+			}
+		})
+	}
+}
+
+// At most three actions; what can be tried has its proof, and what cannot has none.
+func TestAdvice_at_most_three_and_each_proved(t *testing.T) {
+	t.Parallel()
+	r := advised(t, `
+1.2.0.192.in-addr.arpa.  PTR vps1.provider.example.
+example.org.             MX  10 mx.example.org.
+mx.example.org.          A   192.0.2.1
+example.org.             TXT "MS=ms123"
+`)
+	if len(r.Actions) == 0 || len(r.Actions) > 3 {
+		t.Fatalf("%d actions, want 1 to 3", len(r.Actions))
+	}
+	for _, a := range r.Actions {
+		switch {
+		case a.Name == "" && a.Proof != nil:
+			t.Errorf("%s: a proof of what nobody can try", a.Code)
+		case a.Name != "" && a.Proof == nil:
+			t.Errorf("%s %s: no proof", a.Name, a.Value)
+		}
+	}
+	spf := r.Actions[0]
+	if spf.Value != "v=spf1 mx ~all" || spf.Proof.Before.SPF != result.None || spf.Proof.SPF != result.Pass {
+		t.Errorf("got %s, proof %+v", spf.Value, spf.Proof)
+	}
+	if spf.Zone != `example.org. 3600 IN TXT "v=spf1 mx ~all"` {
+		t.Errorf("zone line %s", spf.Zone)
+	}
+	i := slices.IndexFunc(r.Actions, func(a verify.Action) bool { return a.Type == "PTR" })
+	if i < 0 || r.Actions[i].Value != "mx.example.org." || r.Actions[i].Proof.IPRev != result.Pass || r.Actions[i].Name != "1.2.0.192.in-addr.arpa" {
+		t.Errorf("no PTR action that is proved: %+v", r.Actions)
+	}
+}
+
+func TestAdvice_where_all_is_well_there_is_none(t *testing.T) {
+	t.Parallel()
+	r := advised(t, `
+1.2.0.192.in-addr.arpa.  PTR mx.example.org.
+example.org.             MX  10 mx.example.org.
+mx.example.org.          A   192.0.2.1
+mx.example.org.          TXT "v=spf1 a -all"
+example.org.             TXT "v=spf1 mx -all"
+_dmarc.example.org.      TXT "v=DMARC1; p=reject; rua=mailto:postmaster@example.org"
+`)
+	for _, a := range r.Actions {
+		if a.Name != "" {
+			t.Errorf("%s %s", a.Name, a.Value)
+		}
+	}
+}
+
+func TestRFC9989_4_7_dmarc_records_are_mended(t *testing.T) {
+	t.Parallel()
+	const world = `
+1.2.0.192.in-addr.arpa.  PTR mx.example.org.
+example.org.             MX  10 mx.example.org.
+mx.example.org.          A   192.0.2.1
+example.org.             TXT "v=spf1 mx -all"
+`
+	for _, c := range []struct{ name, zone, want string }{
+		{"none", "", "v=DMARC1; p=none; rua=mailto:postmaster@example.org"},
+		{"no semicolons", `_dmarc.example.org. TXT "v=DMARC1 p=reject rua=mailto:a@example.org"`, "v=DMARC1; p=reject; rua=mailto:a@example.org"},
+		{"typing mistake in the policy", `_dmarc.example.org. TXT "v=DMARC1; p=rejct"`, "v=DMARC1; p=reject"},
+		{"the version is not first", `_dmarc.example.org. TXT "p=quarantine; v=DMARC1"`, "v=DMARC1; p=quarantine"},
+		{"two records", "_dmarc.example.org. TXT \"v=DMARC1; p=none; rua=mailto:a@example.org\"\n_dmarc.example.org. TXT \"v=DMARC1; p=reject\"", "v=DMARC1; p=reject; rua=mailto:a@example.org"},
+		{"at the domain itself", `example.org. TXT "v=DMARC1; p=quarantine"`, "v=DMARC1; p=quarantine"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := advised(t, world+c.zone+"\n")
+			i := slices.IndexFunc(r.Actions, func(a verify.Action) bool { return a.Name == "_dmarc.example.org" })
+			if i < 0 || r.Actions[i].Value != c.want || r.Actions[i].Proof.DMARC != result.Pass {
+				t.Errorf("got %+v, want %q", r.Actions, c.want)
+			}
+		})
+	}
+}
+
+func TestRFC8914_4_faults_of_the_zone_come_first(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, fault string
+		want        result.Code
+	}{
+		{"bogus", ";FAULT BOGUS *.example.org ANY\n;FAULT BOGUS example.org. ANY", "action-dnssec-chain"},
+		{"lame", ";FAULT LAME *.example.org ANY\n;FAULT LAME example.org. ANY", "action-lame"},
+		{"no answer", ";FAULT SERVFAIL example.org. TXT", "action-no-answer"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := advised(t, "example.org. TXT \"v=spf1 -all\"\n1.2.0.192.in-addr.arpa. PTR mx.example.net.\n"+c.fault+"\n")
+			if len(r.Actions) == 0 || r.Actions[0].Code != c.want {
+				t.Errorf("got %+v, want %s first", r.Actions, c.want)
+			}
+		})
+	}
+}

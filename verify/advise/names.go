@@ -1,0 +1,153 @@
+package advise
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"checkauth/verify"
+	"checkauth/verify/dns"
+	"checkauth/verify/known"
+	"checkauth/verify/result"
+)
+
+// nameRules are the findings of the client's names, its address and its connection that an action mends.
+var nameRules = map[result.Code]func(*adviser, context.Context, result.Finding) []candidate{
+	"iprev-no-ptr":       (*adviser).pointer,
+	"iprev-mismatch":     (*adviser).pointer,
+	"iprev-generic-name": (*adviser).pointer,
+	"helo-invalid":       (*adviser).helo,
+	"helo-not-fqdn":      (*adviser).helo,
+	"helo-not-public":    (*adviser).helo,
+	"helo-literal":       (*adviser).helo,
+	"helo-literal-other": (*adviser).helo,
+	"helo-unresolvable":  (*adviser).helo,
+	"tls-none":           (*adviser).encrypt,
+	"tls-old":            (*adviser).encryptAnew,
+}
+
+func (a *adviser) hostNames(ctx context.Context) (out []candidate) {
+	for _, f := range a.Report.Findings {
+		if rule := nameRules[f.Code]; rule != nil && f.Severity != result.Info {
+			out = append(out, rule(a, ctx, f)...)
+		}
+	}
+	return out
+}
+
+// bestName is the best full name that the client's address may be called: one whose own zone has the
+// address. HELO's first, since that is what the server calls itself.
+func (a *adviser) bestName(ctx context.Context) string {
+	for _, n := range a.heloName() {
+		if !dns.IsLocal(n) {
+			return n
+		}
+	}
+	for _, kind := range []linkKind{isExchanger, ownName, isAddress} {
+		if l, ok := a.link(ctx, kind); ok {
+			return l.host
+		}
+	}
+	return ""
+}
+
+// pointer: RFC 8601, 3 and RFC 1912, 2.1: the name of the address leads back to it. Only the network's owner can
+// set it. Where no name leads to the address yet there is nothing that could be proved.
+func (a *adviser) pointer(ctx context.Context, f result.Finding) []candidate {
+	name := a.bestName(ctx)
+	ip := a.client.String()
+	if name == "" {
+		c := host(path, result.Because("action-ptr-choose", "ip", ip, "reverse", dns.ReverseName(a.client)), f.Code)
+		c.Why = result.Because("why-ptr", "ip", ip)
+		c.Before = a.overIPv4()
+		return []candidate{c}
+	}
+	record := dns.Record{Name: dns.ReverseName(a.client), Type: dns.PTR, TTL: ttl, Target: name}
+	c := candidate{rank: path, changes: []Change{{record.Name, dns.PTR, []dns.Record{record}}}, Action: verify.Action{
+		Name: record.Name, Type: dns.PTR.String(), TTL: ttl, Value: record.Data(), Zone: line(record),
+		Code: "action-ptr", For: []result.Code{f.Code},
+	}}
+	do := result.Because("action-ptr", "ip", ip, "host", name)
+	c.Args = do.Args
+	for _, old := range a.find(ctx, record.Name, dns.PTR) {
+		c.Replaces = append(c.Replaces, old.Data())
+	}
+	c.Why = result.Because("why-ptr", "ip", ip)
+	c.Before = append([]result.Reason{result.Because("before-ptr-owner", "ip", ip)}, a.overIPv4()...)
+	return []candidate{c}
+}
+
+// overIPv4: a server whose IPv6 address nobody has named may do without it.
+func (a *adviser) overIPv4() []result.Reason {
+	if a.client.Is4() {
+		return nil
+	}
+	return []result.Reason{result.Because("before-ptr-ipv4")}
+}
+
+// helo names the setting. The name that the address is called is the one to take.
+func (a *adviser) helo(ctx context.Context, f result.Finding) []candidate {
+	names := a.clientNames()
+	name := ""
+	if len(names) > 0 && !a.generic() {
+		name = names[0]
+	}
+	for _, kind := range []linkKind{isExchanger, ownName} {
+		if l, ok := a.link(ctx, kind); ok && name == "" {
+			name = l.host
+		}
+	}
+	do := result.Because("action-helo-choose")
+	if name != "" {
+		do = result.Because("action-helo", "host", name)
+	}
+	c := host(path, do, f.Code)
+	c.Settings = a.settings(known.Helo, cmp.Or(name, "mail.example.org"))
+	c.Why = result.Because("why-helo", "helo", a.Report.Session.Helo)
+	if i := slices.IndexFunc(a.Report.Findings, func(x result.Finding) bool { return x.Code == "helo-private-in-marks" }); i >= 0 {
+		c.Why = result.Because("why-helo-private", "helo", a.Report.Session.Helo, "address", a.Report.Findings[i].Args.Get("address"))
+	}
+	return []candidate{c}
+}
+
+func (a *adviser) encrypt(_ context.Context, f result.Finding) []candidate {
+	c := host(hygiene, result.Because("action-tls"), f.Code)
+	c.Settings = a.settings(known.TLS, "")
+	c.Why = result.Because("why-tls")
+	return []candidate{c}
+}
+
+func (a *adviser) encryptAnew(_ context.Context, f result.Finding) []candidate {
+	c := host(hygiene, result.Because("action-tls-version", "version", f.Args.Get("version")), f.Code)
+	c.Why = result.Because("why-tls")
+	return []candidate{c}
+}
+
+// settings says where to make a change: in the software that wrote the last Received field where that is
+// known, else in those that most servers run.
+func (a *adviser) settings(kind known.Kind, name string) (out []string) {
+	args := known.Args{Host: name, Domain: cmp.Or(a.author, a.sender), IP: a.client}
+	servers := a.Atlas.Servers()
+	if m, ok := a.server(); ok && m.Directive(kind, args) != "" {
+		servers = []known.MailServer{m}
+	}
+	for _, m := range servers {
+		if s := m.Directive(kind, args); s != "" {
+			out = append(out, m.Name+": "+strings.ReplaceAll(s, "\n", "; "))
+		}
+	}
+	return out
+}
+
+// server is the software of the host that handed the mail to us, as its Received field tells.
+func (a *adviser) server() (known.MailServer, bool) {
+	var received, names []string
+	for _, f := range a.Report.Message.Fields {
+		if strings.EqualFold(f.Name, "Received") && len(received) == 0 {
+			received = append(received, string(f.Raw))
+		}
+		names = append(names, f.Name)
+	}
+	return a.Atlas.ServerOf(received, names)
+}

@@ -1,0 +1,93 @@
+package advise
+
+import (
+	"slices"
+
+	"checkauth/verify"
+	"checkauth/verify/result"
+)
+
+// worth orders results: a pass is what is wanted, an error or a fail what is not.
+func worth(w result.Word) int {
+	switch w {
+	case result.Pass:
+		return 2
+	case result.None, result.Neutral, result.SoftFail, result.NotRun, "":
+		return 1
+	}
+	return 0
+}
+
+// compare is above zero where the second is better, below where it is worse in anything.
+func compare(before, after verify.Words) int {
+	better := 0
+	for _, w := range [][2]result.Word{
+		{before.SPF, after.SPF}, {before.DKIM, after.DKIM}, {before.DMARC, after.DMARC}, {before.IPRev, after.IPRev}, {before.SPFHelo, after.SPFHelo},
+	} {
+		switch d := worth(w[1]) - worth(w[0]); {
+		case d < 0:
+			return -1
+		case d > 0:
+			better = 1
+		}
+	}
+	return better
+}
+
+// grade of a receiver's verdict; what is not known is neither better nor worse.
+var grade = map[string]int{"reject": 0, "defer": 1, "junk": 2, "accept": 3}
+
+// shifts are the receivers whose verdict is another; worse tells whether one of them is stricter.
+func shifts(before, after *verify.Report) (out []verify.VerdictShift, worse bool) {
+	was := map[string]string{}
+	for _, r := range before.Receivers {
+		was[r.ID] = r.Verdict
+	}
+	for _, r := range after.Receivers {
+		old, ok := was[r.ID]
+		if !ok || old == r.Verdict {
+			continue
+		}
+		out = append(out, verify.VerdictShift{Name: r.Name, Before: old, After: r.Verdict})
+		from, known := grade[old]
+		to, known2 := grade[r.Verdict]
+		worse = worse || known && known2 && to < from
+	}
+	return out, worse
+}
+
+// improves: nothing is worse, and a result or a receiver's verdict is better, or what the change is for is
+// found no more.
+func improves(before, after *verify.Report, mends []result.Code) bool {
+	words := compare(verify.WordsOf(before), verify.WordsOf(after))
+	shifted, worse := shifts(before, after)
+	if words < 0 || worse {
+		return false
+	}
+	return words > 0 || len(shifted) > 0 || gone(before, after, mends)
+}
+
+// gone: of these findings there were some, and there are fewer.
+func gone(before, after *verify.Report, codes []result.Code) bool {
+	count := func(r *verify.Report) (n int) {
+		for _, f := range r.Findings {
+			if slices.Contains(codes, f.Code) {
+				n++
+			}
+		}
+		return n
+	}
+	return count(after) < count(before)
+}
+
+func proof(before, after *verify.Report, with int) *verify.Proof {
+	p := &verify.Proof{Before: verify.WordsOf(before), Words: verify.WordsOf(after), With: with}
+	p.Receivers, _ = shifts(before, after)
+	if d := after.Check(verify.MethodSPF).Details.SPF; d != nil {
+		p.Lookups = d.Lookups
+		if d.Whole != nil {
+			p.Lookups = max(p.Lookups, d.Whole.Lookups)
+		}
+	}
+	return p
+}

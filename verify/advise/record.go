@@ -1,0 +1,118 @@
+package advise
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"checkauth/verify"
+	"checkauth/verify/dns"
+	"checkauth/verify/known"
+	"checkauth/verify/result"
+)
+
+// ttl of records that are advised, seconds.
+const ttl = 3600
+
+// longest string of a TXT record: RFC 1035, 3.3.
+const longest = 255
+
+// host makes an action in words, for a mail system, a name server or a provider.
+func host(r rank, do result.Reason, mends ...result.Code) candidate {
+	return candidate{rank: r, Action: verify.Action{Type: verify.ActionHost, Code: do.Code, Args: do.Args, For: mends}}
+}
+
+// txt makes an action that publishes value as a TXT record; it takes the place of those that gone picks,
+// and leaves the name's other TXT records. A CNAME of the name gives way.
+func (a *adviser) txt(ctx context.Context, r rank, name, value string, gone func(text string) bool, do result.Reason, mends ...result.Code) candidate {
+	name = dns.Canonical(name)
+	c := candidate{rank: r, Action: verify.Action{
+		Name: name, Type: dns.TXT.String(), TTL: ttl, Value: value, Code: do.Code, Args: do.Args, For: mends}}
+	record := dns.Record{Name: name, Type: dns.TXT, TTL: ttl, Strings: split(value)}
+	set := []dns.Record{record}
+	for _, old := range a.find(ctx, name, dns.TXT) {
+		if gone(old.Text()) {
+			c.Replaces = append(c.Replaces, old.Text())
+		} else {
+			set = append(set, old)
+		}
+	}
+	c.Zone = line(record)
+	c.changes = []Change{{name, dns.TXT, set}}
+	return c
+}
+
+// any picks every record of a name: what else stands beside a key does harm.
+func anyText(string) bool { return true }
+
+// split cuts a value into strings that fit.
+func split(value string) (out []string) {
+	for len(value) > longest {
+		out, value = append(out, value[:longest]), value[longest:]
+	}
+	return append(out, value)
+}
+
+// line is a record as it stands in a zone file.
+func line(r dns.Record) string {
+	return r.Name + ". " + strconv.FormatUint(uint64(r.TTL), 10) + " IN " + r.Type.String() + " " + r.Data()
+}
+
+// finish adds to a chosen action where the change is made and when it is seen.
+func (a *adviser) finish(ctx context.Context, c *candidate) {
+	if c.Name == "" {
+		return
+	}
+	c.Where = a.where(ctx, c.Name)
+	c.When = append(c.When, a.when(ctx, c)...)
+}
+
+// where finds who serves the zone of a name, and how its panel wants the name.
+func (a *adviser) where(ctx context.Context, name string) *verify.Place {
+	if a.Zone == nil {
+		return nil
+	}
+	z := a.Zone(ctx, name)
+	if z.Name == "" || len(z.Servers) == 0 {
+		return nil
+	}
+	p := &verify.Place{Zone: z.Name, Servers: z.Servers}
+	if panel, ok := a.Atlas.Panel(z.Servers); ok {
+		p.Panel, p.Path = panel.Name, panel.Path
+		p.Traps = panel.Traps
+		p.Field = panel.NameIn(name, z.Name)
+		return p
+	}
+	p.Field = known.Panel{NameField: "relative"}.NameIn(name, z.Name)
+	return p
+}
+
+// when tells how long caches may go on with what is there now.
+func (a *adviser) when(ctx context.Context, c *candidate) []result.Reason {
+	answer, err := a.Resolver.Resolve(ctx, dns.Question{Name: c.Name, Type: typeOf(c.Type)})
+	if err != nil {
+		return nil
+	}
+	left := answer.Negative
+	if len(answer.Records) > 0 {
+		left = answer.Records[0].TTL
+		for _, r := range answer.Records {
+			left = max(left, r.TTL)
+		}
+	}
+	until := answer.Time.Add(time.Duration(left) * time.Second).UTC().Format("15:04 UTC")
+	switch {
+	case left == 0:
+		return nil
+	case len(answer.Records) > 0:
+		return []result.Reason{result.Because("when-cached", "until", until, "seconds", strconv.FormatUint(uint64(left), 10))}
+	}
+	return []result.Reason{result.Because("when-negative", "until", until, "seconds", strconv.FormatUint(uint64(left), 10))}
+}
+
+var types = []dns.Type{dns.TXT, dns.A, dns.AAAA, dns.CNAME, dns.PTR, dns.MX}
+
+func typeOf(name string) dns.Type {
+	return types[max(slices.IndexFunc(types, func(t dns.Type) bool { return t.String() == name }), 0)]
+}

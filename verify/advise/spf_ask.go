@@ -1,0 +1,94 @@
+package advise
+
+import (
+	"context"
+	"slices"
+
+	"checkauth/verify/result"
+	"checkauth/verify/standing"
+)
+
+// spfWords are what to do where no value can be given, or where none was proved: an action that mends the
+// same finding by a record goes before it.
+var spfWords = map[result.Code]func(a *adviser, f result.Finding) result.Reason{
+	"spf-too-many-lookups": inSubdomains, "spf-later-lookups": inSubdomains,
+	"spf-plus-all": listNetworks, "spf-include-passes-all": listNetworks,
+	"spf-too-many-mx": func(_ *adviser, f result.Finding) result.Reason {
+		return result.Because("action-spf-mx", "domain", f.Args.Get("domain"), "name", f.Args.Get("name"))
+	},
+	"spf-domain-invalid": func(_ *adviser, f result.Finding) result.Reason {
+		return result.Because("action-spf-sender", "sender", f.Args.Get("sender"))
+	},
+}
+
+func inSubdomains(_ *adviser, f result.Finding) result.Reason {
+	return result.Because("action-spf-subdomains", "domain", f.Args.Get("domain"), "costly", f.Args.Get("costly"))
+}
+
+func listNetworks(_ *adviser, f result.Finding) result.Reason {
+	return result.Because("action-spf-networks", "domain", f.Args.Get("domain"), "term", f.Args.Get("term"))
+}
+
+// spfInWords gives the actions without a value.
+func (a *adviser) spfInWords(ctx context.Context) (out []candidate) {
+	for _, f := range a.Report.Findings {
+		domain := f.Args.Get("domain")
+		if say := spfWords[f.Code]; say != nil && f.Severity != result.Info && (domain == "" || standing.SameOrganisation(domain, a.sender)) {
+			out = append(out, host(a.spfWordsRank(f), say(a, f), f.Code))
+		}
+	}
+	return append(out, a.question(ctx)...)
+}
+
+func (a *adviser) spfWordsRank(f result.Finding) rank {
+	switch spfWork[f.Code] {
+	case open:
+		return policy
+	case tidying:
+		return hygiene
+	}
+	return a.failing()
+}
+
+// question asks whose server the client is, where nothing on the sender's side ties it to the domain: what
+// the client says of itself would be said by a forger too.
+func (a *adviser) question(ctx context.Context) []candidate {
+	if a.Report.Session.MailFrom == "" || a.sender == "" || !a.client.IsValid() {
+		return nil
+	}
+	var mends []result.Code
+	none := false
+	for _, f := range a.Report.Findings {
+		if spfWork[f.Code] == unlisted && f.Severity != result.Info {
+			mends = append(mends, f.Code)
+			none = none || f.Code == "spf-none" || f.Code == "spf-none-on-subdomain"
+		}
+	}
+	if len(mends) == 0 {
+		return nil
+	}
+	if _, tied := a.link(ctx); tied && a.class != standing.Refuted && !slices.Contains(mends, "spf-ipv6-not-covered") {
+		return nil // the record with the client in it was tried
+	}
+	c := host(a.failing(), a.asked(none), mends...)
+	c.Why = result.Because("why-spf-ask", "ip", a.client.String(), "domain", a.sender)
+	if a.class != standing.Refuted {
+		c.Before = []result.Reason{result.Because("before-spf-list", "domain", a.sender)}
+		if none {
+			c.Before = append(c.Before, result.Because("before-spf-never", "domain", a.sender))
+		}
+	}
+	return []candidate{c}
+}
+
+// asked: a refuted sender is told no term.
+func (a *adviser) asked(none bool) result.Reason {
+	ip := a.client.String()
+	switch {
+	case a.class == standing.Refuted:
+		return result.Because("action-spf-ask-refuted", "ip", ip, "domain", a.sender)
+	case none:
+		return result.Because("action-spf-ask-first", "ip", ip, "domain", a.sender, "record", "v=spf1 "+literal(a.client)+" ~all")
+	}
+	return result.Because("action-spf-ask", "ip", ip, "domain", a.sender, "term", literal(a.client))
+}

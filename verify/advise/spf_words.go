@@ -1,0 +1,160 @@
+package advise
+
+import (
+	"slices"
+	"strings"
+
+	"checkauth/verify/result"
+)
+
+// saying is what the action for a finding is called and why it is given. The first of the list that a draft
+// has speaks for it.
+type saying struct {
+	code result.Code
+	what func(d *draft) result.Reason
+	why  func(d *draft, f result.Finding) result.Reason
+}
+
+var spfSayings = []saying{
+	{"spf-multiple-records", mergeSPF, func(d *draft, f result.Finding) result.Reason {
+		return result.Because("why-spf-merge", "domain", d.domain, "count", f.Args.Get("count"))
+	}},
+	{"spf-type99-only", publishSPF, func(d *draft, _ result.Finding) result.Reason {
+		return result.Because("why-spf-type99", "domain", d.domain)
+	}},
+	{"spf-wrong-name", publishSPF, func(d *draft, f result.Finding) result.Reason {
+		return result.Because("why-spf-wrong-name", "domain", d.domain, "name", f.Args.Get("name"))
+	}},
+	{"spf-strings-joined", mendSPF, func(_ *draft, f result.Finding) result.Reason {
+		return result.Because("why-spf-joined", "before", f.Args.Get("before"), "after", f.Args.Get("after"))
+	}},
+	{"spf-typographic-character", mendSPF, spelling}, {"spf-stray-quotes", mendSPF, spelling},
+	{"spf-version", mendSPF, func(d *draft, _ result.Finding) result.Reason {
+		return result.Because("why-spf-version", "domain", d.domain)
+	}},
+	{"spf-syntax", mendSPF, func(_ *draft, f result.Finding) result.Reason {
+		return result.Because("why-spf-syntax", "term", f.Args.Get("term"))
+	}},
+	{"spf-include-no-record", mendSPF, func(_ *draft, f result.Finding) result.Reason {
+		return result.Because("why-spf-no-record", "term", f.Args.Get("term"), "target", f.Args.Get("target"))
+	}},
+	{"spf-include-loop", mendSPF, loopSPF},
+	{"spf-too-many-lookups", shortenSPF, func(_ *draft, f result.Finding) result.Reason {
+		return result.Because("why-spf-lookups", "count", f.Args.Get("count"))
+	}},
+	{"spf-void-lookups", mendSPF, func(_ *draft, f result.Finding) result.Reason {
+		return result.Because("why-spf-voids", "names", f.Args.Get("names"))
+	}},
+	{"spf-plus-all", mendSPF, func(d *draft, f result.Finding) result.Reason {
+		return result.Because("why-spf-plus-all", "domain", d.domain, "term", f.Args.Get("term"))
+	}},
+	{"spf-include-passes-all", mendSPF, func(d *draft, f result.Finding) result.Reason {
+		return result.Because("why-spf-plus-all", "domain", d.domain, "term", f.Args.Get("term"))
+	}},
+	{"spf-later-no-record", mendSPF, func(_ *draft, f result.Finding) result.Reason {
+		return result.Because("why-spf-later-no-record", "term", f.Args.Get("term"), "target", f.Args.Get("target"))
+	}},
+	{"spf-later-lookups", shortenSPF, func(_ *draft, f result.Finding) result.Reason {
+		return result.Because("why-spf-later-lookups", "count", f.Args.Get("count"))
+	}},
+	{"spf-later-lookups-own", shortenSPF, func(_ *draft, f result.Finding) result.Reason {
+		return result.Because("why-spf-later-lookups", "count", f.Args.Get("count"))
+	}},
+	{"spf-later-voids", mendSPF, laterVoids}, {"spf-later-voids-family", mendSPF, laterVoids},
+	{"spf-later-loop", mendSPF, loopSPF},
+	{"spf-later-syntax", mendSPF, laterBroken}, {"spf-later-several-records", mendSPF, laterBroken},
+	{"spf-ptr-mechanism", mendSPF, func(_ *draft, f result.Finding) result.Reason {
+		return result.Because("why-spf-ptr", "term", f.Args.Get("term"))
+	}},
+	{"spf-neutral-all", mendSPF, noEnd}, {"spf-no-all", mendSPF, noEnd},
+	{"spf-redirect-ignored", mendSPF, ignored}, {"spf-terms-after-all", mendSPF, ignored}, {"spf-equals-sign", mendSPF, ignored},
+	{"spf-dead-name", mendSPF, idle}, {"spf-private-address", mendSPF, idle}, {"spf-repeated-term", mendSPF, idle},
+	{"spf-version-case", mendSPF, func(d *draft, _ result.Finding) result.Reason {
+		return result.Because("why-spf-version-case", "domain", d.domain)
+	}},
+}
+
+func mergeSPF(d *draft) result.Reason { return result.Because("action-spf-merge", "domain", d.domain) }
+func publishSPF(d *draft) result.Reason {
+	return result.Because("action-spf-publish", "domain", d.domain)
+}
+func mendSPF(d *draft) result.Reason { return result.Because("action-spf-mend", "domain", d.domain) }
+func shortenSPF(d *draft) result.Reason {
+	return result.Because("action-spf-shorten", "domain", d.domain)
+}
+
+func spelling(d *draft, _ result.Finding) result.Reason {
+	return result.Because("why-spf-spelling", "domain", d.domain)
+}
+
+func loopSPF(_ *draft, f result.Finding) result.Reason {
+	return result.Because("why-spf-loop", "chain", f.Args.Get("chain"))
+}
+
+func laterVoids(_ *draft, f result.Finding) result.Reason {
+	return result.Because("why-spf-later-voids", "names", f.Args.Get("names"))
+}
+
+func laterBroken(_ *draft, f result.Finding) result.Reason {
+	return result.Because("why-spf-later-broken", "term", f.Args.Get("term"), "target", f.Args.Get("domain"))
+}
+
+func noEnd(d *draft, _ result.Finding) result.Reason {
+	return result.Because("why-spf-no-end", "domain", d.domain)
+}
+
+func ignored(_ *draft, f result.Finding) result.Reason {
+	return result.Because("why-spf-ignored", "terms", f.Args.Get("term")+f.Args.Get("terms"))
+}
+
+func idle(_ *draft, f result.Finding) result.Reason {
+	return result.Because("why-spf-idle", "terms", f.Args.Get("terms"))
+}
+
+// leading is the saying of a draft, with the finding that it is about.
+func (d *draft) leading() (saying, result.Finding, bool) {
+	for _, s := range spfSayings {
+		if i := slices.IndexFunc(d.findings, func(f result.Finding) bool { return f.Code == s.code }); i >= 0 {
+			return s, d.findings[i], true
+		}
+	}
+	return saying{}, result.Finding{}, false
+}
+
+// what is to be done.
+func (d *draft) what() result.Reason {
+	if len(d.texts) == 0 {
+		return publishSPF(d)
+	}
+	if s, f, ok := d.leading(); ok && (d.term == "" || spfWork[f.Code] == broken) {
+		return s.what(d)
+	}
+	if d.term != "" {
+		return result.Because("action-spf-add", "domain", d.domain, "term", d.term)
+	}
+	return mendSPF(d)
+}
+
+// why: what is broken comes before what is missing.
+func (d *draft) why() result.Reason {
+	s, f, ok := d.leading()
+	if ok && (d.term == "" || spfWork[f.Code] == broken) {
+		return s.why(d, f)
+	}
+	if d.by.Code != "" {
+		return d.by
+	}
+	return result.Because("why-spf-mend", "domain", d.domain)
+}
+
+// note adds what is to be thought of first, once.
+func (d *draft) note(r result.Reason) {
+	if !slices.ContainsFunc(d.before, func(b result.Reason) bool { return b.Code == r.Code && b.Args.Equal(r.Args) }) {
+		d.before = append(d.before, r)
+	}
+}
+
+// listFirst stands beside every record that forbids: this names only what this mail showed.
+func (d *draft) listFirst() { d.note(result.Because("before-spf-list", "domain", d.domain)) }
+
+func joinTexts(all []string) string { return result.Cut(strings.Join(all, " "), 200) }

@@ -1,0 +1,115 @@
+package run
+
+import (
+	"context"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"checkauth/verify"
+	"checkauth/verify/advise"
+	"checkauth/verify/dkim"
+	"checkauth/verify/dns"
+	"checkauth/verify/receivers"
+	"checkauth/verify/result"
+)
+
+// Budgets of questions for advice. The proofs walk the same records again, which costs nothing upstream
+// but what a change leads to.
+const (
+	adviceBudget = 24
+	proofBudget  = 160
+)
+
+// advise adds what is to be done. A fault of it must not cost the report.
+func (e *Evaluation) advise(ctx context.Context, r *verify.Report, m *verify.Message) {
+	defer func() {
+		if p := recover(); p != nil && e.ev.Panicked != nil {
+			e.ev.Panicked(e.env.ID, "advise", p, debug.Stack())
+		}
+	}()
+	if e.ev.Atlas == nil || !Evaluable(e.env.Client.Addr()) || m.Unparsed != nil {
+		return
+	}
+	facts, proofs := e.memo.View(adviceBudget), e.memo.View(proofBudget)
+	r.Actions = advise.Run(ctx, advise.Query{
+		Report: r, Hops: m.Fields.Received(), Resolver: facts, Atlas: e.ev.Atlas,
+		Try: func(ctx context.Context, changes []advise.Change) *verify.Report {
+			return e.again(ctx, m, proofs, changes)
+		},
+		Zone: func(ctx context.Context, name string) advise.Zone {
+			z, err := dns.Authorities{}.Zone(ctx, facts, name)
+			if err != nil {
+				return advise.Zone{}
+			}
+			return advise.Zone{Name: z.Name, Servers: z.Servers}
+		},
+	})
+}
+
+// again evaluates the message with changes in the DNS. What they cannot change is taken over: the digest
+// of the signatures, and the checks that only inform.
+func (e *Evaluation) again(ctx context.Context, m *verify.Message, asked dns.Resolver, changes []advise.Change) *verify.Report {
+	over := dns.Over(asked, e.ev.Now)
+	for _, c := range changes {
+		over.Set(c.Name, c.Type, c.Records...)
+	}
+	next := &Evaluation{ev: e.ev, env: e.env, found: maps.Clone(e.found), diagnoses: e.diagnoses}
+	in := input{env: e.env, msg: m, diagnose: over, expect: func(dns.Question) {}}
+	for _, c := range envelopeChecks {
+		next.found[c.method] = c.run(ctx, e.ev, over, in)
+	}
+	if slices.ContainsFunc(changes, func(c advise.Change) bool { return strings.Contains(c.Name, "._domainkey.") }) {
+		next.found[verify.MethodDKIM] = e.rejudged(ctx, over)
+	}
+	in.spf, in.dkim = next.found[verify.MethodSPF].checks, next.found[verify.MethodDKIM].checks
+	for _, c := range conclusions {
+		next.found[c.method] = c.run(ctx, e.ev, over, in)
+	}
+	r := next.report(m)
+	next.conclude(r)
+	return r
+}
+
+// rejudged is the DKIM check with the words that other keys give. The causes of those that pass now are
+// gone.
+func (e *Evaluation) rejudged(ctx context.Context, r dns.Resolver) outcome {
+	was := e.found[verify.MethodDKIM]
+	if was.digest == nil {
+		return was
+	}
+	now := outcome{digest: was.digest, checks: slices.Clone(was.checks)}
+	words := dkim.Verifier{DNS: r, Now: e.ev.Now, Signatures: e.ev.Config.Signatures}.Words(ctx, was.digest)
+	for i := range min(len(words), len(now.checks)) {
+		if k := &now.checks[i]; k.Result != words[i] {
+			k.Result, k.Reason, k.Cause = words[i], result.Reason{}, ""
+		}
+	}
+	for _, f := range was.findings {
+		if !slices.ContainsFunc(now.checks, func(c verify.Check) bool { return mended(c, f) }) {
+			now.findings = append(now.findings, f)
+		}
+	}
+	return now
+}
+
+// mended: the finding is of a signature that passes.
+func mended(c verify.Check, f result.Finding) bool {
+	d := c.Details.DKIM
+	return c.Result == result.Pass && d != nil && slices.ContainsFunc(d.Findings, func(x result.Finding) bool {
+		return x.Code == f.Code && x.Args.Equal(f.Args)
+	})
+}
+
+// conclude adds what needs all checks: the causes that were seen across them, and the receivers.
+func (e *Evaluation) conclude(r *verify.Report) {
+	for _, d := range e.diagnoses {
+		r.Findings = slices.DeleteFunc(r.Findings, d.Explains)
+		r.Findings = append(r.Findings, d.Finding)
+	}
+	if rules := e.ev.Receivers; rules != nil {
+		r.Receivers = brief(rules.Judge(receivers.FactsOf(r)))
+	}
+	sortFindings(r)
+}
