@@ -56,10 +56,10 @@ type Authority struct {
 
 // AuthorityServer is what one of them said.
 type AuthorityServer struct {
-	Server string   `json:"server"`
-	Serial *uint32  `json:"serial"` // of its zone; null where it did not tell
-	Data   []string `json:"data"`   // as in a zone file
-	Error  string   `json:"error,omitempty"`
+	Server string        `json:"server"`
+	Serial *uint32       `json:"serial"`         // of its zone; null where it did not tell
+	Data   []string      `json:"data"`           // as in a zone file
+	Error  result.Reason `json:"error,omitzero"` // why it gave no answer
 }
 
 // Session is what SMTP said.

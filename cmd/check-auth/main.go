@@ -53,14 +53,16 @@ func usage(format string, args ...any) error {
 
 // commands of the program, a file each.
 type commands struct {
-	Demo   demoCmd   `cmd:"" help:"Show what it does: servers on loopback, five mails, five answers. Needs nothing."`
-	Serve  serveCmd  `cmd:"" help:"Take mail and answer it with reports."`
-	Verify verifyCmd `cmd:"" help:"Evaluate a saved message and print the report that would be mailed."`
-	SPF    spfCmd    `cmd:"" help:"Evaluate an SPF record, published or typed, and show how the result comes about."`
-	DKIM   dkimCmd   `cmd:"" help:"Verify the DKIM signatures of a saved message, or look at a published key."`
-	DMARC  dmarcCmd  `cmd:"" help:"Show which DMARC record applies to a domain, what it asks for and what is wrong with it."`
-	Keygen keygenCmd `cmd:"" help:"Make a DKIM key and show the record to publish."`
-	Config configCmd `cmd:"" help:"Print the configuration in force, with a comment over each key."`
+	Demo    demoCmd    `cmd:"" help:"Show what it does: servers on loopback, five mails, five answers. Needs nothing."`
+	Serve   serveCmd   `cmd:"" help:"Take mail and answer it with reports."`
+	Verify  verifyCmd  `cmd:"" help:"Evaluate a saved message and print the report that would be mailed."`
+	Explain explainCmd `cmd:"" help:"Put a saved report (report.json) into words: actions with their proof, trees, evidence."`
+	SPF     spfCmd     `cmd:"" help:"Evaluate an SPF record, published or typed, and show how the result comes about."`
+	DKIM    dkimCmd    `cmd:"" help:"Verify the DKIM signatures of a saved message, or look at a published key."`
+	DMARC   dmarcCmd   `cmd:"" help:"Show which DMARC record applies to a domain, what it asks for and what is wrong with it."`
+	Visible visibleCmd `cmd:"" help:"Ask each name server of a zone, and some resolvers, what they have at a name: when is a change visible?"`
+	Keygen  keygenCmd  `cmd:"" help:"Make a DKIM key and show the record to publish."`
+	Config  configCmd  `cmd:"" help:"Print the configuration in force, with a comment over each key."`
 }
 
 func main() {

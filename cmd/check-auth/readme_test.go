@@ -100,10 +100,10 @@ func TestReadmeIsTrue(t *testing.T) {
 		}
 	}
 	help := map[string]string{}
-	for _, c := range []string{"demo", "serve", "verify", "spf", "dkim", "dmarc", "keygen", "config"} {
+	for _, c := range []string{"demo", "serve", "verify", "explain", "visible", "spf", "dkim", "dmarc", "keygen", "config"} {
 		help[c] = play(t, t.Context(), "", c, "--help").out
 	}
-	lines := regexp.MustCompile(`(?:cmd/|\x60)?check-auth (demo|serve|verify|spf|dkim|dmarc|keygen|config)\b([^\x60\n]*)`).FindAllStringSubmatch(text, -1)
+	lines := regexp.MustCompile(`(?:cmd/|\x60)?check-auth (demo|serve|verify|explain|visible|spf|dkim|dmarc|keygen|config)\b([^\x60\n]*)`).FindAllStringSubmatch(text, -1)
 	if len(lines) < 4 {
 		t.Fatalf("%d command lines in the README: the search is broken", len(lines))
 	}

@@ -75,13 +75,7 @@ func (c *verifyCmd) Run(ctx context.Context, e env) error {
 	if err := c.save(record); err != nil {
 		return err
 	}
-	switch r.Verdict.Word {
-	case verify.Authenticated:
-		return nil
-	case verify.NotProved:
-		return &exitError{code: exitFail}
-	}
-	return &exitError{code: exitUnknown}
+	return verdictExit(r)
 }
 
 // resolver is what the command line names; done gives it back.

@@ -132,3 +132,33 @@ func (c *Composer) place(p *verify.Place) []result.Reason {
 	}
 	return append(out, p.Traps...)
 }
+
+// authoritative are the lines of what the zones' own servers say.
+func (c *Composer) authoritative(all []verify.Authority) (out []string) {
+	for i, a := range all {
+		if i > 0 {
+			out = append(out, "")
+		}
+		out = append(out, field("Record:", safe(a.Name)+". "+a.Type))
+		for _, s := range a.Servers {
+			serial := ""
+			if s.Serial != nil {
+				serial = fmt.Sprintf(" (serial %d)", *s.Serial)
+			}
+			out = append(out, "    "+safe(s.Server)+"."+serial+":")
+			switch {
+			case !s.Error.IsZero():
+				out = append(out, "        "+c.reason(s.Error))
+			case len(s.Data) == 0:
+				out = append(out, "        (no records)")
+			}
+			for _, d := range s.Data {
+				out = append(out, "        "+result.Cut(inZone(d), 500))
+			}
+		}
+		if !a.Says.IsZero() {
+			out = append(out, wrapped("Says:", c.reason(a.Says)))
+		}
+	}
+	return out
+}

@@ -112,7 +112,11 @@ func (c *Composer) fill(r *verify.Report) {
 	}
 	c.fillActions(r.Actions)
 	for i := range r.Authoritative {
-		c.set(&r.Authoritative[i].Says)
+		a := &r.Authoritative[i]
+		c.set(&a.Says)
+		for j := range a.Servers {
+			c.set(&a.Servers[j].Error)
+		}
 	}
 	for i := range r.Checks {
 		k := &r.Checks[i]

@@ -53,6 +53,9 @@ func (c *Composer) Text(r *verify.Report, d policy.Decision, body mail.Data) (st
 	if rules := c.receivers(r.Receivers); len(rules) > 0 {
 		v.Checks = append(v.Checks, section{"Receiver rules", rules})
 	}
+	if said := c.authoritative(r.Authoritative); len(said) > 0 {
+		v.Checks = append(v.Checks, section{"Name server", said})
+	}
 	v.Original = c.original(r, d.Class, body)
 	var b strings.Builder
 	if err := c.layout.Execute(&b, v); err != nil {

@@ -22,7 +22,8 @@ type Query struct {
 	SPF func(ctx context.Context, client netip.Addr) result.Word
 	// Resolver answers as it did in the evaluation.
 	Resolver dns.Resolver
-	// Servers asks the name servers of the zone; nil where nobody is to be asked.
+	// Servers asks the name servers of the zone, on behalf of several goroutines at once; nil where nobody is
+	// to be asked.
 	Servers func(ctx context.Context, q dns.Question) (zone string, said []dns.Statement)
 	// Again evaluates SPF and the signatures, in order, with these records in place of a question's answer.
 	Again func(ctx context.Context, q dns.Question, records []dns.Record) (spf result.Word, dkim []result.Word)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"checkauth/verify"
 	"checkauth/verify/dns"
@@ -19,8 +20,8 @@ type suspect struct {
 	mended   func(spf result.Word, dkim []result.Word) bool
 }
 
-// maxSuspects are looked at, the sender's own record first.
-const maxSuspects = 2
+// MaxSuspects are looked at, the sender's own record first.
+const MaxSuspects = 3
 
 // suspects of a report: the SPF record where SPF does not pass, the keys of signatures that do not verify.
 func suspects(r *verify.Report) (out []suspect) {
@@ -41,7 +42,13 @@ func suspects(r *verify.Report) (out []suspect) {
 			mended:   func(_ result.Word, dkim []result.Word) bool { return i < len(dkim) && dkim[i] == result.Pass },
 		})
 	}
-	return out[:min(len(out), maxSuspects)]
+	// That a domain has no DMARC record decides nothing where the mail authenticates without.
+	if c := r.Check(verify.MethodDMARC); c.Details.DMARC != nil && r.Verdict.Word == verify.NotProved && (c.Result == result.None || c.Result == result.PermError) {
+		if name := "_dmarc." + c.Details.DMARC.Author; dns.Askable(name) && c.Details.DMARC.Author != "" {
+			out = append(out, suspect{q: dns.Ask(name, dns.TXT), method: verify.MethodDMARC, mended: func(result.Word, []result.Word) bool { return false }})
+		}
+	}
+	return out[:min(len(out), MaxSuspects)]
 }
 
 func bad(w result.Word) bool {
@@ -57,9 +64,16 @@ func stale(ctx context.Context, q Query) (Diagnosis, bool) {
 	if q.Servers == nil {
 		return Diagnosis{}, false
 	}
-	for _, s := range suspects(q.Report) {
-		zone, said := q.Servers(ctx, s.q)
-		said = slices.DeleteFunc(said, func(x dns.Statement) bool { return x.Err != nil })
+	all := suspects(q.Report)
+	heard := make([]statements, len(all))
+	var asked sync.WaitGroup
+	for i, s := range all {
+		asked.Go(func() { heard[i].zone, heard[i].said = q.Servers(ctx, s.q) })
+	}
+	asked.Wait()
+	for i, s := range all {
+		zone, said := heard[i].zone, heard[i].said
+		said = slices.DeleteFunc(slices.Clone(said), func(x dns.Statement) bool { return x.Err != nil })
 		if len(said) == 0 {
 			continue
 		}
@@ -74,6 +88,12 @@ func stale(ctx context.Context, q Query) (Diagnosis, bool) {
 		}
 	}
 	return Diagnosis{}, false
+}
+
+// statements of the servers of a zone.
+type statements struct {
+	zone string
+	said []dns.Statement
 }
 
 // data is an answer as one text, whatever order the server chose.

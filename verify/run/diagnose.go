@@ -17,7 +17,7 @@ import (
 // Budgets of questions for causes that need several checks.
 const (
 	diagnosisBudget = 14
-	authorityBudget = 32 // to find the zone's servers; they themselves are at most 8 a question
+	authorityBudget = 16 // to find a zone's servers; they themselves are at most 8 a question
 )
 
 // diagnose looks for the causes that need several checks. It changes no result.
@@ -55,7 +55,6 @@ func (e *Evaluation) doubts(r *verify.Report, m *verify.Message) diagnose.Query 
 		},
 	}
 	if a := e.ev.Authorities; a != nil {
-		ways := e.memo.View(authorityBudget)
 		asked := dns.Authorities{Permit: a.Permit, Ask: func(ctx context.Context, server netip.Addr, q dns.Question) (dns.Answer, error) {
 			there := dns.ResolverFunc(func(ctx context.Context, q dns.Question) (dns.Answer, error) { return a.Ask(ctx, server, q) })
 			return e.ev.charged(e.env, there).Resolve(ctx, q)
@@ -70,7 +69,13 @@ func (e *Evaluation) doubts(r *verify.Report, m *verify.Message) diagnose.Query 
 				return d, err
 			}
 		}
-		q.Servers = func(ctx context.Context, q dns.Question) (string, []dns.Statement) { return asked.Of(ctx, ways, q) }
+		q.Servers = func(ctx context.Context, q dns.Question) (string, []dns.Statement) {
+			zone, said := asked.Of(ctx, e.memo.View(authorityBudget), q)
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.heard = append(e.heard, statements{q, zone, said})
+			return zone, said
+		}
 	}
 	return q
 }

@@ -78,6 +78,7 @@ type Evaluation struct {
 	found map[string]outcome // by method
 
 	diagnoses []diagnose.Diagnosis // once the checks are done
+	heard     []statements         // of the zones' own servers
 }
 
 // outcome is what one check adds to the report.
@@ -177,6 +178,7 @@ func (e *Evaluation) Finish(m *verify.Message) *verify.Report {
 	r := e.report(m)
 	e.diagnoses = e.diagnose(ctx, r, in.msg)
 	e.conclude(r)
+	r.Authoritative = e.authoritative(ctx)
 	e.advise(ctx, r, in.msg)
 	return r
 }

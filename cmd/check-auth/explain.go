@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+
+	"checkauth/reply/compose"
+	"checkauth/reply/policy"
+	"checkauth/verify"
+	"checkauth/verify/mail"
+)
+
+// explainCmd is `check-auth explain`.
+type explainCmd struct {
+	Report string `arg:"" help:"File with a report (report.json of a reply, or the output of verify --json), or - for standard input."`
+}
+
+// maxReport: octets of a saved report. A reply has 64 KiB; verify's own may be longer.
+const maxReport = 16 << 20
+
+// Run prints what the report says, in words: actions with their proof, trees and evidence. The exit code is
+// that of the message's verdict.
+func (c *explainCmd) Run(_ context.Context, e env) error {
+	r, err := c.read(e)
+	if err != nil {
+		return err
+	}
+	cfg := compose.Defaults()
+	cfg.Host, cfg.Service = r.Host, "check-auth@"+r.Host
+	if len(r.Session.RcptTo) > 0 {
+		cfg.Service = r.Session.RcptTo[0]
+	}
+	composer, err := compose.New(cfg, nil)
+	if err != nil {
+		return err
+	}
+	text, err := composer.Text(r, policy.Decision{Class: policy.Proved}, mail.Data{})
+	if err != nil {
+		return err
+	}
+	if _, err := io.WriteString(e.out, text); err != nil {
+		return err
+	}
+	return verdictExit(r)
+}
+
+// read takes a report apart; what is none is refused with what is wanted.
+func (c *explainCmd) read(e env) (*verify.Report, error) {
+	in := e.in
+	if c.Report != "-" {
+		f, err := os.Open(c.Report)
+		if err != nil {
+			return nil, usage("report %q cannot be read (%w): give the report.json of a reply, or - for standard input", c.Report, cause(err))
+		}
+		defer f.Close()
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, maxReport+1))
+	if err != nil {
+		return nil, usage("report %q cannot be read (%w): give the report.json of a reply", c.Report, cause(err))
+	}
+	if len(b) > maxReport {
+		return nil, usage("report %q has more than %d octets: give the report.json of one reply", c.Report, maxReport)
+	}
+	r := &verify.Report{}
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, usage("report %q is no report (%w): give the report.json of a reply, or what verify --json prints", c.Report, err)
+	}
+	if r.Version != verify.Version || r.Checks == nil {
+		return nil, usage("report %q has version %d: this program reads version %d", c.Report, r.Version, verify.Version)
+	}
+	return r, nil
+}
+
+// verdictExit: 0 where the message authenticates, 1 where not, 2 where the DNS did not tell.
+func verdictExit(r *verify.Report) error {
+	switch r.Verdict.Word {
+	case verify.Authenticated:
+		return nil
+	case verify.NotProved:
+		return &exitError{code: exitFail}
+	}
+	return &exitError{code: exitUnknown}
+}
