@@ -61,11 +61,21 @@ func forClass(r *verify.Report, class policy.Class) *verify.Report {
 	out.Findings = append([]result.Finding(nil), r.Findings...)
 	for i, f := range out.Findings {
 		if name := ownWords(f.Code); f.Args.Get(name) != "" {
-			words := f.Args.Get(name)
-			out.Findings[i].Args = f.Args.With(name, fmt.Sprintf("%d octets, SHA-256 %.8x", len(words), sha256.Sum256([]byte(words))))
+			out.Findings[i].Args = f.Args.With(name, hashed(f.Args.Get(name)))
+		}
+	}
+	out.Actions = slices.Clone(r.Actions)
+	for i, a := range out.Actions {
+		if list := a.Args.Get("list"); list != "" {
+			out.Actions[i].Args = a.Args.With("list", hashed(list))
 		}
 	}
 	return &out
+}
+
+// hashed stands for the message's own words.
+func hashed(words string) string {
+	return fmt.Sprintf("%d octets, SHA-256 %.8x", len(words), sha256.Sum256([]byte(words)))
 }
 
 // withoutClaims leaves out what hosts are said to have found, which may be any text.

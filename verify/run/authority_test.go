@@ -31,15 +31,16 @@ mx.example.org.          A   192.0.2.1
 		name, zone string
 		permit     func(netip.Addr) bool
 		want       result.Code
-		says       string // in its arguments
+		says       string      // in its arguments
+		states     result.Code // of what the servers said together
 	}{
-		{"both have what we have", "", netip.Addr.IsLoopback, "spf-sender-not-listed", ""},
-		{"both have a record that passes", ";AUTH ns1.example.org " + right + "\n;AUTH ns2.example.org " + right, netip.Addr.IsLoopback, "dns-stale-cache", `seconds="1800"`},
-		{"both have another that fails", ";AUTH ns1.example.org " + wrong + "\n;AUTH ns2.example.org " + wrong, netip.Addr.IsLoopback, "spf-sender-not-listed", ""},
-		{"one has a record that passes", ";AUTH ns1.example.org " + right + "\n;AUTH ns2.example.org example.org. SOA ns1.example.org. h.example.org. 6 1 1 1 1", netip.Addr.IsLoopback, "dns-secondary-stale", `servers="ns2.example.org"`},
-		{"they differ and both fail", ";AUTH ns1.example.org " + wrong, netip.Addr.IsLoopback, "spf-sender-not-listed", ""},
-		{"the one that answers has it", ";AUTH ns1.example.org " + right + "\n;AUTHFAULT ns2.example.org SERVFAIL", netip.Addr.IsLoopback, "dns-stale-cache", ""},
-		{"nobody may be asked", ";AUTH ns1.example.org " + right + "\n;AUTH ns2.example.org " + right, func(netip.Addr) bool { return false }, "spf-sender-not-listed", ""},
+		{"both have what we have", "", netip.Addr.IsLoopback, "spf-sender-not-listed", "", "authority-same"},
+		{"both have a record that passes", ";AUTH ns1.example.org " + right + "\n;AUTH ns2.example.org " + right, netip.Addr.IsLoopback, "dns-stale-cache", `seconds="1800"`, "authority-newer"},
+		{"both have another that fails", ";AUTH ns1.example.org " + wrong + "\n;AUTH ns2.example.org " + wrong, netip.Addr.IsLoopback, "spf-sender-not-listed", "", "authority-newer"},
+		{"one has a record that passes", ";AUTH ns1.example.org " + right + "\n;AUTH ns2.example.org example.org. SOA ns1.example.org. h.example.org. 6 1 1 1 1", netip.Addr.IsLoopback, "dns-secondary-stale", `servers="ns2.example.org"`, "authority-differ"},
+		{"they differ and both fail", ";AUTH ns1.example.org " + wrong, netip.Addr.IsLoopback, "spf-sender-not-listed", "", "authority-differ"},
+		{"the one that answers has it", ";AUTH ns1.example.org " + right + "\n;AUTHFAULT ns2.example.org SERVFAIL", netip.Addr.IsLoopback, "dns-stale-cache", "", "authority-newer"},
+		{"nobody may be asked", ";AUTH ns1.example.org " + right + "\n;AUTH ns2.example.org " + right, func(netip.Addr) bool { return false }, "spf-sender-not-listed", "", "authority-silent"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -50,6 +51,7 @@ mx.example.org.          A   192.0.2.1
 			if got := r.Check(verify.MethodSPF).Result; got != result.Fail {
 				t.Errorf("spf: got %s, want fail: the zone's servers change no result", got)
 			}
+			checkStatements(t, r, c.states)
 			var codes []string
 			said := ""
 			for _, f := range r.Findings {
@@ -66,5 +68,29 @@ mx.example.org.          A   192.0.2.1
 				t.Errorf("the zone's servers were asked: %t, want %t", asked, may)
 			}
 		})
+	}
+}
+
+// checkStatements: both servers stand in the report with what they have, or why they said nothing.
+func checkStatements(t *testing.T, r *verify.Report, want result.Code) {
+	t.Helper()
+	if len(r.Authoritative) == 0 {
+		t.Fatal("nothing of the zone's servers")
+	}
+	for _, a := range r.Authoritative {
+		if a.Name != "example.org" {
+			continue
+		}
+		if a.Zone != "example.org" || len(a.Servers) != 2 || a.Says.Code != want {
+			t.Errorf("got %+v, want two servers and %s", a, want)
+		}
+		if a.VisibleAt.IsZero() != (want == "authority-same" || want == "authority-silent") {
+			t.Errorf("%s: visible at %s", want, a.VisibleAt)
+		}
+		for _, s := range a.Servers {
+			if (len(s.Data) > 0) == !s.Error.IsZero() || s.Serial == nil && s.Error.IsZero() {
+				t.Errorf("%s: data %v, serial %v, error %s", s.Server, s.Data, s.Serial, s.Error)
+			}
+		}
 	}
 }
