@@ -32,6 +32,9 @@ var keyRules = map[result.Code]func(*adviser, context.Context, result.Finding) [
 	"dkim-key-too-short":        keyHost("action-key-longer"),
 	"dkim-key-weak":             keyHost("action-key-longer"),
 	"dkim-key-revoked":          (*adviser).revokedKey,
+	"dkim-key-wrong-service":    withoutTag("s"),
+	"dkim-key-wrong-hash":       withoutTag("h"),
+	"dkim-key-strict-identity":  withoutTag("t"),
 }
 
 func (a *adviser) keys(ctx context.Context) (out []candidate) {
@@ -155,5 +158,25 @@ func keyHost(code result.Code) func(*adviser, context.Context, result.Finding) [
 	return func(a *adviser, _ context.Context, f result.Finding) []candidate {
 		do := result.Because(code, "name", f.Args.Get("name"))
 		return []candidate{host(a.dkimRank(f), do, f.Code)}
+	}
+}
+
+// withoutTag is a rule that takes out of the record what keeps the signature from counting: RFC 6376, 3.6.1: all
+// of these tags may be left out.
+func withoutTag(tag string) func(*adviser, context.Context, result.Finding) []candidate {
+	return func(a *adviser, ctx context.Context, f result.Finding) (out []candidate) {
+		name := f.Args.Get("name")
+		for _, text := range a.keyTexts(ctx, name) {
+			var kept []string
+			for part := range strings.SplitSeq(text, ";") {
+				if t, _, _ := strings.Cut(part, "="); strings.TrimSpace(part) != "" && strings.TrimSpace(t) != tag {
+					kept = append(kept, strings.TrimSpace(part))
+				}
+			}
+			c := a.txt(ctx, a.dkimRank(f), name, strings.Join(kept, "; "), anyText,
+				result.Because("action-key-without", "name", name, "tag", tag), f.Code)
+			out = append(out, c)
+		}
+		return out[:min(len(out), 1)]
 	}
 }

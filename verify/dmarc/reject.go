@@ -22,9 +22,21 @@ func (s *state) lintUnderReject() {
 	switch s.res.UnderReject {
 	case WouldAccept:
 		s.found(result.Found(result.Info, "dmarc-under-reject-passes", "domain", s.res.Author))
+		s.nextStep()
 	case WouldReject:
 		s.found(result.Found(result.Info, "dmarc-under-reject-fails", "domain", s.res.Author))
 	}
+}
+
+// nextStep gives the record with the next stricter policy, where the record has this one for all mail.
+func (s *state) nextStep() {
+	next := map[string]Policy{string(PolicyNone): PolicyQuarantine, string(PolicyQuarantine): PolicyReject}[s.res.Policy]
+	r, _ := Parse(s.res.Record)
+	if next == "" || s.res.Tag != "p" || string(r.P) != s.res.Policy || s.res.Word != result.Pass {
+		return
+	}
+	s.found(result.Found(result.Info, "dmarc-next-step", "domain", s.res.Author, "name", "_dmarc."+s.res.PolicyName,
+		"record", With(s.res.Record, "p", string(next))))
 }
 
 func (s *state) underReject() UnderReject {

@@ -2,10 +2,12 @@ package run
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"checkauth/verify"
 	"checkauth/verify/advise"
@@ -22,6 +24,9 @@ const (
 	proofBudget  = 160
 )
 
+// adviceLimit: the client waits; what is not proved by then is not said.
+func adviceLimit(c Config) time.Duration { return min(8*time.Second, c.Evaluation/4) }
+
 // advise adds what is to be done. A fault of it must not cost the report.
 func (e *Evaluation) advise(ctx context.Context, r *verify.Report, m *verify.Message) {
 	defer func() {
@@ -32,6 +37,8 @@ func (e *Evaluation) advise(ctx context.Context, r *verify.Report, m *verify.Mes
 	if e.ev.Atlas == nil || !Evaluable(e.env.Client.Addr()) || m.Unparsed != nil {
 		return
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, adviceLimit(e.ev.Config), errors.New("the time for advice is over"))
+	defer cancel()
 	facts, proofs := e.memo.View(adviceBudget), e.memo.View(proofBudget)
 	r.Actions = advise.Run(ctx, advise.Query{
 		Report: r, Hops: m.Fields.Received(), Resolver: facts, Atlas: e.ev.Atlas,
