@@ -106,7 +106,7 @@ func Organisation(domain string) string {
 	return org
 }
 
-// find gives the records of a name, none where the DNS does not tell.
+// find gives the records of a name, none where the DNS does not tell; they are the caller's own.
 func (a *adviser) find(ctx context.Context, name string, t dns.Type) []dns.Record {
 	if !dns.Askable(name) {
 		return nil
@@ -115,7 +115,7 @@ func (a *adviser) find(ctx context.Context, name string, t dns.Type) []dns.Recor
 	if err != nil {
 		return nil
 	}
-	return answer.Records
+	return slices.Clone(answer.Records) // the memo's own are shared
 }
 
 // family is the type of address records that the client's address has.

@@ -75,12 +75,38 @@ example.org.             TXT "MS=ms123"
 	if spf.Value != "v=spf1 mx ~all" || spf.Proof.Before.SPF != result.None || spf.Proof.SPF != result.Pass {
 		t.Errorf("got %s, proof %+v", spf.Value, spf.Proof)
 	}
+	if len(spf.When) == 0 || len(spf.Before) == 0 {
+		t.Errorf("when %v, before %v", spf.When, spf.Before)
+	}
 	if spf.Zone != `example.org. 3600 IN TXT "v=spf1 mx ~all"` {
 		t.Errorf("zone line %s", spf.Zone)
 	}
 	i := slices.IndexFunc(r.Actions, func(a verify.Action) bool { return a.Type == "PTR" })
 	if i < 0 || r.Actions[i].Value != "mx.example.org." || r.Actions[i].Proof.IPRev != result.Pass || r.Actions[i].Name != "1.2.0.192.in-addr.arpa" {
 		t.Errorf("no PTR action that is proved: %+v", r.Actions)
+	}
+}
+
+// A record is replaced as a whole: the old one is shown, what else the name has stays, and the memo's
+// records are as they were.
+func TestAdvice_tells_what_it_replaces(t *testing.T) {
+	t.Parallel()
+	r := advised(t, `
+1.2.0.192.in-addr.arpa.  PTR mx.example.org.
+example.org.             MX  10 mx.example.org.
+mx.example.org.          A   192.0.2.1
+example.org.             TXT "MS=ms123"
+example.org.             TXT "v=spf1 ip4:198.51.100.1 ~all"
+`)
+	if len(r.Actions) == 0 {
+		t.Fatal("no action")
+	}
+	a := r.Actions[0]
+	if a.Value != "v=spf1 ip4:198.51.100.1 ip4:192.0.2.1 ~all" && a.Value != "v=spf1 ip4:192.0.2.1 ip4:198.51.100.1 ~all" {
+		t.Errorf("value %q", a.Value)
+	}
+	if !slices.Equal(a.Replaces, []string{"v=spf1 ip4:198.51.100.1 ~all"}) || len(a.When) != 1 || a.When[0].Code != "when-cached" {
+		t.Errorf("replaces %q, when %v", a.Replaces, a.When)
 	}
 }
 

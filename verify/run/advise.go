@@ -20,7 +20,7 @@ import (
 // Budgets of questions for advice. The proofs walk the same records again, which costs nothing upstream
 // but what a change leads to.
 const (
-	adviceBudget = 24
+	adviceBudget = 60
 	proofBudget  = 160
 )
 
