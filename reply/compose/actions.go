@@ -50,7 +50,7 @@ func (c *Composer) action(n int, a verify.Action) []string {
 		row("Value", exact(a.Value))
 		row("Zone", exact(a.Zone))
 		for _, old := range a.Replaces {
-			row("Was", changed(exact(old), exact(a.Value)))
+			row("Was", changed(exact(result.Cut(old, 2*argument)), exact(a.Value)))
 		}
 		out = append(out, "")
 	}

@@ -54,7 +54,11 @@ const (
 	Tries = 8
 )
 
-// Rank orders actions: what keeps mail out of the mailbox comes first.
+// longestValue: octets of a record that is advised. What a stranger has published at great length is not to
+// fill the report.
+const longestValue = 2048
+
+// rank orders actions: what keeps mail out of the mailbox comes first.
 type rank int
 
 // The ranks.
@@ -133,7 +137,7 @@ func (a *adviser) choose(ctx context.Context, all []candidate) []verify.Action {
 		if len(out) == Most {
 			break
 		}
-		if c.authorises && a.class == standing.Refuted || a.said(out, c) {
+		if c.authorises && a.class == standing.Refuted || len(c.Value) > longestValue || a.said(out, c) {
 			continue
 		}
 		if len(c.changes) > 0 {
