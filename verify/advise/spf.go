@@ -190,6 +190,11 @@ func (d *draft) has(codes ...result.Code) bool {
 	return slices.ContainsFunc(d.findings, func(f result.Finding) bool { return slices.Contains(codes, f.Code) })
 }
 
+// hasBroken: the record counts for nothing as it is.
+func (d *draft) hasBroken() bool {
+	return slices.ContainsFunc(d.findings, func(f result.Finding) bool { return spfWork[f.Code] == broken })
+}
+
 // sources are the texts of the record: of TXT, else of where it stands by mistake.
 func (d *draft) sources(ctx context.Context) (out []string) {
 	for _, r := range d.find(ctx, d.domain, dns.TXT) {
@@ -271,7 +276,7 @@ func (d *draft) mends() (out []result.Code) {
 func (d *draft) rank() rank {
 	passes := d.Report.Check(verify.MethodSPF).Result == result.Pass
 	switch {
-	case !passes && (d.term != "" || slices.ContainsFunc(d.findings, func(f result.Finding) bool { return spfWork[f.Code] == broken })):
+	case !passes && (d.term != "" || d.hasBroken()):
 		return d.failing()
 	case slices.ContainsFunc(d.findings, func(f result.Finding) bool { return spfWork[f.Code] == open }):
 		return policy
@@ -289,8 +294,14 @@ func (a *adviser) failing() rank {
 
 // judge evaluates the client against a record in place of that of the name.
 func (a *adviser) judge(ctx context.Context, ip netip.Addr, domain, text string) spf.Result {
+	e, q := a.trial(ip, domain, text)
+	return e.Check(ctx, q)
+}
+
+// trial is an evaluator for which the name has that record, and the question about an address.
+func (a *adviser) trial(ip netip.Addr, domain, text string) (spf.Evaluator, spf.Query) {
 	over := dns.Over(a.Resolver, func() time.Time { return a.Report.Time })
 	over.Set(domain, dns.TXT, dns.Record{TTL: ttl, Strings: split(text)})
 	e := spf.Evaluator{DNS: over, Host: a.Report.Host, Now: func() time.Time { return a.Report.Time }}
-	return e.Check(ctx, spf.Query{IP: ip, Helo: a.Report.Session.Helo, MailFrom: a.Report.Session.MailFrom, Domain: domain})
+	return e, spf.Query{IP: ip, Helo: a.Report.Session.Helo, MailFrom: a.Report.Session.MailFrom, Domain: domain}
 }

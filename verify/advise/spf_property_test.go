@@ -1,6 +1,7 @@
 package advise_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -10,8 +11,10 @@ import (
 	"time"
 
 	"checkauth/verify"
+	"checkauth/verify/advise"
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/dnstest"
+	"checkauth/verify/known"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
 )
@@ -92,7 +95,7 @@ func TestSPF_nothing_is_lost_and_nobody_let_in(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(7208, 46))
 	mended := 0
-	for range 150 {
+	for range 80 {
 		b := aBrokenZone(r)
 		client := []string{"203.0.113.25", "198.51.100.33", "192.0.2.1"}[r.IntN(3)]
 		s := session{ip: client, helo: "mail.example.org", from: "a@example.org"}
@@ -108,17 +111,46 @@ func TestSPF_nothing_is_lost_and_nobody_let_in(t *testing.T) {
 				want := ip.String() == client && client == "203.0.113.25" && a.Proof.SPF == result.Pass ||
 					slices.ContainsFunc(b.meant, func(n netip.Prefix) bool { return n.Contains(ip) })
 				got := spf.Evaluator{DNS: after}.Check(t.Context(), spf.Query{IP: ip, Helo: "x.example", MailFrom: "a@example.org"})
-				if (got.Word == result.Pass) != want && got.Word != result.PermError {
-					t.Errorf("%s: got %s, want pass: %v, with %q\nof%s", ip, got.Word, want, a.Value, b.text[len(piecesZone):])
+				if ip.Is6() && got.Reason.Code == "spf-void-limit" {
+					continue // as it was meant: the names that it has are of hosts without IPv6
 				}
-				if got.Word == result.PermError && want && !strings.Contains(a.Value, "gone") {
-					t.Logf("%s: permerror (%s) with %q\nof%s", ip, got.Reason, a.Value, b.text[len(piecesZone):])
+				if (got.Word == result.Pass) != want {
+					t.Errorf("%s: got %s (%s), want pass: %v, with %q\nof%s", ip, got.Word, got.Reason, want, a.Value, b.text[len(piecesZone):])
 				}
 			}
 		}
 	}
-	if mended < 100 {
-		t.Errorf("only %d records of 150 were mended", mended)
+	if mended < 60 {
+		t.Errorf("only %d records of 80 were mended", mended)
+	}
+}
+
+// Records that include each other, forty of them, are walked within bounds.
+func TestSPF_a_thicket_of_includes_ends(t *testing.T) {
+	t.Parallel()
+	const domains = 40
+	all := ""
+	for i := range domains {
+		all += fmt.Sprintf(" include:t%d.example.net", i)
+	}
+	quoted := fmt.Sprintf("%q %q %q %q", "v=spf1", all[:250], all[250:500], all[500:]+" a:none.example.net ~all")
+	zone := own + "\nexample.org. TXT " + strings.Replace(quoted, "v=spf1", "v=spf1 ip4:10.0.0.1", 1) + "\n"
+	for i := range domains {
+		zone += fmt.Sprintf("t%d.example.net. TXT %s\n", i, quoted)
+	}
+	asked := 0
+	server := dnstest.Zone(t, zone)
+	report := ours.evaluate(t, server)
+	counting := dns.ResolverFunc(func(ctx context.Context, q dns.Question) (dns.Answer, error) {
+		asked++
+		return server.Resolve(ctx, q)
+	})
+	advise.RunSPF(t.Context(), advise.Query{Report: report, Resolver: counting, Atlas: &known.Atlas{},
+		Try: func(_ context.Context, changes []advise.Change) *verify.Report {
+			return ours.evaluate(t, changed(server, changes))
+		}})
+	if asked > 20000 {
+		t.Errorf("the records were read %d times", asked)
 	}
 }
 
@@ -133,7 +165,7 @@ func TestSPF_no_forger_is_let_in(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(5321, 4))
 	pick := func(all ...string) string { return all[r.IntN(len(all))] }
-	for range 150 {
+	for range 80 {
 		s := session{ip: "203.0.113.66", helo: pick("mail.example.org", "mx.host.example", "evil.example.net", "?192.168.1.5?"),
 			from: pick("a@example.org", "a@sub.example.org", "")}
 		zone := "\n$TTL 300\n66.113.0.203.in-addr.arpa. PTR " + pick("mail.example.org.", "mx.host.example.", "evil.example.net.", "example.org.") + `

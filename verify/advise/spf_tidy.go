@@ -42,6 +42,11 @@ func (d *draft) tidy(ctx context.Context) {
 	if len(d.texts) == 0 {
 		return
 	}
+	for range rounds {
+		if !d.hasBroken() || !d.again(ctx) {
+			break
+		}
+	}
 	d.drop(func(t spf.Directive) bool {
 		return t.Addr.IsValid() && t.Qualifier == result.Pass && t.Addr != d.client && unrouted(t.Addr)
 	})
@@ -49,6 +54,21 @@ func (d *draft) tidy(ctx context.Context) {
 	if len(d.texts) > 1 && strength[d.now.all] < strength[result.SoftFail] && d.now.redirect == "" {
 		d.end(ctx, result.Finding{})
 	}
+}
+
+// rounds are how often a draft is looked at anew: what made a record unreadable hid what else is wrong.
+const rounds = 3
+
+// again does what is found in the draft itself; it tells whether that changed anything.
+func (d *draft) again(ctx context.Context) bool {
+	was := d.now.String()
+	e, q := d.trial(d.client, d.domain, was)
+	for _, f := range e.Examine(ctx, q).Findings {
+		if edit := spfEdits[f.Code]; edit != nil && f.Severity != result.Info && d.concerns(f) {
+			edit(d, ctx, f)
+		}
+	}
+	return d.now.String() != was
 }
 
 func unrouted(ip netip.Addr) bool { return dns.IsPrivate(ip) || ip.IsLoopback() }
