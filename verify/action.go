@@ -8,21 +8,11 @@ const (
 	ActionWait = "WAIT" // nothing is to be changed
 )
 
-// Op is what an action does with the set of records; empty is to replace it, or to publish it where
-// there was none.
-type Op string
-
-// Operations beside the replacement.
-const (
-	OpAdd    Op = "add"
-	OpDelete Op = "delete"
-)
-
-// Action is one change that mends something, with the proof that it does.
+// Action is one change that mends something, with the proof that it does. A record takes the place of those in
+// Replaces.
 type Action struct {
 	Name     string   `json:"name"` // owner name, canonical; empty with HOST and WAIT
 	Type     string   `json:"type"`
-	Op       Op       `json:"op,omitempty"`
 	TTL      uint32   `json:"ttl,omitempty"`      // seconds
 	Value    string   `json:"value,omitempty"`    // the whole new value, as a web form takes it
 	Zone     string   `json:"zone,omitempty"`     // the same as a line of a zone file, strings of at most 255 octets

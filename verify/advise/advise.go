@@ -16,7 +16,6 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dns"
 	"checkauth/verify/known"
-	"checkauth/verify/mail"
 	"checkauth/verify/result"
 	"checkauth/verify/standing"
 )
@@ -37,7 +36,6 @@ type Zone struct {
 // Query is a finished evaluation and what may be asked about it.
 type Query struct {
 	Report *verify.Report
-	Hops   []mail.Hop // of the message, the latest first
 	// Resolver answers as it did in the evaluation; the questions of the advice are on a budget of their own.
 	Resolver dns.Resolver
 	// Try evaluates the message again with the changes in place; every finding of the checks is in its report.
@@ -89,7 +87,6 @@ type adviser struct {
 	class  standing.Class
 	tries  int
 	links  []link // nil until asked for
-	linked bool
 }
 
 // rules, each for one thing that may be mended. They give candidates; which of them are said is settled

@@ -1,8 +1,8 @@
 package advise_test
 
 import (
-	"bytes"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,6 +34,17 @@ func from(ip, helo, mailFrom string) option {
 	}
 }
 
+// message is one as it came in.
+func message(t testing.TB, env verify.Envelope, raw string) *verify.Message {
+	t.Helper()
+	m := &verify.Message{Envelope: env, Whole: mail.Data{At: strings.NewReader(raw), Size: int64(len(raw))}}
+	var err error
+	if m.Fields, m.Body, err = mail.Split(m.Whole, mail.DefaultBounds()); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 // advised evaluates a message against a zone, with the receivers' rules.
 func advised(t *testing.T, zone string, options ...option) *verify.Report {
 	t.Helper()
@@ -43,11 +54,7 @@ func advised(t *testing.T, zone string, options ...option) *verify.Report {
 	for _, o := range options {
 		o(&env)
 	}
-	m := &verify.Message{Envelope: env, Whole: mail.Data{At: bytes.NewReader([]byte(raw)), Size: int64(len(raw))}}
-	var err error
-	if m.Fields, m.Body, err = mail.Split(m.Whole, mail.DefaultBounds()); err != nil {
-		t.Fatal(err)
-	}
+	m := message(t, env, raw)
 	server := dnstest.New(t, zone, dnstest.WithAuthoritative())
 	authorities := client.Authorities(server.Addr().Port(), netip.Addr.IsLoopback)
 	rules, err := receivers.Load()

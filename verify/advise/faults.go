@@ -10,6 +10,7 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dns"
 	"checkauth/verify/result"
+	"checkauth/verify/standing"
 )
 
 // faultRules are the findings of the DNS itself that an action mends.
@@ -70,7 +71,7 @@ func (a *adviser) zoneOf(ctx context.Context, name string) string {
 			return z
 		}
 	}
-	return cmp.Or(Organisation(name), name)
+	return cmp.Or(standing.Organisation(name), name)
 }
 
 // bogus: RFC 8914, 4: the extended error tells what is wrong with the signatures.

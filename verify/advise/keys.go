@@ -4,10 +4,10 @@ import (
 	"context"
 	"strings"
 
-	"checkauth/verify"
 	"checkauth/verify/dkim"
 	"checkauth/verify/dns"
 	"checkauth/verify/result"
+	"checkauth/verify/standing"
 )
 
 // keyRules are the findings of key records that an action mends: the right record where it can be known,
@@ -48,16 +48,13 @@ func (a *adviser) keys(ctx context.Context) (out []candidate) {
 
 // dkimRank: a signature counts for most where DMARC does not pass without it.
 func (a *adviser) dkimRank(f result.Finding) rank {
-	switch {
-	case f.Severity != result.Error:
+	if f.Severity != result.Error {
 		return hygiene
-	case a.Report.Check(verify.MethodDMARC).Result == result.Pass:
-		return breaks
 	}
-	return decides
+	return a.failing()
 }
 
-// keyText is the record that is published at a name, where one is.
+// keyTexts are the records that are published at a name.
 func (a *adviser) keyTexts(ctx context.Context, name string) (out []string) {
 	for _, r := range a.find(ctx, name, dns.TXT) {
 		out = append(out, r.Text())
@@ -135,7 +132,7 @@ func (a *adviser) oneKey(ctx context.Context, f result.Finding) (out []candidate
 
 func (a *adviser) danglingKey(_ context.Context, f result.Finding) []candidate {
 	target := f.Args.Get("target")
-	vendor := Organisation(target)
+	vendor := standing.Organisation(target)
 	if p, ok := a.Atlas.ProviderOf(target); ok {
 		vendor = p.Name
 	}
@@ -164,19 +161,13 @@ func keyHost(code result.Code) func(*adviser, context.Context, result.Finding) [
 // withoutTag is a rule that takes out of the record what keeps the signature from counting: RFC 6376, 3.6.1: all
 // of these tags may be left out.
 func withoutTag(tag string) func(*adviser, context.Context, result.Finding) []candidate {
-	return func(a *adviser, ctx context.Context, f result.Finding) (out []candidate) {
+	return func(a *adviser, ctx context.Context, f result.Finding) []candidate {
 		name := f.Args.Get("name")
-		for _, text := range a.keyTexts(ctx, name) {
-			var kept []string
-			for part := range strings.SplitSeq(text, ";") {
-				if t, _, _ := strings.Cut(part, "="); strings.TrimSpace(part) != "" && strings.TrimSpace(t) != tag {
-					kept = append(kept, strings.TrimSpace(part))
-				}
-			}
-			c := a.txt(ctx, a.dkimRank(f), name, strings.Join(kept, "; "), anyText,
-				result.Because("action-key-without", "name", name, "tag", tag), f.Code)
-			out = append(out, c)
+		texts := a.keyTexts(ctx, name)
+		if len(texts) == 0 {
+			return nil
 		}
-		return out[:min(len(out), 1)]
+		return []candidate{a.txt(ctx, a.dkimRank(f), name, dkim.Without(texts[0], tag), anyText,
+			result.Because("action-key-without", "name", name, "tag", tag), f.Code)}
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/net/publicsuffix"
-
 	"checkauth/verify"
 	"checkauth/verify/dns"
 	"checkauth/verify/mail"
@@ -42,8 +40,8 @@ const maxHosts = 6
 
 // link gives the first link of one of the kinds; of any where none are named.
 func (a *adviser) link(ctx context.Context, kinds ...linkKind) (link, bool) {
-	if !a.linked {
-		a.links, a.linked = a.findLinks(ctx), true
+	if a.links == nil {
+		a.links = a.findLinks(ctx)
 	}
 	for _, l := range a.links {
 		if len(kinds) == 0 || slices.Contains(kinds, l.kind) {
@@ -53,12 +51,14 @@ func (a *adviser) link(ctx context.Context, kinds ...linkKind) (link, bool) {
 	return link{}, false
 }
 
-func (a *adviser) findLinks(ctx context.Context) (out []link) {
+// findLinks gives a list, if one without any.
+func (a *adviser) findLinks(ctx context.Context) []link {
+	out := []link{}
 	if a.sender == "" || !a.client.IsValid() {
-		return nil
+		return out
 	}
 	domains := []string{a.sender}
-	if org := Organisation(a.sender); org != "" && org != a.sender {
+	if org := standing.Organisation(a.sender); org != "" && org != a.sender {
 		domains = append(domains, org)
 	}
 	names := a.clientNames()
@@ -95,15 +95,6 @@ func (a *adviser) findLinks(ctx context.Context) (out []link) {
 		}
 	}
 	return out
-}
-
-// Organisation is the organisational domain by the public suffix list; empty where there is none.
-func Organisation(domain string) string {
-	org, err := publicsuffix.EffectiveTLDPlusOne(dns.Canonical(domain))
-	if err != nil {
-		return ""
-	}
-	return org
 }
 
 // find gives the records of a name, none where the DNS does not tell; they are the caller's own.

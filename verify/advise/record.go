@@ -2,9 +2,7 @@ package advise
 
 import (
 	"context"
-	"slices"
 	"strconv"
-	"time"
 
 	"checkauth/verify"
 	"checkauth/verify/dns"
@@ -43,7 +41,7 @@ func (a *adviser) txt(ctx context.Context, r rank, name, value string, gone func
 	return c
 }
 
-// any picks every record of a name: what else stands beside a key does harm.
+// anyText picks every record of a name: what else stands beside a key does harm.
 func anyText(string) bool { return true }
 
 // split cuts a value into strings that fit.
@@ -65,7 +63,7 @@ func (a *adviser) finish(ctx context.Context, c *candidate) {
 		return
 	}
 	c.Where = a.where(ctx, c.Name)
-	c.When = append(c.When, a.when(ctx, c)...)
+	c.When = a.when(ctx, c)
 }
 
 // where finds who serves the zone of a name, and how its panel wants the name.
@@ -90,29 +88,13 @@ func (a *adviser) where(ctx context.Context, name string) *verify.Place {
 
 // when tells how long caches may go on with what is there now.
 func (a *adviser) when(ctx context.Context, c *candidate) []result.Reason {
-	answer, err := a.Resolver.Resolve(ctx, dns.Question{Name: c.Name, Type: typeOf(c.Type)})
-	if err != nil {
+	answer, err := a.Resolver.Resolve(ctx, dns.Ask(c.Name, c.changes[0].Type))
+	if err != nil || answer.Left() == 0 {
 		return nil
 	}
-	left := answer.Negative
+	until, seconds := answer.Forgotten().UTC().Format("15:04 UTC"), strconv.FormatUint(uint64(answer.Left()), 10)
 	if len(answer.Records) > 0 {
-		left = answer.Records[0].TTL
-		for _, r := range answer.Records {
-			left = max(left, r.TTL)
-		}
+		return []result.Reason{result.Because("when-cached", "until", until, "seconds", seconds)}
 	}
-	until := answer.Time.Add(time.Duration(left) * time.Second).UTC().Format("15:04 UTC")
-	switch {
-	case left == 0:
-		return nil
-	case len(answer.Records) > 0:
-		return []result.Reason{result.Because("when-cached", "until", until, "seconds", strconv.FormatUint(uint64(left), 10))}
-	}
-	return []result.Reason{result.Because("when-negative", "until", until, "seconds", strconv.FormatUint(uint64(left), 10))}
-}
-
-var types = []dns.Type{dns.TXT, dns.A, dns.AAAA, dns.CNAME, dns.PTR, dns.MX}
-
-func typeOf(name string) dns.Type {
-	return types[max(slices.IndexFunc(types, func(t dns.Type) bool { return t.String() == name }), 0)]
+	return []result.Reason{result.Because("when-negative", "until", until, "seconds", seconds)}
 }

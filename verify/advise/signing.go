@@ -7,9 +7,9 @@ import (
 	"strings"
 
 	"checkauth/verify"
-	"checkauth/verify/dns"
 	"checkauth/verify/known"
 	"checkauth/verify/result"
+	"checkauth/verify/standing"
 )
 
 // signingRules are the findings of signatures that whoever signs, or stands behind the signer, mends.
@@ -44,18 +44,18 @@ var damages = map[result.Code]damage{
 	"dkim-body-reencoded": encoding, "dkim-body-rewrapped": encoding,
 }
 
-func (a *adviser) signing(ctx context.Context) (out []candidate) {
+func (a *adviser) signing(context.Context) (out []candidate) {
 	for _, f := range a.Report.Findings {
 		if rule := signingRules[f.Code]; rule != nil {
 			out = append(out, rule(a, f))
 		}
 	}
-	return append(out, a.transit(ctx)...)
+	return append(out, a.transit()...)
 }
 
 // transit gives one action for all that became of the signatures on the way. Where a mailing list is the
 // cause it is the list's to mend.
-func (a *adviser) transit(context.Context) []candidate {
+func (a *adviser) transit() []candidate {
 	var codes []result.Code
 	var first result.Finding
 	list := result.Finding{}
@@ -137,7 +137,7 @@ func (a *adviser) sign(f result.Finding) candidate {
 func (a *adviser) alignVendor(f result.Finding) candidate {
 	domain := f.Args.Get("domain")
 	hosts := append([]string{domain, a.sender}, a.clientNames()...)
-	vendor := cmp.Or(Organisation(dns.Canonical(domain)), domain)
+	vendor := cmp.Or(standing.Organisation(domain), domain)
 	names := ""
 	if p, ok := a.Atlas.ProviderOf(hosts...); ok {
 		vendor = p.Name

@@ -197,12 +197,7 @@ func (d *draft) hasBroken() bool {
 
 // sources are the texts of the record: of TXT, else of where it stands by mistake.
 func (d *draft) sources(ctx context.Context) (out []string) {
-	for _, r := range d.find(ctx, d.domain, dns.TXT) {
-		if meantAsSPF(r.Text()) {
-			out = append(out, joints(r, d.twoTerms))
-		}
-	}
-	if len(out) > 0 {
+	if out = d.recordsAt(ctx, d.domain, dns.TXT); len(out) > 0 {
 		return out
 	}
 	for _, f := range d.findings {
@@ -284,7 +279,8 @@ func (d *draft) rank() rank {
 	return hygiene
 }
 
-// failing is the rank of what keeps SPF from passing.
+// failing is the rank of what keeps SPF or DKIM from passing: it counts for most where DMARC does not pass by the
+// other.
 func (a *adviser) failing() rank {
 	if a.Report.Check(verify.MethodDMARC).Result == result.Pass {
 		return breaks

@@ -128,7 +128,7 @@ func (d *draft) ownersNames(ctx context.Context, l link) (out []string) {
 		}
 	}
 	for _, name := range append(d.clientNames(), l.host) {
-		if org := Organisation(name); org != "" && !slices.Contains(out, org) && standing.SameOrganisation(name, l.host) {
+		if org := standing.Organisation(name); org != "" && !slices.Contains(out, org) && standing.SameOrganisation(name, l.host) {
 			out = append(out, org, "_spf."+org, "spf."+org)
 		}
 	}
@@ -191,7 +191,7 @@ func (d *draft) place(ctx context.Context) {
 
 // sharedHost: a hoster that has many domains does it once.
 func (d *draft) sharedHost(l link) {
-	org := Organisation(l.host)
+	org := standing.Organisation(l.host)
 	if l.kind != neighbour && l.kind != isExchanger || org == "" || standing.SameOrganisation(org, d.domain) {
 		return
 	}

@@ -1,7 +1,6 @@
 package advise_test
 
 import (
-	"bytes"
 	"context"
 	"net/netip"
 	"strings"
@@ -12,8 +11,6 @@ import (
 	"checkauth/verify/advise"
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/dnstest"
-	"checkauth/verify/known"
-	"checkauth/verify/mail"
 	"checkauth/verify/result"
 	"checkauth/verify/run"
 )
@@ -34,14 +31,9 @@ func (s session) evaluate(t testing.TB, r dns.Resolver) *verify.Report {
 	if author == "" {
 		author = "example.org"
 	}
-	raw := []byte("From: a@" + author + "\r\nTo: check@verifier.example\r\nSubject: x\r\n\r\nbody\r\n")
-	m := &verify.Message{Whole: mail.Data{At: bytes.NewReader(raw), Size: int64(len(raw))},
-		Envelope: verify.Envelope{ID: "test", Host: "verifier.example", Time: time.Unix(1764000000, 0), Helo: s.helo, MailFrom: s.from,
-			Client: netip.AddrPortFrom(netip.MustParseAddr(s.ip), 25), RcptTo: []string{"check@verifier.example"}, Purpose: verify.ForTest}}
-	var err error
-	if m.Fields, m.Body, err = mail.Split(m.Whole, mail.DefaultBounds()); err != nil {
-		t.Fatal(err)
-	}
+	m := message(t, verify.Envelope{ID: "test", Host: "verifier.example", Time: time.Unix(1764000000, 0), Helo: s.helo, MailFrom: s.from,
+		Client: netip.AddrPortFrom(netip.MustParseAddr(s.ip), 25), RcptTo: []string{"check@verifier.example"}, Purpose: verify.ForTest},
+		"From: a@"+author+"\r\nTo: check@verifier.example\r\nSubject: x\r\n\r\nbody\r\n")
 	ev := run.Evaluator{Config: run.Defaults(), DNS: r, Now: time.Now}
 	return ev.Evaluate(t.Context(), m)
 }
@@ -50,11 +42,7 @@ func (s session) evaluate(t testing.TB, r dns.Resolver) *verify.Report {
 func (s session) adviseSPF(t testing.TB, r dns.Resolver) (*verify.Report, []verify.Action) {
 	t.Helper()
 	report := s.evaluate(t, r)
-	atlas, err := known.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return report, advise.RunSPF(t.Context(), advise.Query{Report: report, Resolver: r, Atlas: atlas,
+	return report, advise.RunSPF(t.Context(), advise.Query{Report: report, Resolver: r, Atlas: atlas(t),
 		Try: func(_ context.Context, changes []advise.Change) *verify.Report {
 			return s.evaluate(t, changed(r, changes))
 		}})

@@ -20,8 +20,8 @@ type suspect struct {
 	mended   func(spf result.Word, dkim []result.Word) bool
 }
 
-// MaxSuspects are looked at, the sender's own record first.
-const MaxSuspects = 3
+// maxSuspects are looked at, the sender's own record first.
+const maxSuspects = 3
 
 // suspects of a report: the SPF record where SPF does not pass, the keys of signatures that do not verify.
 func suspects(r *verify.Report) (out []suspect) {
@@ -48,7 +48,7 @@ func suspects(r *verify.Report) (out []suspect) {
 			out = append(out, suspect{q: dns.Ask(name, dns.TXT), method: verify.MethodDMARC, mended: func(result.Word, []result.Word) bool { return false }})
 		}
 	}
-	return out[:min(len(out), MaxSuspects)]
+	return out[:min(len(out), maxSuspects)]
 }
 
 func bad(w result.Word) bool {
@@ -109,11 +109,7 @@ func (q Query) cached(ctx context.Context, s suspect, theirs dns.Answer) (Diagno
 	if ours == nil || data(theirs) == data(*ours) || !s.mended(q.Again(ctx, s.q, theirs.Records)) {
 		return Diagnosis{}, false
 	}
-	ttl := ours.Negative
-	for _, r := range ours.Records {
-		ttl = max(ttl, r.TTL)
-	}
-	f := result.Found(result.Error, "dns-stale-cache", "name", s.q.Name, "seconds", strconv.FormatUint(uint64(ttl), 10))
+	f := result.Found(result.Error, "dns-stale-cache", "name", s.q.Name, "seconds", strconv.FormatUint(uint64(ours.Left()), 10))
 	f.Check, f.Evidence = s.method, []result.Evidence{theirs.Evidence()}
 	return Diagnosis{Finding: f, Explains: s.explains}, true
 }

@@ -32,6 +32,18 @@ func (r Record) String() string {
 	return text + "p=" + r.Key
 }
 
+// Without is a key record's text without a tag, the rest as it stands there.
+func Without(text, tag string) string {
+	var kept []string
+	for part := range strings.SplitSeq(text, ";") {
+		part = strings.TrimSpace(part)
+		if name, _, _ := strings.Cut(part, "="); part != "" && strings.TrimSpace(name) != tag {
+			kept = append(kept, part)
+		}
+	}
+	return strings.Join(kept, "; ")
+}
+
 // mendBound is how many octets of a text are looked at: an RSA key of 8192 bits takes about 1400.
 const mendBound = 8192
 

@@ -241,6 +241,18 @@ type Answer struct {
 	Time     time.Time // when the answer came in
 }
 
+// Left is for how many seconds a cache may remember the answer: RFC 2181, 5.2 and RFC 2308, 5.
+func (a Answer) Left() uint32 {
+	left := a.Negative
+	for _, r := range a.Records {
+		left = max(left, r.TTL)
+	}
+	return left
+}
+
+// Forgotten is when the last cache that was told so drops the answer.
+func (a Answer) Forgotten() time.Time { return a.Time.Add(time.Duration(a.Left()) * time.Second) }
+
 // MaxChain is how many CNAMEs are followed from a name that is asked for.
 const MaxChain = 8
 

@@ -41,7 +41,7 @@ func (e *Evaluation) advise(ctx context.Context, r *verify.Report, m *verify.Mes
 	defer cancel()
 	facts, proofs := e.memo.View(adviceBudget), e.memo.View(proofBudget)
 	r.Actions = advise.Run(ctx, advise.Query{
-		Report: r, Hops: m.Fields.Received(), Resolver: facts, Atlas: e.ev.Atlas,
+		Report: r, Resolver: facts, Atlas: e.ev.Atlas,
 		Try: func(ctx context.Context, changes []advise.Change) *verify.Report {
 			return e.again(ctx, m, proofs, changes)
 		},

@@ -81,18 +81,9 @@ func compared(h statements, ours dns.Answer) (says result.Reason, visible time.T
 	case same == answered:
 		return result.Because("authority-same", "zone", h.zone, "count", count), visible
 	}
-	visible = ours.Time.Add(time.Duration(left(ours)) * time.Second).UTC().Truncate(time.Second)
+	visible = ours.Forgotten().UTC().Truncate(time.Second)
 	if same > 0 {
 		return result.Because("authority-differ", "zone", h.zone, "name", h.q.Name), visible
 	}
 	return result.Because("authority-newer", "zone", h.zone, "until", visible.Format("15:04 UTC")), visible
-}
-
-// left is for how many seconds an answer may be remembered.
-func left(a dns.Answer) uint32 {
-	ttl := a.Negative
-	for _, r := range a.Records {
-		ttl = max(ttl, r.TTL)
-	}
-	return ttl
 }

@@ -77,15 +77,20 @@ func provedByName(r *verify.Report) bool {
 	return false
 }
 
-// SameOrganisation goes by the public suffix list, so that no DNS is asked.
-func SameOrganisation(a, b string) bool {
-	a, b = dns.Canonical(a), dns.Canonical(b)
-	if a == "" || b == "" {
-		return false
+// Organisation is the organisational domain by the public suffix list, so that no DNS is asked; empty where
+// there is none.
+func Organisation(domain string) string {
+	org, err := publicsuffix.EffectiveTLDPlusOne(dns.Canonical(domain))
+	if err != nil {
+		return ""
 	}
-	oa, errA := publicsuffix.EffectiveTLDPlusOne(a)
-	ob, errB := publicsuffix.EffectiveTLDPlusOne(b)
-	return errA == nil && errB == nil && oa == ob
+	return org
+}
+
+// SameOrganisation tells whether two names are in one organisation.
+func SameOrganisation(a, b string) bool {
+	org := Organisation(a)
+	return org != "" && org == Organisation(b)
 }
 
 // Domain of MAIL FROM, canonical; empty with the null reverse-path.
