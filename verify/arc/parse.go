@@ -144,8 +144,11 @@ func skip(s string) string {
 	}
 }
 
-// comment is the length of the comment that s begins with.
+// comment is the length of the comment that s begins with, 0 where it begins with none.
 func comment(s string) int {
+	if !strings.HasPrefix(s, "(") {
+		return 0
+	}
 	depth := 0
 	for i := 0; i < len(s); i++ {
 		switch s[i] {
@@ -156,10 +159,7 @@ func comment(s string) int {
 		case ')':
 			depth--
 		}
-		if depth <= 0 {
-			if i == 0 {
-				return 0
-			}
+		if depth == 0 {
 			return i + 1
 		}
 	}
