@@ -28,6 +28,10 @@ func lint(names []string, ip netip.Addr) []result.Finding {
 	return []result.Finding{result.Found(severity, "iprev-generic-name", "name", names[0], "ip", ip.String())}
 }
 
+// Generic: a provider gives such names to its customers' lines and machines. A name below the provider's own
+// domain that is one shows nothing of whom the machine belongs to.
+func Generic(name string, ip netip.Addr) bool { return byWord(name) || byAddress(name, ip) }
+
 // lineWords stand in the names that access providers give to their customers' lines.
 var lineWords = []string{
 	"adsl", "broadband", "cable", "catv", "cpe", "dhcp", "dial", "dialin", "dialup", "dsl", "dyn", "dynamic",

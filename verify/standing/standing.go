@@ -3,12 +3,14 @@
 package standing
 
 import (
+	"net/netip"
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
 
 	"checkauth/verify"
 	"checkauth/verify/dns"
+	"checkauth/verify/iprev"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
 )
@@ -69,8 +71,10 @@ func provedByName(r *verify.Report) bool {
 		return false
 	}
 	domain := Domain(r)
+	ip, _ := netip.ParseAddr(r.Session.ClientIP)
 	for _, name := range c.Details.IPRev.Confirmed {
-		if SameOrganisation(name, domain) {
+		// An access provider has a name below its own domain for the line of each customer.
+		if SameOrganisation(name, domain) && !iprev.Generic(dns.Canonical(name), ip.Unmap()) {
 			return true
 		}
 	}
