@@ -45,12 +45,19 @@ func message(t testing.TB, env verify.Envelope, raw string) *verify.Message {
 	return m
 }
 
+// plain is a message of a@example.org without a signature.
+const plain = "From: <a@example.org>\r\nTo: <check-auth@verifier.example>\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.org>\r\nSubject: test\r\n\r\ntest\r\n"
+
 // advised evaluates a message against a zone, with the receivers' rules.
 func advised(t *testing.T, zone string, options ...option) *verify.Report {
 	t.Helper()
+	return advisedOf(t, zone, plain, options...)
+}
+
+func advisedOf(t *testing.T, zone, raw string, options ...option) *verify.Report {
+	t.Helper()
 	env := verify.Envelope{ID: "test", Host: "verifier.example", Time: time.Now(), Helo: "mx.example.org", MailFrom: "a@example.org",
 		Client: netip.MustParseAddrPort("192.0.2.1:25"), RcptTo: []string{"check-auth@verifier.example"}, Purpose: verify.ForTest, TLS: &verify.TLS{}}
-	raw := "From: <a@example.org>\r\nTo: <check-auth@verifier.example>\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.org>\r\nSubject: test\r\n\r\ntest\r\n"
 	for _, o := range options {
 		o(&env)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"checkauth/verify"
 	"checkauth/verify/dns"
+	"checkauth/verify/iprev"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
@@ -67,18 +68,15 @@ func (a *adviser) findLinks(ctx context.Context) []link {
 			out = append(out, link{isAddress, d, d})
 		}
 		for _, host := range a.exchangers(ctx, d) {
-			switch {
-			case a.has(ctx, host):
+			if a.has(ctx, host) {
 				out = append(out, link{isExchanger, host, d})
-			case !a.generic():
-				if i := slices.IndexFunc(names, func(n string) bool { return standing.SameOrganisation(n, host) }); i >= 0 {
-					out = append(out, link{neighbour, names[i], d})
-				}
+			} else if n := a.neighbour(host, names); n != "" {
+				out = append(out, link{neighbour, n, d})
 			}
 		}
 	}
 	for _, n := range append(names, a.heloName()...) {
-		if standing.SameOrganisation(n, a.sender) {
+		if a.owns(n) {
 			out = append(out, link{ownName, n, a.sender})
 		}
 	}
@@ -95,6 +93,44 @@ func (a *adviser) findLinks(ctx context.Context) []link {
 		}
 	}
 	return out
+}
+
+// neighbour is the client's name in the organisation of an MX host of somebody else; empty where there is none.
+func (a *adviser) neighbour(host string, names []string) string {
+	if standing.SameOrganisation(host, a.sender) {
+		return "" // a name of the domain's own says more
+	}
+	i := slices.IndexFunc(names, func(n string) bool { return standing.SameOrganisation(n, host) && !a.rented(n) })
+	if i < 0 {
+		return ""
+	}
+	return names[i]
+}
+
+// owns: the name is one of the sender's own organisation, and none that it gives to its customers. Right below
+// the domain server1 and vps2 are names of its own.
+func (a *adviser) owns(name string) bool {
+	if !standing.SameOrganisation(name, a.sender) || iprev.Generic(name, a.client) {
+		return false
+	}
+	_, above, _ := strings.Cut(name, ".")
+	return !a.rented(name) || above == a.sender || above == standing.Organisation(a.sender)
+}
+
+// rentedWords stand in the names that hosting providers give to machines that they let.
+var rentedWords = []string{
+	"client", "clients", "cust", "customer", "customers", "instance", "kvm", "members", "rdns", "static", "user", "users",
+	"vds", "vm", "vmi", "vps", "xvm",
+}
+
+// rented: a provider gives such names to any of its customers, so that one shows nothing.
+func (a *adviser) rented(name string) bool {
+	if iprev.Generic(name, a.client) {
+		return true
+	}
+	host := strings.TrimSuffix(name, standing.Organisation(name))
+	words := strings.FieldsFunc(host, func(r rune) bool { return r < 'a' || r > 'z' })
+	return strings.ContainsAny(host, "0123456789") && slices.ContainsFunc(words, func(w string) bool { return slices.Contains(rentedWords, w) })
 }
 
 // find gives the records of a name, none where the DNS does not tell; they are the caller's own.
@@ -150,24 +186,22 @@ func (a *adviser) heloName() []string {
 	return nil
 }
 
-// generic: providers give such names to any of their customers, so that one shows nothing.
+// generic: the client has no other name than one that providers give to any of their customers.
 func (a *adviser) generic() bool {
 	return slices.ContainsFunc(a.Report.Findings, func(f result.Finding) bool { return f.Code == "iprev-generic-name" })
 }
 
 // namedLinks: the sender's own record names a domain in whose organisation the client's confirmed name is.
 func (a *adviser) namedLinks(ctx context.Context, names []string) (out []link) {
-	if a.generic() {
-		return nil
-	}
 	for _, text := range a.records(ctx) {
 		policy, _ := spf.Parse(text)
 		for _, t := range policy.Terms {
-			if t.Err != nil || t.Domain == "" || strings.Contains(t.Domain, "%") || t.Name == "exp" {
+			allows := t.Modifier && t.Name == "redirect" || !t.Modifier && t.Qualifier == result.Pass
+			if t.Err != nil || t.Domain == "" || strings.Contains(t.Domain, "%") || !allows {
 				continue
 			}
 			for _, n := range names {
-				if standing.SameOrganisation(n, t.Domain) {
+				if standing.SameOrganisation(n, t.Domain) && !a.rented(n) {
 					out = append(out, link{named, dns.Canonical(t.Domain), a.sender})
 				}
 			}
@@ -196,8 +230,7 @@ func (a *adviser) signer() string {
 			continue
 		}
 		for _, name := range []string{"To", "Cc"} {
-			covered := slices.ContainsFunc(d.Signed, func(s string) bool { return strings.EqualFold(s, name) })
-			if covered && a.addressed(a.Report.Message.Fields.All(name)) {
+			if a.addressed(covered(a.Report.Message.Fields.All(name), name, d.Signed)) {
 				return dns.Canonical(d.Domain)
 			}
 		}
@@ -205,12 +238,24 @@ func (a *adviser) signer() string {
 	return ""
 }
 
-// addressed: one of the recipients stands in one of the fields.
+// covered are the fields of a name that a signature is over: RFC 6376, 5.4.2: the lowest, as many as h= names.
+// Above them anybody may put one more.
+func covered(fields mail.Fields, name string, signed []string) mail.Fields {
+	n := 0
+	for _, s := range signed {
+		if strings.EqualFold(strings.TrimSpace(s), name) {
+			n++
+		}
+	}
+	return fields[max(len(fields)-n, 0):]
+}
+
+// addressed: one of the recipients is one of the mailboxes in the fields. What else their text holds a stranger
+// may have had put there, such as the name under which he ordered a newsletter.
 func (a *adviser) addressed(fields mail.Fields) bool {
 	for _, f := range fields {
-		text := strings.ToLower(string(f.Raw))
-		for _, to := range a.Report.Session.RcptTo {
-			if to != "" && strings.Contains(text, strings.ToLower(to)) {
+		for _, box := range mail.Mailboxes(f) {
+			if slices.ContainsFunc(a.Report.Session.RcptTo, func(to string) bool { return strings.EqualFold(to, box.Local+"@"+box.Domain) }) {
 				return true
 			}
 		}

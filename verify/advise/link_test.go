@@ -51,6 +51,80 @@ mx.example.org.          A   198.51.100.1
 	}
 }
 
+// A provider has a name below its own domain for the machine or the line of each customer, and one address may
+// have several names: each is looked at by itself.
+func TestAdvice_a_name_that_providers_give_is_no_link(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, host, zone string
+		want             string
+	}{
+		{"a rented machine at whoever takes the mail", "vps-8a2b3c4d.vps.hoster.example",
+			"example.org. MX 10 mx1.mail.hoster.example.\nmx1.mail.hoster.example. A 198.51.100.9\n", ""},
+		{"a server of whoever takes the mail", "web12.hoster.example",
+			"example.org. MX 10 mx1.mail.hoster.example.\nmx1.mail.hoster.example. A 198.51.100.9\n", "v=spf1 ip4:192.0.2.1 ~all"},
+		{"the address in the name, and a name of the client's own beside it", "c-192-0-2-1.clients.hoster.example",
+			"1.2.0.192.in-addr.arpa. PTR mail.attacker.example.\nmail.attacker.example. A 192.0.2.1\n" +
+				"example.org. MX 10 mx.hoster.example.\nmx.hoster.example. A 198.51.100.9\n", ""},
+		{"a customer of a provider that the record names", "vps7.customers.hoster.example",
+			"example.org. TXT \"v=spf1 a:web.hoster.example ~all\"\nweb.hoster.example. A 198.51.100.9\n", ""},
+		{"a server of a provider that the record names", "web7.hoster.example",
+			"example.org. TXT \"v=spf1 a:web.hoster.example ~all\"\nweb.hoster.example. A 198.51.100.9\n",
+			"v=spf1 ip4:192.0.2.1 a:web.hoster.example ~all"},
+		{"a server of a provider that the record forbids", "web7.hoster.example",
+			"example.org. TXT \"v=spf1 -a:web.hoster.example ~all\"\nweb.hoster.example. A 198.51.100.9\n", ""},
+		{"a line of the access provider itself", "c-192-0-2-1.hsd1.example.org",
+			"example.org. MX 10 mx.example.org.\nmx.example.org. A 198.51.100.9\nexample.org. TXT \"v=spf1 mx ~all\"\n", ""},
+		{"a line of the access provider itself, refuted", "c-192-0-2-1.hsd1.example.org",
+			"example.org. MX 10 mx.example.org.\nmx.example.org. A 198.51.100.9\nexample.org. TXT \"v=spf1 mx -all\"\n", ""},
+		{"a rented machine of the provider itself", "vps7.customers.example.org", "example.org. TXT \"v=spf1 ip4:198.51.100.9 ~all\"\n", ""},
+		{"a server of the domain's own", "vps7.example.org", "example.org. TXT \"v=spf1 ip4:198.51.100.9 ~all\"\n",
+			"v=spf1 ip4:198.51.100.9 ip4:192.0.2.1 ~all"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			zone := "1.2.0.192.in-addr.arpa. PTR " + c.host + ".\n" + c.host + ". A 192.0.2.1\n" + c.zone
+			r := advised(t, zone, from("192.0.2.1", c.host, "a@example.org"))
+			if got := authorised(r); got != c.want {
+				t.Errorf("got %q, want %q\n%+v", got, c.want, r.Actions)
+			}
+		})
+	}
+}
+
+// A signed mail of the domain that went to somebody else, sent again by a stranger, is no link.
+func TestAdvice_a_signature_is_a_link_where_it_covers_the_address_that_the_mail_came_to(t *testing.T) {
+	t.Parallel()
+	const here = "To: <check-auth@verifier.example>\r\n"
+	for _, c := range []struct {
+		name, to, above string
+		want            string
+	}{
+		{"signed for here", "check-auth@verifier.example", "", "v=spf1 ip4:198.51.100.1 ip4:192.0.2.1 ~all"},
+		{"in capitals, one of several", "b@example.net, Test <CHECK-AUTH@Verifier.example>", "", "v=spf1 ip4:198.51.100.1 ip4:192.0.2.1 ~all"},
+		{"one more To in front, not signed", "b@example.net", here, ""},
+		{"as the name of the addressee", `"check-auth@verifier.example" <b@example.net>`, "", ""},
+		{"as the beginning of another address", "check-auth@verifier.example.attacker.example", "", ""},
+		{"as a comment", "b@example.net (check-auth@verifier.example)", "", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			raw := c.above + signed(t, "example.org", "From: <a@example.org>\r\nTo: "+c.to+"\r\nSubject: x\r\n\r\nbody\r\n")
+			r := advisedOf(t, keyLine("example.org")+`
+1.2.0.192.in-addr.arpa.  PTR mail.attacker.example.
+mail.attacker.example.   A   192.0.2.1
+example.org.             TXT "v=spf1 ip4:198.51.100.1 ~all"
+`, raw, from("192.0.2.1", "mail.attacker.example", "a@example.org"))
+			if word := verify.WordsOf(r).DKIM; word != result.Pass {
+				t.Fatalf("dkim %s", word)
+			}
+			if got := authorised(r); got != c.want {
+				t.Errorf("got %q, want %q\n%+v", got, c.want, r.Actions)
+			}
+		})
+	}
+}
+
 // At most three actions; what can be tried has its proof, and what cannot has none.
 func TestAdvice_at_most_three_and_each_proved(t *testing.T) {
 	t.Parallel()

@@ -82,6 +82,16 @@ func ParseFrom(fs Fields) From {
 	return out
 }
 
+// Mailboxes are the addresses of a field such as To; none where it leaves the grammar, and no more than
+// MaxAddresses.
+func Mailboxes(f Field) []Address {
+	p := parser{s: valueOf(f)}
+	if p.list() != "" {
+		return nil
+	}
+	return p.found
+}
+
 // disguised tells whether a line that is no field would be taken for From by a program that is less
 // strict: a fold before the colon, or octets around the name that do not print.
 func disguised(f Field) bool {
