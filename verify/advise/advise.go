@@ -74,7 +74,7 @@ type candidate struct {
 	verify.Action
 	rank    rank
 	changes []Change // none with HOST and WAIT
-	// authorises: it names a server that the sender's domain does not name yet.
+	// authorises: it lets somebody send, or sign, in the name of the domain who could not before.
 	authorises bool
 }
 

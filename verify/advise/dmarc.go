@@ -132,6 +132,7 @@ func (a *adviser) relaxedPolicy(ctx context.Context, f result.Finding) []candida
 	c := a.txt(ctx, a.dmarcRank(), name, dmarc.Without(d.Record, tags...), isDMARC,
 		result.Because("action-dmarc-relaxed", "name", name, "tags", strings.Join(tags, ", ")), f.Code)
 	c.Why = result.Because("why-dmarc-relaxed", "domain", f.Args.Get("domain"), "author", a.author)
+	c.authorises = true
 	return []candidate{c}
 }
 

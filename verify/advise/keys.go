@@ -25,9 +25,9 @@ var keyRules = map[result.Code]func(*adviser, context.Context, result.Finding) [
 	"dkim-key-wrong-name":       (*adviser).movedKey,
 	"dkim-key-multiple-records": (*adviser).oneKey,
 	"dkim-key-cname-dangling":   (*adviser).danglingKey,
-	"dkim-key-missing":          keyHost("action-key-missing"),
+	"dkim-key-missing":          unproved("action-key-missing"),
 	"dkim-key-no-p":             keyHost("action-key-whole"),
-	"dkim-key-mismatch":         keyHost("action-key-mismatch"),
+	"dkim-key-mismatch":         unproved("action-key-mismatch"),
 	"dkim-key-private":          keyHost("action-key-private"),
 	"dkim-key-too-short":        keyHost("action-key-longer"),
 	"dkim-key-weak":             keyHost("action-key-longer"),
@@ -99,9 +99,14 @@ func (a *adviser) otherKey(ctx context.Context, f result.Finding) []candidate {
 		result.Because("before-key-selector", "other", f.Args.Get("other"), "selector", f.Args.Get("selector")))
 }
 
+// movedKey: below some domains others have names of their own, and what they publish there is no key of its.
 func (a *adviser) movedKey(ctx context.Context, f result.Finding) []candidate {
 	name := f.Args.Get("name")
-	return a.copied(ctx, f, name, f.Args.Get("right"), result.Because("before-delete-wrong-name", "name", name))
+	out := a.copied(ctx, f, name, f.Args.Get("right"), result.Because("before-delete-wrong-name", "name", name))
+	for i := range out {
+		out[i].authorises = true
+	}
+	return out
 }
 
 // copied publishes the record of one name at another.
@@ -147,6 +152,7 @@ func (a *adviser) revokedKey(_ context.Context, f result.Finding) []candidate {
 	selector, _, _ := strings.Cut(name, "._domainkey.")
 	c := host(a.dkimRank(f), result.Because("action-key-revoked", "selector", selector, "helo", a.Report.Session.Helo), f.Code)
 	c.Why = result.Because("why-key-revoked", "name", name)
+	c.authorises = true
 	return []candidate{c}
 }
 
@@ -155,6 +161,18 @@ func keyHost(code result.Code) func(*adviser, context.Context, result.Finding) [
 	return func(a *adviser, _ context.Context, f result.Finding) []candidate {
 		do := result.Because(code, "name", f.Args.Get("name"))
 		return []candidate{host(a.dkimRank(f), do, f.Code)}
+	}
+}
+
+// unproved is a rule like those, where the signature may as well be a forger's.
+func unproved(code result.Code) func(*adviser, context.Context, result.Finding) []candidate {
+	rule := keyHost(code)
+	return func(a *adviser, ctx context.Context, f result.Finding) []candidate {
+		out := rule(a, ctx, f)
+		for i := range out {
+			out[i].authorises = true
+		}
+		return out
 	}
 }
 
@@ -167,7 +185,9 @@ func withoutTag(tag string) func(*adviser, context.Context, result.Finding) []ca
 		if len(texts) == 0 {
 			return nil
 		}
-		return []candidate{a.txt(ctx, a.dkimRank(f), name, dkim.Without(texts[0], tag), anyText,
-			result.Because("action-key-without", "name", name, "tag", tag), f.Code)}
+		c := a.txt(ctx, a.dkimRank(f), name, dkim.Without(texts[0], tag), anyText,
+			result.Because("action-key-without", "name", name, "tag", tag), f.Code)
+		c.authorises = true
+		return []candidate{c}
 	}
 }

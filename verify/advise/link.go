@@ -52,6 +52,15 @@ func (a *adviser) link(ctx context.Context, kinds ...linkKind) (link, bool) {
 	return link{}, false
 }
 
+// tied: the client sends for the sender, as far as somebody else than the client says.
+func (a *adviser) tied(ctx context.Context) bool {
+	if a.class != standing.Open {
+		return a.class == standing.Proved
+	}
+	_, ok := a.link(ctx)
+	return ok
+}
+
 // findLinks gives a list, if one without any.
 func (a *adviser) findLinks(ctx context.Context) []link {
 	out := []link{}

@@ -13,7 +13,7 @@ import (
 )
 
 // signingRules are the findings of signatures that whoever signs, or stands behind the signer, mends.
-var signingRules = map[result.Code]func(*adviser, result.Finding) candidate{
+var signingRules = map[result.Code]func(*adviser, context.Context, result.Finding) candidate{
 	"dkim-not-signed":      (*adviser).sign,
 	"dkim-not-aligned":     (*adviser).alignVendor,
 	"dkim-l-tag":           (*adviser).withoutLength,
@@ -44,10 +44,12 @@ var damages = map[result.Code]damage{
 	"dkim-body-reencoded": encoding, "dkim-body-rewrapped": encoding,
 }
 
-func (a *adviser) signing(context.Context) (out []candidate) {
+func (a *adviser) signing(ctx context.Context) (out []candidate) {
 	for _, f := range a.Report.Findings {
 		if rule := signingRules[f.Code]; rule != nil {
-			out = append(out, rule(a, f))
+			if c := rule(a, ctx, f); !c.authorises || a.tied(ctx) {
+				out = append(out, c)
+			}
 		}
 	}
 	return append(out, a.transit()...)
@@ -117,7 +119,7 @@ func (a *adviser) hop() string {
 }
 
 // sign: without a signature DMARC rests on SPF, which forwarding breaks.
-func (a *adviser) sign(f result.Finding) candidate {
+func (a *adviser) sign(ctx context.Context, f result.Finding) candidate {
 	domain := cmp.Or(a.author, a.sender)
 	r := policy
 	if a.Report.Check(verify.MethodDMARC).Result != result.Pass {
@@ -125,7 +127,7 @@ func (a *adviser) sign(f result.Finding) candidate {
 	}
 	c := host(r, result.Because("action-sign", "domain", domain), f.Code)
 	c.Settings = a.settings(known.DKIM, "")
-	if p, ok := a.Atlas.ProviderOf(a.clientNames()...); ok {
+	if p, ok := a.Atlas.ProviderOf(a.clientNames()...); ok && a.tied(ctx) {
 		do := result.Because("action-sign-provider", "domain", domain, "provider", p.Name)
 		c.Code, c.Args, c.Settings = do.Code, do.Args, nil
 	}
@@ -133,11 +135,13 @@ func (a *adviser) sign(f result.Finding) candidate {
 	return c
 }
 
-// alignVendor: only the service that signs can do it in the author's name.
-func (a *adviser) alignVendor(f result.Finding) candidate {
+// alignVendor: only the service that signs can do it in the author's name. A stranger who signs as himself is no
+// service of the author's, so that something must tie the client to the sender.
+func (a *adviser) alignVendor(ctx context.Context, f result.Finding) candidate {
 	domain := f.Args.Get("domain")
-	hosts := append([]string{domain, a.sender}, a.clientNames()...)
-	vendor := cmp.Or(standing.Organisation(domain), domain)
+	signers := strings.Split(domain, ", ")
+	hosts := slices.Concat(signers, []string{a.sender}, a.clientNames())
+	vendor := cmp.Or(standing.Organisation(signers[0]), signers[0])
 	names := ""
 	if p, ok := a.Atlas.ProviderOf(hosts...); ok {
 		vendor = p.Name
@@ -149,6 +153,7 @@ func (a *adviser) alignVendor(f result.Finding) candidate {
 		c.Code, c.Args = do.Code, do.Args
 	}
 	c.Why = result.Because("why-align", "domain", domain, "author", a.author)
+	c.authorises = true
 	if a.Report.Check(verify.MethodDMARC).Result == result.Pass {
 		c.rank = hygiene
 	}
@@ -166,26 +171,26 @@ func selectors(p known.Provider) string {
 	return strings.Join(out, ", ")
 }
 
-func (a *adviser) withoutLength(f result.Finding) candidate {
+func (a *adviser) withoutLength(_ context.Context, f result.Finding) candidate {
 	c := host(a.dkimRank(f), result.Because("action-no-length", "domain", f.Args.Get("domain")), f.Code)
 	c.Why = result.Because("why-no-length")
 	return c
 }
 
-func (a *adviser) oversign(f result.Finding) candidate {
+func (a *adviser) oversign(_ context.Context, f result.Finding) candidate {
 	c := host(a.dkimRank(f), result.Because("action-oversign", "domain", f.Args.Get("domain")), f.Code)
 	c.Settings = a.settings(known.Oversign, "")
 	return c
 }
 
-func (a *adviser) sha256(f result.Finding) candidate {
+func (a *adviser) sha256(_ context.Context, f result.Finding) candidate {
 	return host(a.dkimRank(f), result.Because("action-sha256", "selector", f.Args.Get("selector")), f.Code)
 }
 
-func (a *adviser) rsaBeside(f result.Finding) candidate {
+func (a *adviser) rsaBeside(_ context.Context, f result.Finding) candidate {
 	return host(a.dkimRank(f), result.Because("action-rsa-beside"), f.Code)
 }
 
-func (a *adviser) lifetime(f result.Finding) candidate {
+func (a *adviser) lifetime(_ context.Context, f result.Finding) candidate {
 	return host(a.dkimRank(f), result.Because("action-lifetime", "domain", f.Args.Get("domain"), "time", f.Args.Get("time")), f.Code)
 }

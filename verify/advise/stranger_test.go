@@ -1,0 +1,73 @@
+package advise_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"checkauth/verify"
+	"checkauth/verify/result"
+)
+
+func gives(r *verify.Report, code result.Code) bool {
+	return slices.ContainsFunc(r.Actions, func(a verify.Action) bool { return a.Code == code })
+}
+
+// Whoever signs in his own name what he sends in another's is no service of the author's for that.
+func TestAdvice_has_no_stranger_sign_for_the_author(t *testing.T) {
+	t.Parallel()
+	const world = `
+1.2.0.192.in-addr.arpa.  PTR mail.attacker.example.
+mail.attacker.example.   A   192.0.2.1
+example.org.             MX  10 mx.example.org.
+mx.example.org.          A   198.51.100.9
+_dmarc.example.org.      TXT "v=DMARC1; p=none"
+`
+	for _, c := range []struct {
+		name, zone, sender string
+		want               bool
+	}{
+		{"in the name of the sender, who says nothing of it", `example.org. TXT "v=spf1 mx ~all"`, "a@example.org", false},
+		{"refuted", `example.org. TXT "v=spf1 mx -all"`, "a@example.org", false},
+		{"the sender lists the server", `example.org. TXT "v=spf1 mx ip4:192.0.2.1 ~all"`, "a@example.org", true},
+		{"an envelope of its own", `attacker.example. TXT "v=spf1 ip4:192.0.2.1 -all"`, "b@attacker.example", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			raw := signed(t, "attacker.example", plain)
+			r := advisedOf(t, world+keyLine("attacker.example")+c.zone+"\n", raw, from("192.0.2.1", "mail.attacker.example", c.sender))
+			if got := gives(r, "action-align"); got != c.want {
+				t.Errorf("action-align %t, want %t\n%+v", got, c.want, r.Actions)
+			}
+		})
+	}
+}
+
+// Who is refuted is told nothing that would have his signature verify.
+func TestAdvice_gives_a_refuted_sender_no_key(t *testing.T) {
+	t.Parallel()
+	const world = `
+1.2.0.192.in-addr.arpa.  PTR mail.attacker.example.
+mail.attacker.example.   A   192.0.2.1
+`
+	for _, c := range []struct {
+		name, key string
+		code      result.Code
+	}{
+		{"no key", "", "action-key-missing"},
+		{"the key of a name of somebody's below the domain", "s.example.org. TXT \"" + keyText() + "\"\n", "action-key-publish"},
+		{"revoked", "s._domainkey.example.org. TXT \"v=DKIM1; p=\"\n", "action-key-revoked"},
+		{"for another service", "s._domainkey.example.org. TXT \"" + strings.Replace(keyText(), "k=", "s=tlsrpt; k=", 1) + "\"\n", "action-key-without"},
+	} {
+		for all, want := range map[string]bool{"-all": false, "~all": true} {
+			t.Run(c.name+" "+all, func(t *testing.T) {
+				t.Parallel()
+				zone := world + c.key + `example.org. TXT "v=spf1 ip4:198.51.100.1 ` + all + `"` + "\n"
+				r := advisedOf(t, zone, signed(t, "example.org", plain), from("192.0.2.1", "mail.attacker.example", "a@example.org"))
+				if got := gives(r, c.code); got != want {
+					t.Errorf("%s %t, want %t\n%+v\n%+v", c.code, got, want, r.Actions, r.Findings)
+				}
+			})
+		}
+	}
+}
