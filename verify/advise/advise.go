@@ -76,6 +76,8 @@ type candidate struct {
 	changes []Change // none with HOST and WAIT
 	// authorises: it lets somebody send, or sign, in the name of the domain who could not before.
 	authorises bool
+	first      []result.Reason // what comes before all else that is to be thought of
+	barred     bool            // the record cannot be where it would have to be
 }
 
 // adviser is one run.
@@ -134,7 +136,7 @@ func (a *adviser) choose(ctx context.Context, all []candidate) []verify.Action {
 		if len(out) == Most {
 			break
 		}
-		if c.authorises && a.class == standing.Refuted || len(c.Value) > longestValue || a.said(out, c) {
+		if c.barred || c.authorises && a.class == standing.Refuted || len(c.Value) > longestValue || a.said(out, c) {
 			continue
 		}
 		if len(c.changes) > 0 {

@@ -2,12 +2,15 @@ package advise
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 
 	"checkauth/verify"
 	"checkauth/verify/dns"
 	"checkauth/verify/known"
 	"checkauth/verify/result"
+	"checkauth/verify/standing"
 )
 
 // ttl of records that are advised, seconds.
@@ -22,23 +25,46 @@ func host(r rank, do result.Reason, mends ...result.Code) candidate {
 }
 
 // txt makes an action that publishes value as a TXT record; it takes the place of those that gone picks,
-// and leaves the name's other TXT records. A CNAME of the name gives way.
+// and leaves the name's other TXT records.
 func (a *adviser) txt(ctx context.Context, r rank, name, value string, gone func(text string) bool, do result.Reason, mends ...result.Code) candidate {
 	name = dns.Canonical(name)
 	c := candidate{rank: r, Action: verify.Action{
 		Name: name, Type: dns.TXT.String(), TTL: ttl, Value: value, Code: do.Code, Args: do.Args, For: mends}}
-	record := dns.Record{Name: name, Type: dns.TXT, TTL: ttl, Strings: split(value)}
+	a.settle(ctx, &c)
+	record := dns.Record{Name: c.Name, Type: dns.TXT, TTL: ttl, Strings: split(value)}
 	set := []dns.Record{record}
 	for _, old := range a.find(ctx, name, dns.TXT) {
 		if gone(old.Text()) {
 			c.Replaces = append(c.Replaces, old.Text())
-		} else {
+		} else if len(c.first) == 0 {
 			set = append(set, old)
 		}
 	}
 	c.Zone = line(record)
-	c.changes = []Change{{name, dns.TXT, set}}
+	c.changes = []Change{{c.Name, dns.TXT, set}}
 	return c
+}
+
+// settle finds where the record of a name is to be: RFC 1034, 3.6.2: beside a CNAME there is nothing else. Where
+// that leads within the organisation, the record is there. Of a name that has no other use than its record the
+// CNAME may go; any other would lose its addresses and its MX with it.
+func (a *adviser) settle(ctx context.Context, c *candidate) {
+	if !dns.Askable(c.Name) {
+		return
+	}
+	answer, err := a.Resolver.Resolve(ctx, dns.Ask(c.Name, dns.TXT))
+	if err != nil || len(answer.Chain) == 0 {
+		return
+	}
+	target := dns.Canonical(answer.Chain[len(answer.Chain)-1].Target)
+	switch {
+	case standing.SameOrganisation(c.Name, target):
+		c.Name = target
+	case strings.HasPrefix(c.Name, "_dmarc.") || strings.Contains(c.Name, "._domainkey."):
+		c.first = []result.Reason{result.Because("before-cname", "name", c.Name, "target", target)}
+	default:
+		c.barred = true
+	}
 }
 
 // anyText picks every record of a name: what else stands beside a key does harm.
@@ -59,6 +85,7 @@ func line(r dns.Record) string {
 
 // finish adds to a chosen action where the change is made and when it is seen.
 func (a *adviser) finish(ctx context.Context, c *candidate) {
+	c.Before = slices.Concat(c.first, c.Before)
 	if c.Name == "" {
 		return
 	}

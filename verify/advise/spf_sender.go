@@ -89,13 +89,13 @@ func (d *draft) because(l link) result.Reason {
 	ip := d.client.String()
 	switch l.kind {
 	case isExchanger:
-		return result.Because("why-spf-mx", "domain", d.domain, "ip", ip, "host", l.host)
+		return result.Because("why-spf-mx", "domain", l.at, "ip", ip, "host", l.host)
 	case isAddress:
 		return result.Because("why-spf-a", "domain", d.domain, "ip", ip, "host", l.host)
 	case ownName:
 		return result.Because("why-spf-name", "domain", d.domain, "ip", ip, "host", l.host)
 	case neighbour:
-		return result.Because("why-spf-neighbour", "domain", d.domain, "ip", ip, "host", l.host)
+		return result.Because("why-spf-neighbour", "domain", l.at, "ip", ip, "host", l.host)
 	case named:
 		return result.Because("why-spf-named", "domain", d.domain, "ip", ip, "host", l.host)
 	case signed:
