@@ -1,6 +1,7 @@
 package dmarc
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -47,6 +48,7 @@ func Mend(text string) (mended string, ok bool) {
 	if !strings.Contains(plain, ";") {
 		plain = apart(plain)
 	}
+	plain = undivided.ReplaceAllString(plain, "; $1=")
 	out := []string{"v=DMARC1"}
 	seen := map[string]bool{"v": true}
 	policy := "none"
@@ -59,6 +61,8 @@ func Mend(text string) (mended string, ok bool) {
 		seen[name] = true
 		value, good := mendValue(name, value)
 		switch {
+		case !good && (name == "sp" || name == "np"):
+			rest = append(rest, name+"="+string(PolicyNone)) // without it, that of the domain would be asked for
 		case !good:
 		case name == "p":
 			policy = value
@@ -70,6 +74,9 @@ func Mend(text string) (mended string, ok bool) {
 	r, _ := Parse(mended)
 	return mended, Meant(text) && r.P != "" && !r.Unusable && !r.Fallback
 }
+
+// undivided finds a tag that no semicolon divides from the one before it.
+var undivided = regexp.MustCompile(`(?i)[ \t,]+(p|sp|np|adkim|aspf|psd|t|rua|ruf|fo|pct|rf|ri)[ \t]*=`)
 
 // apart puts a semicolon before each tag of a text that has none.
 func apart(text string) string {
@@ -107,8 +114,8 @@ func mendValue(name, value string) (string, bool) {
 // mendURIs puts mailto: before plain addresses; what is no address is left out.
 func mendURIs(value string) (string, bool) {
 	var out []string
-	for u := range strings.SplitSeq(value, ",") {
-		u = strings.Trim(u, " \t<>")
+	for u := range strings.FieldsFuncSeq(value, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' }) {
+		u = strings.Trim(u, "<>")
 		if !strings.Contains(u, ":") && strings.Contains(u, "@") {
 			u = "mailto:" + u
 		}
