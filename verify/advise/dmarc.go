@@ -10,6 +10,7 @@ import (
 	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
 	"checkauth/verify/result"
+	"checkauth/verify/standing"
 )
 
 // dmarcRules are the findings of DMARC's record that an action mends.
@@ -47,11 +48,13 @@ func isDMARC(text string) bool { return dmarc.Meant(text) }
 // postmaster takes reports: RFC 5321, 4.5.1: every domain that takes mail has that mailbox.
 func postmaster(domain string) string { return "mailto:postmaster@" + domain }
 
-// firstPolicy: the first record asks nobody to refuse anything; its reports show who sends.
+// firstPolicy: the first record asks nobody to refuse anything; its reports show who sends. At the organisational
+// domain it is for all names below, and there is a mailbox (RFC 9989, 4.10: the tree is walked up to it).
 func (a *adviser) firstPolicy(ctx context.Context, f result.Finding) []candidate {
-	c := a.txt(ctx, a.dmarcRank(), "_dmarc."+a.author, "v=DMARC1; p=none; rua="+postmaster(a.author), isDMARC,
-		result.Because("action-dmarc-first", "domain", a.author), f.Code)
-	c.Why = result.Because("why-dmarc-first", "domain", a.author)
+	domain := cmp.Or(standing.Organisation(a.author), a.author)
+	c := a.txt(ctx, a.dmarcRank(), "_dmarc."+domain, "v=DMARC1; p=none; rua="+postmaster(domain), isDMARC,
+		result.Because("action-dmarc-first", "domain", domain), f.Code)
+	c.Why = result.Because("why-dmarc-first", "domain", domain)
 	c.Before = []result.Reason{result.Because("before-dmarc-mailbox"), a.steps()}
 	return []candidate{c}
 }
@@ -64,9 +67,12 @@ func (a *adviser) steps() result.Reason {
 	return result.Because("before-dmarc-steps", "domain", a.author)
 }
 
-// strictness orders policies.
+// strictness orders policies, as far as they count.
 func strictness(text string) int {
-	r, _ := dmarc.Parse(text)
+	r, ok := dmarc.Parse(text)
+	if !ok || r.Fallback || r.Unusable {
+		return 0
+	}
 	return slices.Index([]dmarc.Policy{dmarc.PolicyNone, dmarc.PolicyQuarantine, dmarc.PolicyReject}, r.P)
 }
 
@@ -147,6 +153,9 @@ func (a *adviser) mendedPolicy(ctx context.Context, f result.Finding) []candidat
 		}
 		c := a.txt(ctx, a.dmarcRank(), name, mended, isDMARC, result.Because("action-dmarc-mend", "name", name), f.Code)
 		c.Why = result.Because("why-dmarc-mend", "tag", f.Args.Get("tag"), "value", f.Args.Get("value"), "want", f.Args.Get("want"))
+		if strictness(mended) > strictness(text) {
+			c.Before = []result.Reason{result.Because("before-dmarc-obeyed", "domain", a.author)}
+		}
 		return []candidate{c}
 	}
 	return nil

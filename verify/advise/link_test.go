@@ -228,6 +228,47 @@ example.org.             TXT "v=spf1 mx -all"
 	}
 }
 
+// A policy that counted for nothing is one more from then on.
+func TestRFC9989_4_10_1_a_mended_policy_says_what_it_costs(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"v=DMARC1; p=rejct; rua=mailto:a@example.org":      true,
+		"v=DMARC1; p=reject; sp=foo; rua=mailto:a@x.test":  true,
+		"v=DMARC1; p=nnone; rua=mailto:a@example.org":      false,
+		"v=DMARC1; p=reject; adkim=x; rua=mailto:a@x.test": false,
+	} {
+		r := advised(t, `
+1.2.0.192.in-addr.arpa.  PTR mx.example.org.
+example.org.             MX  10 mx.example.org.
+mx.example.org.          A   192.0.2.1
+example.org.             TXT "v=spf1 mx -all"
+_dmarc.example.org.      TXT "`+text+"\"\n")
+		i := slices.IndexFunc(r.Actions, func(a verify.Action) bool { return a.Code == "action-dmarc-mend" })
+		if i < 0 {
+			t.Fatalf("%s: %+v", text, r.Actions)
+		}
+		told := slices.ContainsFunc(r.Actions[i].Before, func(b result.Reason) bool { return b.Code == "before-dmarc-obeyed" })
+		if told != want {
+			t.Errorf("%s: told %t, want %t", text, told, want)
+		}
+	}
+}
+
+// One record at the domain is for the hosts below it, which have no mailbox for reports.
+func TestRFC9989_4_10_the_first_record_is_the_domains(t *testing.T) {
+	t.Parallel()
+	r := advisedOf(t, `
+1.2.0.192.in-addr.arpa.  PTR www.example.org.
+www.example.org.         A   192.0.2.1
+www.example.org.         TXT "v=spf1 a -all"
+`, strings.ReplaceAll(plain, "a@example.org", "root@www.example.org"), from("192.0.2.1", "www.example.org", "root@www.example.org"))
+	if !slices.ContainsFunc(r.Actions, func(a verify.Action) bool {
+		return a.Name == "_dmarc.example.org" && a.Value == "v=DMARC1; p=none; rua=mailto:postmaster@example.org" && a.Proof.DMARC == result.Pass
+	}) {
+		t.Errorf("%+v", r.Actions)
+	}
+}
+
 func TestRFC8914_4_faults_of_the_zone_come_first(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
