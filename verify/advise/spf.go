@@ -108,7 +108,8 @@ type draft struct {
 	ended    bool   // its end was made stricter
 	term     string // what was put in for the client
 	by       result.Reason
-	spared   bool // authorises nobody new though a term was put in
+	spared   bool          // authorises nobody new though a term was put in
+	strange  result.Reason // why a term was taken out that leads to a broken record of somebody else
 }
 
 // spfAt gives the record of a name: with the client in it, then without, then with the end that it has.

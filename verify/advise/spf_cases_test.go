@@ -3,6 +3,7 @@ package advise_test
 import (
 	"testing"
 
+	"checkauth/verify/dns/dnstest"
 	"checkauth/verify/result"
 )
 
@@ -14,6 +15,32 @@ mail.example.org.        A   192.0.2.25
 
 // ours is a mail from the domain's own server.
 var ours = session{ip: "192.0.2.25", helo: "mail.example.org", from: "a@example.org"}
+
+// What somebody else has to mend is not said of the record that leads there.
+func TestRFC7208_5_2_a_broken_record_of_another_is_called_his(t *testing.T) {
+	t.Parallel()
+	for name, theirs := range map[string]string{
+		"two records": "a.example.net. TXT \"v=spf1 ip4:198.51.100.1 -all\"\na.example.net. TXT \"v=spf1 ip4:198.51.100.2 -all\"\n",
+		"syntax":      "a.example.net. TXT \"v=spf1 ipv4:198.51.100.1 -all\"\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, actions := ours.adviseSPF(t, dnstest.Zone(t, own+theirs+`example.org. TXT "v=spf1 include:a.example.net ip4:192.0.2.25 ~all"`+"\n"))
+			if len(actions) == 0 || actions[0].Code != "action-spf-mend" || actions[0].Why.Code != "why-spf-owner" ||
+				actions[0].Why.Args.Get("owner") != "a.example.net" || actions[0].Value != "v=spf1 ip4:192.0.2.25 ~all" {
+				t.Errorf("%+v", actions)
+			}
+		})
+	}
+}
+
+func TestSPF_ptr_of_another_domain_is_called_so(t *testing.T) {
+	t.Parallel()
+	_, actions := ours.adviseSPF(t, dnstest.Zone(t, own+`example.org. TXT "v=spf1 ip4:192.0.2.25 ptr:example.net ~all"`+"\n"))
+	if len(actions) == 0 || len(actions[0].Before) == 0 || actions[0].Before[0].Args.Get("domain") != "example.net" {
+		t.Errorf("%+v", actions)
+	}
+}
 
 func TestSPF_what_was_meant_is_published(t *testing.T) {
 	t.Parallel()

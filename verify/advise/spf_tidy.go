@@ -1,6 +1,7 @@
 package advise
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -132,6 +133,7 @@ func (d *draft) dropStrange(ctx context.Context, f result.Finding) {
 	for _, t := range slices.Clone(d.now.terms) {
 		if t.Name == "include" && !t.Modifier && d.reaches(ctx, dns.Canonical(t.Domain), owner) && d.dropTerm(t.Text) {
 			d.note(result.Because("before-spf-owner", "term", t.Text, "owner", owner))
+			d.strange = result.Because("why-spf-owner", "term", t.Text, "owner", owner)
 		}
 	}
 }
@@ -292,7 +294,7 @@ func (d *draft) replacePtr(ctx context.Context) {
 		}
 	}
 	d.replace(t, nets)
-	d.note(result.Because("before-spf-ptr", "domain", d.domain))
+	d.note(result.Because("before-spf-ptr", "domain", cmp.Or(t.Domain, d.domain)))
 	d.replacePtr(ctx)
 }
 

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"checkauth/verify/dns"
 	"checkauth/verify/result"
 )
 
@@ -115,7 +116,11 @@ func idle(_ *draft, f result.Finding) result.Reason {
 func (d *draft) leading() (saying, result.Finding, bool) {
 	for _, s := range spfSayings {
 		if i := slices.IndexFunc(d.findings, func(f result.Finding) bool { return f.Code == s.code }); i >= 0 {
-			return s, d.findings[i], true
+			f := d.findings[i]
+			if d.strange.Code != "" && dns.Canonical(f.Args.Get("domain")) != d.domain {
+				s.what, s.why = mendSPF, func(d *draft, _ result.Finding) result.Reason { return d.strange }
+			}
+			return s, f, true
 		}
 	}
 	return saying{}, result.Finding{}, false
