@@ -109,6 +109,7 @@ type draft struct {
 	term     string // what was put in for the client
 	by       result.Reason
 	spared   bool          // authorises nobody new though a term was put in
+	passes   bool          // it lets the client pass, which the record that is there may not do
 	strange  result.Reason // why a term was taken out that leads to a broken record of somebody else
 }
 
@@ -241,11 +242,15 @@ func (d *draft) candidate(ctx context.Context) (candidate, bool) {
 	if _, err := spf.Parse(value); err != nil || d.same(ctx, value) {
 		return candidate{}, false
 	}
+	d.passes = d.domain == d.sender && d.client.IsValid() && d.judge(ctx, d.client, d.domain, value).Word == result.Pass
 	c := d.txt(ctx, d.rank(), d.domain, value, meantAsSPF, d.what(), d.mends()...)
 	c.Why = d.why()
-	c.Before = d.before
+	c.Before = slices.Clone(d.before)
+	if d.term != "" && c.Why.Code != d.by.Code {
+		c.Before = append([]result.Reason{d.by}, c.Before...)
+	}
 	if len(d.now.dropped) > 0 {
-		c.Before = append(slices.Clone(c.Before), result.Because("before-spf-dropped", "terms", result.Cut(strings.Join(d.now.dropped, " "), 200)))
+		c.Before = append(c.Before, result.Because("before-spf-dropped", "terms", result.Cut(strings.Join(d.now.dropped, " "), 200)))
 	}
 	c.authorises = d.term != "" && !d.spared
 	return c, true
@@ -260,7 +265,7 @@ func (d *draft) same(ctx context.Context, value string) bool {
 // mends are the findings that the draft answers.
 func (d *draft) mends() (out []result.Code) {
 	for _, f := range d.findings {
-		if slices.Contains(out, f.Code) || spfWork[f.Code] == unlisted && d.term == "" {
+		if slices.Contains(out, f.Code) || spfWork[f.Code] == unlisted && d.term == "" && !d.passes {
 			continue
 		}
 		out = append(out, f.Code)
@@ -270,9 +275,9 @@ func (d *draft) mends() (out []result.Code) {
 
 // rank: what keeps the mail from passing comes first.
 func (d *draft) rank() rank {
-	passes := d.Report.Check(verify.MethodSPF).Result == result.Pass
+	passed := d.Report.Check(verify.MethodSPF).Result == result.Pass
 	switch {
-	case !passes && (d.term != "" || d.hasBroken()):
+	case !passed && (d.passes || d.term != "" || d.hasBroken()):
 		return d.failing()
 	case slices.ContainsFunc(d.findings, func(f result.Finding) bool { return spfWork[f.Code] == open }):
 		return policy

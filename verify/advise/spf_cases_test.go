@@ -1,6 +1,7 @@
 package advise_test
 
 import (
+	"slices"
 	"testing"
 
 	"checkauth/verify/dns/dnstest"
@@ -32,6 +33,28 @@ func TestRFC7208_5_2_a_broken_record_of_another_is_called_his(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A record that is put in order and with it lets the mail pass goes before what makes it better, and answers
+// that the client was not listed.
+func TestSPF_what_lets_the_mail_pass_comes_first(t *testing.T) {
+	t.Parallel()
+	r := advised(t, own+`
+example.org.        TXT "v=spf1 ip4:192.0.2.7 -all ip4:192.0.2.25"
+_dmarc.example.org. TXT "v=DMARC1; p=none"
+`, from("192.0.2.25", "mail.example.org", "a@example.org"))
+	if len(r.Actions) == 0 || r.Actions[0].Value != "v=spf1 ip4:192.0.2.7 ip4:192.0.2.25 -all" || !slices.Contains(r.Actions[0].For, "spf-sender-not-listed") {
+		t.Errorf("%+v", r.Actions)
+	}
+}
+
+// Whoever is put into a record beside its mending is told of.
+func TestSPF_a_sender_is_not_added_in_silence(t *testing.T) {
+	t.Parallel()
+	check(t, []wanted{{name: "a redirect without a record", session: ours, zone: own + `
+example.org. TXT "v=spf1 redirect=gone.example.net"
+gone.example.net. A 192.0.2.7
+`, code: "action-spf-mend", value: "v=spf1 ip4:192.0.2.25 ~all", before: []string{"why-spf-name", "before-spf-target"}, word: result.Pass}})
 }
 
 func TestSPF_ptr_of_another_domain_is_called_so(t *testing.T) {
