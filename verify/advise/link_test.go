@@ -288,3 +288,20 @@ func TestRFC8914_4_faults_of_the_zone_come_first(t *testing.T) {
 		})
 	}
 }
+
+// A fault is not gone because what the change leads to gives no answer.
+func TestAdvice_an_evaluation_without_an_answer_proves_nothing(t *testing.T) {
+	t.Parallel()
+	r := advised(t, `
+1.2.0.192.in-addr.arpa.  PTR mail.example.net.
+mail.example.net.        A   192.0.2.1
+example.org.             TXT "v=spf1 ipv4:198.51.100.7 include:slow.example -all"
+_dmarc.example.org.      TXT "v=DMARC1; p=none"
+;FAULT SERVFAIL slow.example. TXT
+`, from("192.0.2.1", "mail.example.net", "a@example.org"))
+	for _, a := range r.Actions {
+		if a.Proof != nil {
+			t.Errorf("%s: proof %+v", a.Value, a.Proof)
+		}
+	}
+}

@@ -25,7 +25,7 @@ func compare(before, after verify.Words) int {
 		{before.SPF, after.SPF}, {before.DKIM, after.DKIM}, {before.DMARC, after.DMARC}, {before.IPRev, after.IPRev}, {before.SPFHelo, after.SPFHelo},
 	} {
 		switch d := worth(w[1]) - worth(w[0]); {
-		case d < 0:
+		case d < 0, w[1] == result.TempError && w[0] != result.TempError: // that is no result, and its findings are not there
 			return -1
 		case d > 0:
 			better = 1
