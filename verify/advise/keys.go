@@ -78,12 +78,8 @@ func (a *adviser) mendedKey(ctx context.Context, f result.Finding) []candidate {
 // cutKey: the pieces may lie beside each other; else only the signer has the rest.
 func (a *adviser) cutKey(ctx context.Context, f result.Finding) (out []candidate) {
 	name := f.Args.Get("name")
-	if texts := a.keyTexts(ctx, name); len(texts) > 1 {
-		if rec, ok := dkim.MendJoined(texts); ok {
-			c := a.txt(ctx, a.dkimRank(f), name, rec.String(), anyText, result.Because("action-key-join", "name", name), f.Code)
-			c.Why = result.Because("why-key-cut", "name", name)
-			out = append(out, c)
-		}
+	if c, ok := a.joinedKey(ctx, f, a.keyTexts(ctx, name)); ok {
+		out = append(out, c)
 	}
 	c := host(a.dkimRank(f), result.Because("action-key-cut", "name", name, "length", f.Args.Get("length")), f.Code)
 	c.Why = result.Because("why-key-cut", "name", name)
@@ -123,16 +119,31 @@ func (a *adviser) copied(ctx context.Context, f result.Finding, at, right string
 	return nil
 }
 
-// oneKey keeps the record with which the signature verifies: the proof tells which.
+// oneKey keeps the record with which the signature verifies: the proof tells which. Several may be the pieces of one.
 func (a *adviser) oneKey(ctx context.Context, f result.Finding) (out []candidate) {
 	name := f.Args.Get("name")
 	texts := a.keyTexts(ctx, name)
-	for _, text := range texts[:min(len(texts), 3)] {
+	if c, ok := a.joinedKey(ctx, f, texts); ok {
+		out = append(out, c)
+	}
+	for _, text := range texts[:min(len(texts), 3-len(out))] {
 		c := a.txt(ctx, a.dkimRank(f), name, text, anyText, result.Because("action-key-one", "name", name), f.Code, "dkim-key-in-use")
 		c.Why = result.Because("why-key-one", "name", name)
 		out = append(out, c)
 	}
-	return out
+	return append(out, unproved("action-key-whole")(a, ctx, f)...)
+}
+
+// joinedKey puts the pieces of a key that lie beside each other together.
+func (a *adviser) joinedKey(ctx context.Context, f result.Finding, texts []string) (candidate, bool) {
+	name := f.Args.Get("name")
+	rec, ok := dkim.MendJoined(texts)
+	if !ok {
+		return candidate{}, false
+	}
+	c := a.txt(ctx, a.dkimRank(f), name, rec.String(), anyText, result.Because("action-key-join", "name", name), f.Code)
+	c.Why = result.Because("why-key-cut", "name", name)
+	return c, true
 }
 
 func (a *adviser) danglingKey(_ context.Context, f result.Finding) []candidate {

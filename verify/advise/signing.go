@@ -153,6 +153,9 @@ func (a *adviser) alignVendor(ctx context.Context, f result.Finding) candidate {
 		c.Code, c.Args = do.Code, do.Args
 	}
 	c.Why = result.Because("why-align", "domain", domain, "author", a.author)
+	if standing.SameOrganisation(a.sender, a.author) {
+		c.Why = result.Because("why-align-own", "domain", domain, "author", a.author)
+	}
 	c.authorises = true
 	if a.Report.Check(verify.MethodDMARC).Result == result.Pass {
 		c.rank = hygiene

@@ -43,6 +43,41 @@ _dmarc.example.org.      TXT "v=DMARC1; p=none"
 	}
 }
 
+// Where the envelope is the author's own its SPF record counts, and nothing else is said.
+func TestAdvice_tells_what_the_signature_of_a_service_is_good_for(t *testing.T) {
+	t.Parallel()
+	for sender, want := range map[string]result.Code{"a@example.org": "why-align-own", "b@service.example": "why-align"} {
+		r := advisedOf(t, keyLine("service.example")+`
+1.2.0.192.in-addr.arpa.  PTR mail.service.example.
+mail.service.example.    A   192.0.2.1
+service.example.         TXT "v=spf1 ip4:192.0.2.1 -all"
+example.org.             TXT "v=spf1 ip4:192.0.2.1 -all"
+_dmarc.example.org.      TXT "v=DMARC1; p=none"
+`, signed(t, "service.example", plain), from("192.0.2.1", "mail.service.example", sender))
+		i := slices.IndexFunc(r.Actions, func(a verify.Action) bool { return a.Code == "action-align" })
+		if i < 0 || r.Actions[i].Why.Code != want {
+			t.Errorf("%s: want %s; %+v", sender, want, r.Actions)
+		}
+	}
+}
+
+// RFC 1035, 3.3.14: what a panel has made two records of is one.
+func TestAdvice_joins_a_key_that_lies_in_pieces(t *testing.T) {
+	t.Parallel()
+	whole := keyText()
+	r := advisedOf(t, `
+1.2.0.192.in-addr.arpa.  PTR mx.example.org.
+example.org.             MX  10 mx.example.org.
+mx.example.org.          A   192.0.2.1
+example.org.             TXT "v=spf1 mx -all"
+s._domainkey.example.org. TXT "`+whole[:40]+`"
+s._domainkey.example.org. TXT "`+whole[40:]+`"
+`, signed(t, "example.org", plain))
+	if len(r.Actions) == 0 || r.Actions[0].Value != whole || r.Actions[0].Proof.DKIM != result.Pass || len(r.Actions[0].Replaces) != 2 {
+		t.Errorf("%+v\n%+v", r.Actions, r.Findings)
+	}
+}
+
 // Who is refuted is told nothing that would have his signature verify.
 func TestAdvice_gives_a_refuted_sender_no_key(t *testing.T) {
 	t.Parallel()
