@@ -2,6 +2,7 @@ package advise_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"checkauth/verify/dns/dnstest"
@@ -55,6 +56,40 @@ func TestSPF_a_sender_is_not_added_in_silence(t *testing.T) {
 example.org. TXT "v=spf1 redirect=gone.example.net"
 gone.example.net. A 192.0.2.7
 `, code: "action-spf-mend", value: "v=spf1 ip4:192.0.2.25 ~all", before: []string{"why-spf-name", "before-spf-target"}, word: result.Pass}})
+}
+
+// RFC 7208, 6.1: beside all, redirect is ignored, and what it leads to is not let in with the networks.
+func TestRFC7208_6_1_networks_are_without_an_ignored_redirect(t *testing.T) {
+	t.Parallel()
+	_, actions := ours.adviseSPF(t, dnstest.Zone(t, own+`
+example.org.   TXT "v=spf1 include:a.example.net include:b.example.net include:c.example.net include:r.example.net a:mail.example.org -all"
+a.example.net. TXT "v=spf1 a:h.example.net a:h.example.net exists:%{i}.example.net -all"
+b.example.net. TXT "v=spf1 a:h.example.net a:h.example.net exists:%{l}.example.net -all"
+c.example.net. TXT "v=spf1 a:h.example.net exists:%{l}.example.net -all"
+h.example.net. A 198.51.100.7
+*.example.net. TXT "x"
+r.example.net. TXT "v=spf1 redirect=s.example.net ip4:198.51.100.1 -all"
+s.example.net. TXT "v=spf1 ip4:198.51.100.9 -all"
+`))
+	if len(actions) == 0 || strings.Contains(actions[0].Value, "198.51.100.9") || !strings.Contains(actions[0].Value, "198.51.100.1") {
+		t.Errorf("%+v", actions)
+	}
+}
+
+// The line of an access provider's customer does not stand in the place of the provider's ptr.
+func TestSPF_ptr_is_not_replaced_by_a_customers_line(t *testing.T) {
+	t.Parallel()
+	line := session{ip: "192.0.2.77", helo: "x", from: "a@example.org"}
+	_, actions := line.adviseSPF(t, dnstest.Zone(t, `
+77.2.0.192.in-addr.arpa.   PTR c-192-0-2-77.example.org.
+c-192-0-2-77.example.org.  A   192.0.2.77
+example.org.               TXT "v=spf1 ptr ~all"
+`))
+	for _, a := range actions {
+		if strings.Contains(a.Value, "192.0.2.77") {
+			t.Errorf("%s", a.Value)
+		}
+	}
 }
 
 func TestSPF_ptr_of_another_domain_is_called_so(t *testing.T) {

@@ -63,7 +63,11 @@ func (g *gathering) recordNetworks(ctx context.Context, domain string, path []st
 	if !ok || len(path) > deepest {
 		return nil, false
 	}
+	all := slices.ContainsFunc(p.Terms, func(t spf.Directive) bool { return t.Name == "all" && !t.Modifier })
 	for _, t := range p.Terms {
+		if all && t.Modifier {
+			continue // RFC 7208, 6.1: beside all, redirect is ignored
+		}
 		nets, end, ok := g.networks(ctx, domain, t, append(slices.Clone(path), domain))
 		if !ok || t.Name != "all" && !t.Modifier && t.Qualifier != result.Pass || len(out) > mostNetworks*2 {
 			return nil, false

@@ -298,9 +298,10 @@ func (d *draft) replacePtr(ctx context.Context) {
 	d.replacePtr(ctx)
 }
 
-// knownHosts are the client, and the addresses of the domain and its MX hosts.
+// knownHosts are the client, unless it is one of a provider's many, and the addresses of the domain and its MX
+// hosts.
 func (d *draft) knownHosts(ctx context.Context) (out []netip.Addr) {
-	if d.client.IsValid() {
+	if d.client.IsValid() && !d.generic() {
 		out = append(out, d.client)
 	}
 	for _, name := range append(d.exchangers(ctx, d.domain), d.domain) {
