@@ -52,11 +52,18 @@ func postmaster(domain string) string { return "mailto:postmaster@" + domain }
 // domain it is for all names below, and there is a mailbox (RFC 9989, 4.10: the tree is walked up to it).
 func (a *adviser) firstPolicy(ctx context.Context, f result.Finding) []candidate {
 	domain := cmp.Or(standing.Organisation(a.author), a.author)
-	c := a.txt(ctx, a.dmarcRank(), "_dmarc."+domain, "v=DMARC1; p=none; rua="+postmaster(domain), isDMARC,
-		result.Because("action-dmarc-first", "domain", domain), f.Code)
-	c.Why = result.Because("why-dmarc-first", "domain", domain)
-	c.Before = []result.Reason{result.Because("before-dmarc-mailbox"), a.steps()}
+	value, why, mailbox := "v=DMARC1; p=none; rua="+postmaster(domain), result.Because("why-dmarc-first", "domain", domain), result.Because("before-dmarc-mailbox")
+	if a.nullMX(ctx, domain) {
+		value, why, mailbox = "v=DMARC1; p=none", result.Because("why-dmarc-first-null", "domain", domain), result.Because("before-dmarc-null", "domain", domain)
+	}
+	c := a.txt(ctx, a.dmarcRank(), "_dmarc."+domain, value, isDMARC, result.Because("action-dmarc-first", "domain", domain), f.Code)
+	c.Why, c.Before = why, []result.Reason{mailbox, a.steps()}
 	return []candidate{c}
+}
+
+// nullMX: RFC 7505, 3: the domain takes no mail, not even a postmaster's.
+func (a *adviser) nullMX(ctx context.Context, domain string) bool {
+	return slices.ContainsFunc(a.find(ctx, domain, dns.MX), func(r dns.Record) bool { return r.Target == "" })
 }
 
 // steps from p=none to p=reject; what would break today is judged from this mail.

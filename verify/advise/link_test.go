@@ -269,6 +269,37 @@ www.example.org.         TXT "v=spf1 a -all"
 	}
 }
 
+func TestRFC7505_3_reports_do_not_go_where_no_mail_is_taken(t *testing.T) {
+	t.Parallel()
+	r := advised(t, `
+1.2.0.192.in-addr.arpa.  PTR www.example.org.
+www.example.org.         A   192.0.2.1
+example.org.             MX  0 .
+example.org.             TXT "v=spf1 ip4:192.0.2.1 -all"
+`)
+	i := slices.IndexFunc(r.Actions, func(a verify.Action) bool { return a.Name == "_dmarc.example.org" })
+	if i < 0 || r.Actions[i].Value != "v=DMARC1; p=none" || r.Actions[i].Before[0].Code != "before-dmarc-null" {
+		t.Errorf("%+v", r.Actions)
+	}
+}
+
+// What a refuted sender is told to do has him no longer refuted, if the server is his.
+func TestAdvice_to_who_is_refuted_leads_out_of_it(t *testing.T) {
+	t.Parallel()
+	const zone = `
+example.org.       MX  10 mx.example.org.
+mx.example.org.    A   192.0.2.1
+example.org.       TXT "v=spf1 ip4:198.51.100.1 -all"
+`
+	if r := advised(t, zone); !gives(r, "action-spf-ask-refuted") || authorised(r) != "" {
+		t.Errorf("refuted: %+v", r.Actions)
+	}
+	r := advised(t, zone+"1.2.0.192.in-addr.arpa. PTR mx.example.org.\n")
+	if got := authorised(r); got != "v=spf1 ip4:198.51.100.1 ip4:192.0.2.1 -all" {
+		t.Errorf("with the PTR record: %q, %+v", got, r.Actions)
+	}
+}
+
 func TestRFC8914_4_faults_of_the_zone_come_first(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
