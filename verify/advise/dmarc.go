@@ -16,6 +16,7 @@ import (
 // dmarcRules are the findings of DMARC's record that an action mends.
 var dmarcRules = map[result.Code]func(*adviser, context.Context, result.Finding) []candidate{
 	"dmarc-none":             (*adviser).firstPolicy,
+	"dmarc-spf-record":       (*adviser).firstPolicy,
 	"dmarc-multiple-records": (*adviser).onePolicy,
 	"dmarc-wrong-name":       (*adviser).movedPolicy,
 	"dmarc-strict-alignment": (*adviser).relaxedPolicy,

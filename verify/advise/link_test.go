@@ -211,6 +211,7 @@ example.org.             TXT "v=spf1 mx -all"
 `
 	for _, c := range []struct{ name, zone, want string }{
 		{"none", "", "v=DMARC1; p=none; rua=mailto:postmaster@example.org"},
+		{"an SPF record in its place", `_dmarc.example.org. TXT "v=spf1 mx -all"`, "v=DMARC1; p=none; rua=mailto:postmaster@example.org"},
 		{"no semicolons", `_dmarc.example.org. TXT "v=DMARC1 p=reject rua=mailto:a@example.org"`, "v=DMARC1; p=reject; rua=mailto:a@example.org"},
 		{"typing mistake in the policy", `_dmarc.example.org. TXT "v=DMARC1; p=rejct"`, "v=DMARC1; p=reject"},
 		{"the version is not first", `_dmarc.example.org. TXT "p=quarantine; v=DMARC1"`, "v=DMARC1; p=quarantine"},

@@ -71,8 +71,9 @@ func (a *adviser) question(ctx context.Context) []candidate {
 		return nil // the record with the client in it was tried
 	}
 	c := host(a.failing(), a.asked(none), mends...)
-	c.Why = result.Because("why-spf-ask", "ip", a.client.String(), "domain", a.sender)
+	c.Why = result.Because("why-spf-ask-refuted", "ip", a.client.String(), "domain", a.sender)
 	if a.class != standing.Refuted {
+		c.Why = result.Because("why-spf-ask", "ip", a.client.String(), "domain", a.sender)
 		c.Before = []result.Reason{result.Because("before-spf-list", "domain", a.sender)}
 		if none {
 			c.Before = append(c.Before, result.Because("before-spf-never", "domain", a.sender))
