@@ -294,7 +294,8 @@ func (w *walk) notCovered(v *verdict, r Result, nullSender bool) []result.Findin
 }
 
 // coveredByIPv4 looks for an IPv4 address of the very host that came over IPv6, for which the record
-// passes. The host's name counts where it has the client's address.
+// passes. The host's name counts where it has the client's address; and as everybody may give his host the
+// address of another's, the address has to lead back to it where its name is not the domain's own.
 func (w *walk) coveredByIPv4(domain string) (host, ip4 string, ok bool) {
 	if !w.id.ip.Is6() {
 		return "", "", false
@@ -308,11 +309,23 @@ func (w *walk) coveredByIPv4(domain string) (host, ip4 string, ok bool) {
 	for _, r := range records[:min(len(records), 3)] {
 		again := Evaluator{DNS: x, Host: w.host, Now: w.now}.walk(w.ctx, w.id)
 		again.id.ip = r.Addr
-		if v, _ := again.checkHost(domain, nil, true); v.word == result.Pass {
+		if v, _ := again.checkHost(domain, nil, true); v.word == result.Pass && (related(host, domain) || x.leadsTo(r.Addr, host)) {
 			return host, r.Addr.String(), true
 		}
 	}
 	return "", "", false
+}
+
+// leadsTo: the address is called so.
+func (x *extra) leadsTo(ip netip.Addr, host string) bool {
+	return slices.ContainsFunc(x.find(dns.ReverseName(ip), dns.PTR), func(r dns.Record) bool { return dns.Canonical(r.Target) == dns.Canonical(host) })
+}
+
+// related: two names have one owner.
+func related(a, b string) bool {
+	one, err := publicsuffix.EffectiveTLDPlusOne(dns.Canonical(a))
+	other, err2 := publicsuffix.EffectiveTLDPlusOne(dns.Canonical(b))
+	return err == nil && err2 == nil && one == other
 }
 
 // host gives the name of the client: that of HELO, else that of its PTR record.

@@ -125,12 +125,17 @@ mail.example.org.  AAAA 2001:db8::1
 mail.example.org.  A    192.0.2.1
 host.example.net.  AAAA 2001:db8::2
 host.example.net.  A    192.0.2.1
+evil.example.com.  AAAA 2001:db8::4
+evil.example.com.  A    192.0.2.1
 `+arpa("2001:db8::2")+` PTR host.example.net.
+`+arpa("192.0.2.1")+` PTR host.example.net.
+`+arpa("2001:db8::4")+` PTR evil.example.com.
 `+arpa("2001:db8::3")+` PTR mail.example.org.
 `)
 	for _, c := range []struct{ name, ip, want string }{
 		{"by the HELO name", "2001:db8::1", `error spf-ipv6-not-covered domain="example.org" host="mail.example.org" ip="2001:db8::1" ip4="192.0.2.1"`},
 		{"by the PTR name", "2001:db8::2", `error spf-ipv6-not-covered domain="example.org" host="host.example.net" ip="2001:db8::2" ip4="192.0.2.1"`},
+		{"a stranger's name, to which he gave the address of another", "2001:db8::4", `error spf-sender-not-listed domain="example.org" ip="2001:db8::4" result="softfail"`},
 		{"a name that has not the address", "2001:db8::3", `error spf-sender-not-listed domain="example.org" ip="2001:db8::3" result="softfail"`},
 	} {
 		if got := codes(evaluate(t, r, c.ip, "a@example.org").Findings); !slices.Equal(got, []string{c.want}) {
