@@ -92,6 +92,24 @@ example.org.               TXT "v=spf1 ptr ~all"
 	}
 }
 
+// That a service uses a return path of its own is usual and not certain, where it has its customers publish a term.
+func TestSPF_a_term_that_a_service_asks_for_is_not_taken_for_idle(t *testing.T) {
+	t.Parallel()
+	_, actions := ours.adviseSPF(t, dnstest.Zone(t, own+`
+example.org.         TXT "v=spf1 include:_spf.salesforce.com include:servers.mcsv.net include:a.example.net include:b.example.net include:c.example.net a:mail.example.org -all"
+_spf.salesforce.com. TXT "v=spf1 exists:%{i}._spf.mta.salesforce.com -all"
+servers.mcsv.net.    TXT "v=spf1 ip4:198.51.100.4 -all"
+a.example.net.       TXT "v=spf1 a:h.example.net a:h.example.net exists:%{i}.example.net -all"
+b.example.net.       TXT "v=spf1 a:h.example.net a:h.example.net -all"
+c.example.net.       TXT "v=spf1 ip4:198.51.100.6 -all"
+h.example.net.       A 198.51.100.7
+*.example.net.       TXT "x"
+`))
+	if len(actions) == 0 || !strings.Contains(actions[0].Value, "include:_spf.salesforce.com") || strings.Contains(actions[0].Value, "mcsv.net") {
+		t.Errorf("%+v", actions)
+	}
+}
+
 func TestSPF_ptr_of_another_domain_is_called_so(t *testing.T) {
 	t.Parallel()
 	_, actions := ours.adviseSPF(t, dnstest.Zone(t, own+`example.org. TXT "v=spf1 ip4:192.0.2.25 ptr:example.net ~all"`+"\n"))

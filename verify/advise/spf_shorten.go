@@ -69,7 +69,7 @@ func (a *adviser) costOf(ctx context.Context, t spf.Directive, path []string) in
 }
 
 // dropOwnBounce: SPF is looked up at the domain of the return path. A vendor that puts its own there is never
-// judged by this record.
+// judged by this record. Of one that has its customers publish a term that must be certain.
 func (d *draft) dropOwnBounce(ctx context.Context) {
 	for _, t := range slices.Clone(d.now.terms) {
 		if !leads(t) {
@@ -77,7 +77,8 @@ func (d *draft) dropOwnBounce(ctx context.Context) {
 		}
 		target := dns.Canonical(t.Domain)
 		vendor, ok := d.Atlas.ByInclude(target)
-		if !ok || vendor.Bounce != known.BounceOwn || d.lookups(ctx) <= mostLookups || d.lets(ctx, target) {
+		idle := ok && vendor.Bounce == known.BounceOwn && (vendor.SPF == "" || vendor.Certain(known.BounceFact))
+		if !idle || d.lookups(ctx) <= mostLookups || d.lets(ctx, target) {
 			continue
 		}
 		d.dropTerm(t.Text)
