@@ -97,12 +97,11 @@ func (a *adviser) otherKey(ctx context.Context, f result.Finding) []candidate {
 
 // movedKey: below some domains others have names of their own, and what they publish there is no key of its.
 func (a *adviser) movedKey(ctx context.Context, f result.Finding) []candidate {
-	name := f.Args.Get("name")
-	out := a.copied(ctx, f, name, f.Args.Get("right"), result.Because("before-delete-wrong-name", "name", name))
-	for i := range out {
-		out[i].authorises = true
+	if !a.tied(ctx) {
+		return nil
 	}
-	return out
+	name := f.Args.Get("name")
+	return a.copied(ctx, f, name, f.Args.Get("right"), result.Because("before-delete-wrong-name", "name", name))
 }
 
 // copied publishes the record of one name at another.

@@ -229,13 +229,13 @@ func (a *adviser) records(ctx context.Context) (out []string) {
 	return out
 }
 
-// signer is the domain of a signature that verifies, in the organisation of the envelope sender, over a To
+// signer is the domain of a signature that verifies, that of the envelope sender or one above it, over a To
 // or Cc that names where the mail came to: a signed mail of the domain to somebody else, sent to us again
-// by a stranger, says nothing of that stranger's server.
+// by a stranger, says nothing of that stranger's server. What is below a domain may be somebody else's.
 func (a *adviser) signer() string {
 	for _, c := range a.Report.All(verify.MethodDKIM) {
 		d := c.Details.DKIM
-		if c.Result != result.Pass || d == nil || !standing.SameOrganisation(d.Domain, a.sender) {
+		if c.Result != result.Pass || d == nil || !a.isUnder(d.Domain) {
 			continue
 		}
 		for _, name := range []string{"To", "Cc"} {
@@ -245,6 +245,12 @@ func (a *adviser) signer() string {
 		}
 	}
 	return ""
+}
+
+// isUnder: the sender is that domain, or below it in one organisation.
+func (a *adviser) isUnder(domain string) bool {
+	domain = dns.Canonical(domain)
+	return standing.SameOrganisation(domain, a.sender) && (a.sender == domain || strings.HasSuffix(a.sender, "."+domain))
 }
 
 // covered are the fields of a name that a signature is over: RFC 6376, 5.4.2: the lowest, as many as h= names.

@@ -125,6 +125,21 @@ example.org.             TXT "v=spf1 ip4:198.51.100.1 ~all"
 	}
 }
 
+func TestAdvice_a_signature_of_a_name_below_is_no_link(t *testing.T) {
+	t.Parallel()
+	for domain, want := range map[string]string{"bob.example.org": "", "example.org": "v=spf1 ip4:192.0.2.1 ~all"} {
+		for _, sender := range []string{"example.org", "alice.example.org"} {
+			r := advisedOf(t, keyLine(domain)+`
+1.2.0.192.in-addr.arpa.  PTR mail.attacker.example.
+mail.attacker.example.   A   192.0.2.1
+`, signed(t, domain, plain), from("192.0.2.1", "mail.attacker.example", "a@"+sender))
+			if got := authorised(r); got != want {
+				t.Errorf("signed by %s for %s: got %q, want %q", domain, sender, got, want)
+			}
+		}
+	}
+}
+
 // At most three actions; what can be tried has its proof, and what cannot has none.
 func TestAdvice_at_most_three_and_each_proved(t *testing.T) {
 	t.Parallel()

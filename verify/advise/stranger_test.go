@@ -61,6 +61,21 @@ _dmarc.example.org.      TXT "v=DMARC1; p=none"
 	}
 }
 
+// A name below the domain may be somebody else's, and the key there his own.
+func TestAdvice_publishes_no_key_of_a_strangers_name(t *testing.T) {
+	t.Parallel()
+	for record, want := range map[string]bool{"v=spf1 ip4:198.51.100.1 ~all": false, "v=spf1 ip4:192.0.2.1 ~all": true} {
+		r := advisedOf(t, `
+1.2.0.192.in-addr.arpa.  PTR mail.attacker.example.
+mail.attacker.example.   A   192.0.2.1
+s.example.org.           TXT "`+keyText()+`"
+example.org.             TXT "`+record+"\"\n", signed(t, "example.org", plain), from("192.0.2.1", "mail.attacker.example", "a@example.org"))
+		if got := gives(r, "action-key-publish"); got != want {
+			t.Errorf("%s: %t, want %t\n%+v", record, got, want, r.Actions)
+		}
+	}
+}
+
 // RFC 1035, 3.3.14: what a panel has made two records of is one.
 func TestAdvice_joins_a_key_that_lies_in_pieces(t *testing.T) {
 	t.Parallel()
@@ -90,7 +105,6 @@ mail.attacker.example.   A   192.0.2.1
 		code      result.Code
 	}{
 		{"no key", "", "action-key-missing"},
-		{"the key of a name of somebody's below the domain", "s.example.org. TXT \"" + keyText() + "\"\n", "action-key-publish"},
 		{"revoked", "s._domainkey.example.org. TXT \"v=DKIM1; p=\"\n", "action-key-revoked"},
 		{"for another service", "s._domainkey.example.org. TXT \"" + strings.Replace(keyText(), "k=", "s=tlsrpt; k=", 1) + "\"\n", "action-key-without"},
 	} {
