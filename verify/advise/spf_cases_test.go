@@ -92,6 +92,14 @@ example.org.               TXT "v=spf1 ptr ~all"
 	}
 }
 
+// What the record says against the client is not left beside what says the contrary, and its owner is asked.
+func TestSPF_an_exclusion_is_told_of(t *testing.T) {
+	t.Parallel()
+	check(t, []wanted{{name: "by address", session: ours, zone: own + `
+example.org. TXT "v=spf1 -ip4:192.0.2.25 ip4:198.51.100.1 ~all"
+`, code: "action-spf-add", value: "v=spf1 ip4:192.0.2.25 ip4:198.51.100.1 ~all", before: []string{"before-spf-excluded"}, word: result.Pass}})
+}
+
 // That a service uses a return path of its own is usual and not certain, where it has its customers publish a term.
 func TestSPF_a_term_that_a_service_asks_for_is_not_taken_for_idle(t *testing.T) {
 	t.Parallel()

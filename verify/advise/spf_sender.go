@@ -29,6 +29,7 @@ func (d *draft) withSender(ctx context.Context) *draft {
 		return nil
 	}
 	o.place(ctx)
+	o.excluded()
 	if !o.spared && (len(o.texts) == 0 || o.now.all == result.Fail) {
 		o.listFirst()
 	}
@@ -185,7 +186,16 @@ func (d *draft) place(ctx context.Context) {
 	before := d.now.terms
 	d.now.terms = slices.Insert(slices.Clone(before), at, added...)
 	if d.judge(ctx, d.client, d.domain, d.now.String()).Word != result.Pass {
-		d.now.terms = slices.Concat(added, before)
+		d.now.terms = distinct(d.domain, slices.Concat(added, before))
+	}
+}
+
+// excluded: what the record says of the client its owner may have meant.
+func (d *draft) excluded() {
+	for _, f := range d.findings {
+		if f.Code == "spf-sender-excluded" {
+			d.note(result.Because("before-spf-excluded", "ip", d.client.String(), "term", f.Args.Get("term"), "domain", f.Args.Get("domain")))
+		}
 	}
 }
 
