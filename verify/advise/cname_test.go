@@ -59,3 +59,19 @@ _dmarc.example.org.  CNAME d1.vendor.example.`, "a@example.org", "_dmarc.example
 		})
 	}
 }
+
+func TestRFC1034_3_6_2_a_key_behind_a_CNAME_is_mended(t *testing.T) {
+	t.Parallel()
+	for _, target := range []string{"keys.example.org", "keys.vendor.example"} {
+		r := advisedOf(t, `
+1.2.0.192.in-addr.arpa.    PTR mx.example.org.
+example.org.               MX  10 mx.example.org.
+mx.example.org.            A   192.0.2.1
+example.org.               TXT "v=spf1 mx -all"
+s._domainkey.example.org.  CNAME `+target+`.
+`+target+`.                TXT "`+strings.ReplaceAll(keyText(), ";", "")+"\"\n", signed(t, "example.org", plain))
+		if len(r.Actions) == 0 || r.Actions[0].Value != keyText() || r.Actions[0].Before[0].Code != "before-cname" || r.Actions[0].Proof.DKIM != result.Pass {
+			t.Errorf("%s: %+v", target, r.Actions)
+		}
+	}
+}

@@ -125,6 +125,23 @@ example.org.             TXT "v=spf1 ip4:198.51.100.1 ~all"
 	}
 }
 
+// Of several names the server's own is the one to go by, not that which the provider gave.
+func TestAdvice_calls_the_server_by_its_own_name(t *testing.T) {
+	t.Parallel()
+	const zone = `
+1.2.0.192.in-addr.arpa.                PTR c-192-0-2-1.clients.hoster.example.
+c-192-0-2-1.clients.hoster.example.    A   192.0.2.1
+mail.example.net.                      A   192.0.2.1
+`
+	for ptr, want := range map[string]string{"": "", "1.2.0.192.in-addr.arpa. PTR mail.example.net.\n": "mail.example.net"} {
+		r := advised(t, zone+ptr, from("192.0.2.1", "localhost", "a@example.org"))
+		i := slices.IndexFunc(r.Actions, func(a verify.Action) bool { return strings.HasPrefix(string(a.Code), "action-helo") })
+		if i < 0 || r.Actions[i].Args.Get("host") != want {
+			t.Errorf("want %q; %+v", want, r.Actions)
+		}
+	}
+}
+
 func TestAdvice_a_signature_of_a_name_below_is_no_link(t *testing.T) {
 	t.Parallel()
 	for domain, want := range map[string]string{"bob.example.org": "", "example.org": "v=spf1 ip4:192.0.2.1 ~all"} {

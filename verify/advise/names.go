@@ -8,6 +8,7 @@ import (
 
 	"checkauth/verify"
 	"checkauth/verify/dns"
+	"checkauth/verify/iprev"
 	"checkauth/verify/known"
 	"checkauth/verify/result"
 )
@@ -40,7 +41,7 @@ func (a *adviser) hostNames(ctx context.Context) (out []candidate) {
 // address. HELO's first, since that is what the server calls itself.
 func (a *adviser) bestName(ctx context.Context) string {
 	for _, n := range a.heloName() {
-		if !dns.IsLocal(n) {
+		if !dns.IsLocal(n) && !iprev.Generic(n, a.client) {
 			return n
 		}
 	}
@@ -88,9 +89,8 @@ func (a *adviser) overIPv4() []result.Reason {
 
 // helo names the setting. The name that the address is called is the one to take.
 func (a *adviser) helo(ctx context.Context, f result.Finding) []candidate {
-	names := a.clientNames()
 	name := ""
-	if len(names) > 0 && !a.generic() {
+	if names := slices.DeleteFunc(a.clientNames(), func(n string) bool { return iprev.Generic(n, a.client) }); len(names) > 0 {
 		name = names[0]
 	}
 	for _, kind := range []linkKind{isExchanger, ownName} {

@@ -57,10 +57,11 @@ func (a *adviser) settle(ctx context.Context, c *candidate) {
 		return
 	}
 	target := dns.Canonical(answer.Chain[len(answer.Chain)-1].Target)
+	key := strings.Contains(c.Name, "._domainkey.")
 	switch {
-	case standing.SameOrganisation(c.Name, target):
+	case standing.SameOrganisation(c.Name, target) && !key: // a key is looked for, and tried, by its own name
 		c.Name = target
-	case strings.HasPrefix(c.Name, "_dmarc.") || strings.Contains(c.Name, "._domainkey."):
+	case strings.HasPrefix(c.Name, "_dmarc.") || key:
 		c.first = []result.Reason{result.Because("before-cname", "name", c.Name, "target", target)}
 	default:
 		c.barred = true
