@@ -100,6 +100,19 @@ example.org. TXT "v=spf1 -ip4:192.0.2.25 ip4:198.51.100.1 ~all"
 `, code: "action-spf-add", value: "v=spf1 ip4:192.0.2.25 ip4:198.51.100.1 ~all", before: []string{"before-spf-excluded"}, word: result.Pass}})
 }
 
+// RFC 7208, 2.4: a bounce is judged by HELO. A record for the bare domain is one for all that send as it.
+func TestRFC7208_2_4_a_bounce_forbids_no_mail_of_the_domain(t *testing.T) {
+	t.Parallel()
+	check(t, []wanted{
+		{name: "the bare domain", session: session{ip: "192.0.2.25", helo: "example.org"}, zone: `
+example.org. A 192.0.2.25
+example.org. MX 10 mx.example.net.
+`, code: "action-spf-publish", value: "v=spf1 a ~all", before: []string{"before-spf-list"}, word: result.Pass},
+		{name: "a host", session: session{ip: "192.0.2.25", helo: "mail.example.org"}, zone: own,
+			code: "action-spf-publish", value: "v=spf1 a -all", word: result.Pass},
+	})
+}
+
 // That a service uses a return path of its own is usual and not certain, where it has its customers publish a term.
 func TestSPF_a_term_that_a_service_asks_for_is_not_taken_for_idle(t *testing.T) {
 	t.Parallel()

@@ -30,7 +30,7 @@ func (d *draft) withSender(ctx context.Context) *draft {
 	}
 	o.place(ctx)
 	o.excluded()
-	if !o.spared && (len(o.texts) == 0 || o.now.all == result.Fail) {
+	if !o.hostAlone(ctx) && (len(o.texts) == 0 || o.now.all == result.Fail) {
 		o.listFirst()
 	}
 	return &o
@@ -170,7 +170,7 @@ func (d *draft) place(ctx context.Context) {
 	added := readTerm(d.term)
 	if len(d.texts) == 0 {
 		d.now.all = result.SoftFail
-		if d.spared {
+		if d.hostAlone(ctx) {
 			d.now.all = result.Fail
 		}
 		d.now.terms = added
@@ -188,6 +188,12 @@ func (d *draft) place(ctx context.Context) {
 	if d.judge(ctx, d.client, d.domain, d.now.String()).Word != result.Pass {
 		d.now.terms = distinct(d.domain, slices.Concat(added, before))
 	}
+}
+
+// hostAlone: the name is that of a server, and no mail is sent or taken as it but that server's own bounces. A
+// server may call itself by the bare domain, for which others send too.
+func (d *draft) hostAlone(ctx context.Context) bool {
+	return d.spared && d.domain != standing.Organisation(d.domain) && d.domain != d.author && len(d.exchangers(ctx, d.domain)) == 0
 }
 
 // excluded: what the record says of the client its owner may have meant.
