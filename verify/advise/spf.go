@@ -245,15 +245,31 @@ func (d *draft) candidate(ctx context.Context) (candidate, bool) {
 	d.passes = d.domain == d.sender && d.client.IsValid() && d.judge(ctx, d.client, d.domain, value).Word == result.Pass
 	c := d.txt(ctx, d.rank(), d.domain, value, meantAsSPF, d.what(), d.mends()...)
 	c.Why = d.why()
-	c.Before = slices.Clone(d.before)
-	if d.term != "" && c.Why.Code != d.by.Code {
-		c.Before = append([]result.Reason{d.by}, c.Before...)
-	}
-	if len(d.now.dropped) > 0 {
-		c.Before = append(c.Before, result.Because("before-spf-dropped", "terms", result.Cut(strings.Join(d.now.dropped, " "), 200)))
-	}
+	c.Before = d.toThinkOf(c.Why)
 	c.authorises = d.term != "" && !d.spared
 	return c, true
+}
+
+// toThinkOf is what comes before the change: who is added, where that is not the reason for it, what is not certain,
+// and the price of -all.
+func (d *draft) toThinkOf(why result.Reason) (out []result.Reason) {
+	if d.term != "" && why.Code != d.by.Code {
+		out = append(out, d.by)
+	}
+	out = append(out, d.before...)
+	if d.unread() && d.now.all == result.Fail {
+		out = append(out, result.Because("before-spf-forbids", "domain", d.domain))
+	}
+	if len(d.now.dropped) > 0 {
+		out = append(out, result.Because("before-spf-dropped", "terms", result.Cut(strings.Join(d.now.dropped, " "), 200)))
+	}
+	return out
+}
+
+// unread: the fault is one of the domain's own record, of which receivers use nothing.
+func (d *draft) unread() bool {
+	return d.strange.Code == "" && d.has("spf-multiple-records", "spf-strings-joined", "spf-syntax", "spf-stray-quotes",
+		"spf-typographic-character", "spf-version", "spf-type99-only", "spf-wrong-name")
 }
 
 // same: the name has that record already, and no other.

@@ -160,7 +160,7 @@ example.org. TXT "v=spf1 ip4: 192.0.2.25 - all"
 `, code: "action-spf-mend", value: "v=spf1 ip4:192.0.2.25 -all", word: result.Pass},
 		{name: "what cannot be understood is named", session: ours, zone: own + `
 example.org. TXT "v=spf1 ip4:192.0.2.25 frobnicate(7) -all"
-`, code: "action-spf-mend", value: "v=spf1 ip4:192.0.2.25 -all", before: []string{"before-spf-dropped"}, word: result.Pass},
+`, code: "action-spf-mend", value: "v=spf1 ip4:192.0.2.25 -all", before: []string{"before-spf-dropped", "before-spf-forbids"}, word: result.Pass},
 		{name: "quotes", session: ours, zone: own + `
 example.org. TXT "\"v=spf1 ip4:192.0.2.25 -all\""
 `, code: "action-spf-mend", value: "v=spf1 ip4:192.0.2.25 -all", word: result.Pass},
