@@ -77,7 +77,7 @@ type candidate struct {
 	// authorises: it lets somebody send, or sign, in the name of the domain who could not before.
 	authorises bool
 	first      []result.Reason // what comes before all else that is to be thought of
-	barred     bool            // the record cannot be where it would have to be
+	barred     bool            // nothing can stand where it would have to be
 }
 
 // adviser is one run.

@@ -24,7 +24,7 @@ var dmarcRules = map[result.Code]func(*adviser, context.Context, result.Finding)
 }
 
 func (a *adviser) dmarcRecord(ctx context.Context) (out []candidate) {
-	if a.author == "" {
+	if a.author == "" || dns.IsLocal(a.author) {
 		return nil
 	}
 	for _, f := range a.Report.Findings {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"checkauth/verify"
+	"checkauth/verify/dns"
 	"checkauth/verify/known"
 	"checkauth/verify/result"
 	"checkauth/verify/standing"
@@ -132,6 +133,7 @@ func (a *adviser) sign(ctx context.Context, f result.Finding) candidate {
 		c.Code, c.Args, c.Settings = do.Code, do.Args, nil
 	}
 	c.Why = result.Because("why-sign")
+	c.barred = dns.IsLocal(domain)
 	return c
 }
 

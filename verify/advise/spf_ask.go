@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"checkauth/verify/dns"
 	"checkauth/verify/result"
 	"checkauth/verify/standing"
 )
@@ -66,6 +67,9 @@ func (a *adviser) question(ctx context.Context) []candidate {
 	}
 	if len(mends) == 0 {
 		return nil
+	}
+	if dns.IsLocal(a.sender) {
+		return []candidate{host(a.failing(), result.Because("action-spf-sender", "sender", a.Report.Session.MailFrom), mends...)}
 	}
 	if _, tied := a.link(ctx); tied && a.class != standing.Refuted && !slices.Contains(mends, "spf-ipv6-not-covered") {
 		return nil // the record with the client in it was tried

@@ -120,3 +120,15 @@ mail.attacker.example.   A   192.0.2.1
 		}
 	}
 }
+
+// Nobody can publish anything at a name that is not public.
+func TestRFC6762_a_local_sender_is_told_to_send_as_a_domain(t *testing.T) {
+	t.Parallel()
+	for _, sender := range []string{"root@srv.local", "www-data@localhost.localdomain"} {
+		raw := strings.ReplaceAll(plain, "a@example.org", sender)
+		r := advisedOf(t, "1.2.0.192.in-addr.arpa. PTR mail.example.net.\nmail.example.net. A 192.0.2.1\n", raw, from("192.0.2.1", "mail.example.net", sender))
+		if len(r.Actions) == 0 || r.Actions[0].Code != "action-spf-sender" || gives(r, "action-dmarc-first") || gives(r, "action-sign") {
+			t.Errorf("%s: %+v", sender, r.Actions)
+		}
+	}
+}
