@@ -79,6 +79,11 @@ func TestClasses(t *testing.T) {
 			r.Checks[1].Result = result.Pass
 			r.Checks[1].Details.IPRev = &iprev.Result{Confirmed: []string{"mx1.example.org"}}
 		}, Proved},
+		{"the confirmed name is one of an access provider's lines", func(r *verify.Report) {
+			r.Checks[1].Result = result.Pass
+			r.Session.ClientIP = "192.0.2.1"
+			r.Checks[1].Details.IPRev = &iprev.Result{Confirmed: []string{"c-192-0-2-1.hsd1.example.org", "pool7.dsl.example.org"}}
+		}, Open},
 		{"the client's name is, but is not confirmed", func(r *verify.Report) {
 			r.Checks[1].Result = result.Fail
 			r.Checks[1].Details.IPRev = &iprev.Result{Names: []string{"mx1.example.org"}}
