@@ -49,14 +49,10 @@ func (a *adviser) txt(ctx context.Context, r rank, name, value string, gone func
 // that leads within the organisation, the record is there. Of a name that has no other use than its record the
 // CNAME may go; any other would lose its addresses and its MX with it.
 func (a *adviser) settle(ctx context.Context, c *candidate) {
-	if !dns.Askable(c.Name) {
+	target := a.alias(ctx, c.Name)
+	if target == "" {
 		return
 	}
-	answer, err := a.Resolver.Resolve(ctx, dns.Ask(c.Name, dns.TXT))
-	if err != nil || len(answer.Chain) == 0 {
-		return
-	}
-	target := dns.Canonical(answer.Chain[len(answer.Chain)-1].Target)
 	key := strings.Contains(c.Name, "._domainkey.")
 	switch {
 	case standing.SameOrganisation(c.Name, target) && !key: // a key is looked for, and tried, by its own name
@@ -66,6 +62,18 @@ func (a *adviser) settle(ctx context.Context, c *candidate) {
 	default:
 		c.barred = true
 	}
+}
+
+// alias is where the CNAME of a name leads; empty where it has none.
+func (a *adviser) alias(ctx context.Context, name string) string {
+	if !dns.Askable(name) {
+		return ""
+	}
+	answer, err := a.Resolver.Resolve(ctx, dns.Ask(name, dns.TXT))
+	if err != nil || len(answer.Chain) == 0 {
+		return ""
+	}
+	return dns.Canonical(answer.Chain[len(answer.Chain)-1].Target)
 }
 
 // anyText picks every record of a name: what else stands beside a key does harm.

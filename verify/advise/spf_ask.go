@@ -72,7 +72,7 @@ func (a *adviser) question(ctx context.Context) []candidate {
 		return []candidate{host(a.failing(), result.Because("action-spf-sender", "sender", a.Report.Session.MailFrom), mends...)}
 	}
 	if _, tied := a.link(ctx); tied && a.class != standing.Refuted && !slices.Contains(mends, "spf-ipv6-not-covered") {
-		return nil // the record with the client in it was tried
+		return a.aliased(ctx, mends) // else the record with the client in it was tried
 	}
 	c := host(a.failing(), a.asked(none), mends...)
 	c.Why = result.Because("why-spf-ask-refuted", "ip", a.client.String(), "domain", a.sender)
@@ -84,6 +84,15 @@ func (a *adviser) question(ctx context.Context) []candidate {
 		}
 	}
 	return []candidate{c}
+}
+
+// aliased: at a name that is a CNAME to somebody else's nothing can be published.
+func (a *adviser) aliased(ctx context.Context, mends []result.Code) []candidate {
+	target := a.alias(ctx, a.sender)
+	if target == "" || standing.SameOrganisation(target, a.sender) {
+		return nil
+	}
+	return []candidate{host(a.failing(), result.Because("action-spf-cname", "domain", a.sender, "target", target), mends...)}
 }
 
 // asked: a refuted sender is told no term.
