@@ -92,6 +92,28 @@ example.org.               TXT "v=spf1 ptr ~all"
 	}
 }
 
+// RFC 7208, 5.2: whom an included record lets pass passes. A record that so lets everybody pass is included by nobody.
+func TestRFC7208_5_2_a_record_open_to_all_is_not_advised(t *testing.T) {
+	t.Parallel()
+	relay := session{ip: "192.0.2.25", helo: "out1.hoster.example", from: "a@example.org"}
+	const zone = `
+25.2.0.192.in-addr.arpa. PTR out1.hoster.example.
+out1.hoster.example.     A   192.0.2.25
+example.org.             MX  10 mx.hoster.example.
+mx.hoster.example.       A   192.0.2.26
+example.org.             TXT "v=spf1 ip4:198.51.100.1 ~all"
+hoster.example.          TXT "v=spf1 include:small.hoster.example -all"
+`
+	check(t, []wanted{
+		{name: "open by all", session: relay, zone: zone + "small.hoster.example. TXT \"v=spf1 ip4:198.51.100.9 +all\"\n",
+			code: "action-spf-add", value: "v=spf1 ip4:198.51.100.1 ip4:192.0.2.25 ~all", word: result.Pass},
+		{name: "open by exists", session: relay, zone: zone + "small.hoster.example. TXT \"v=spf1 exists:out1.hoster.example -all\"\n",
+			code: "action-spf-add", value: "v=spf1 ip4:198.51.100.1 ip4:192.0.2.25 ~all", word: result.Pass},
+		{name: "not open", session: relay, zone: zone + "small.hoster.example. TXT \"v=spf1 ip4:192.0.2.0/24 -all\"\n",
+			code: "action-spf-add", value: "v=spf1 ip4:198.51.100.1 include:hoster.example ~all", word: result.Pass},
+	})
+}
+
 // What the record says against the client is not left beside what says the contrary, and its owner is asked.
 func TestSPF_an_exclusion_is_told_of(t *testing.T) {
 	t.Parallel()

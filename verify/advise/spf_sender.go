@@ -2,6 +2,7 @@ package advise
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -154,14 +155,26 @@ func (a *adviser) covers(ctx context.Context, domain string) (n int, ok bool) {
 	}
 	e := spf.Evaluator{DNS: a.Resolver, Host: a.Report.Host}
 	s := a.Report.Session
-	r := e.Check(ctx, spf.Query{IP: a.client, Helo: s.Helo, MailFrom: s.MailFrom, Domain: domain})
-	if r.Word != result.Pass || strings.HasSuffix(strings.ToLower(r.Matched), "all") {
+	q := spf.Query{IP: a.client, Helo: s.Helo, MailFrom: s.MailFrom, Domain: domain}
+	r := e.Check(ctx, q)
+	if r.Word != result.Pass {
+		return 0, false
+	}
+	if q.IP = nobody(a.client); e.Check(ctx, q).Word == result.Pass {
 		return 0, false
 	}
 	if widest := 16; r.Network >= 0 && (r.Network < widest || a.client.Is6() && r.Network < 2*widest) {
 		return 0, false
 	}
 	return a.cost(ctx, p, []string{domain}), true
+}
+
+// nobody is an address of the family from which no mail can come: what lets that pass lets everybody.
+func nobody(ip netip.Addr) netip.Addr {
+	if ip.Is4() {
+		return netip.AddrFrom4([4]byte{233, 252, 0, 1}) // RFC 6676, 2
+	}
+	return netip.MustParseAddr("ff0e::db8:0:1") // RFC 6676, 3
 }
 
 // place puts the term where it counts: an address in front of what asks the DNS and of what refuses the
