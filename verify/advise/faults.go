@@ -51,7 +51,7 @@ func (a *adviser) wait(ctx context.Context, f result.Finding) candidate {
 	if answer, err := a.Resolver.Resolve(ctx, dns.Ask(name, dns.TXT)); err == nil {
 		seen = answer.Time
 	}
-	until := seen.Add(time.Duration(seconds) * time.Second).UTC().Format("15:04 UTC")
+	until := result.Clock(seen.Add(time.Duration(seconds)*time.Second), seen)
 	c := host(outage, result.Because("action-wait", "name", name, "until", until, "minutes", strconv.Itoa((seconds+59)/60)), f.Code)
 	c.Type = verify.ActionWait
 	c.Why = result.Because("why-wait", "name", name)

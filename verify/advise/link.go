@@ -9,7 +9,6 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dns"
 	"checkauth/verify/iprev"
-	"checkauth/verify/mail"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
 	"checkauth/verify/standing"
@@ -238,10 +237,8 @@ func (a *adviser) signer() string {
 		if c.Result != result.Pass || d == nil || !a.isUnder(d.Domain) {
 			continue
 		}
-		for _, name := range []string{"To", "Cc"} {
-			if a.addressed(covered(a.Report.Message.Fields.All(name), name, d.Signed)) {
-				return dns.Canonical(d.Domain)
-			}
+		if standing.Addressed(a.Report, d) {
+			return dns.Canonical(d.Domain)
 		}
 	}
 	return ""
@@ -251,31 +248,6 @@ func (a *adviser) signer() string {
 func (a *adviser) isUnder(domain string) bool {
 	domain = dns.Canonical(domain)
 	return standing.SameOrganisation(domain, a.sender) && (a.sender == domain || strings.HasSuffix(a.sender, "."+domain))
-}
-
-// covered are the fields of a name that a signature is over: RFC 6376, 5.4.2: the lowest, as many as h= names.
-// Above them anybody may put one more.
-func covered(fields mail.Fields, name string, signed []string) mail.Fields {
-	n := 0
-	for _, s := range signed {
-		if strings.EqualFold(strings.TrimSpace(s), name) {
-			n++
-		}
-	}
-	return fields[max(len(fields)-n, 0):]
-}
-
-// addressed: one of the recipients is one of the mailboxes in the fields. What else their text holds a stranger
-// may have had put there, such as the name under which he ordered a newsletter.
-func (a *adviser) addressed(fields mail.Fields) bool {
-	for _, f := range fields {
-		for _, box := range mail.Mailboxes(f) {
-			if slices.ContainsFunc(a.Report.Session.RcptTo, func(to string) bool { return strings.EqualFold(to, box.Local+"@"+box.Domain) }) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // literal is the client as an SPF term.

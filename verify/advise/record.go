@@ -128,7 +128,7 @@ func (a *adviser) when(ctx context.Context, c *candidate) []result.Reason {
 	if err != nil || answer.Left() == 0 {
 		return nil
 	}
-	until, seconds := answer.Forgotten().UTC().Format("15:04 UTC"), strconv.FormatUint(uint64(answer.Left()), 10)
+	until, seconds := result.Clock(answer.Forgotten(), answer.Time), strconv.FormatUint(uint64(answer.Left()), 10)
 	if len(answer.Records) > 0 {
 		return []result.Reason{result.Because("when-cached", "until", until, "seconds", seconds)}
 	}

@@ -85,5 +85,5 @@ func compared(h statements, ours dns.Answer) (says result.Reason, visible time.T
 	if same > 0 {
 		return result.Because("authority-differ", "zone", h.zone, "name", h.q.Name), visible
 	}
-	return result.Because("authority-newer", "zone", h.zone, "until", visible.Format("15:04 UTC")), visible
+	return result.Because("authority-newer", "zone", h.zone, "until", result.Clock(visible, ours.Time)), visible
 }

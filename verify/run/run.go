@@ -73,9 +73,10 @@ type Evaluation struct {
 	memo   *dns.Memo
 	author atomic.Pointer[string] // domain of From, once the header is in
 
-	early sync.WaitGroup
-	mu    sync.Mutex
-	found map[string]outcome // by method
+	early  sync.WaitGroup
+	beside sync.WaitGroup // what others ask, of which the report has nothing
+	mu     sync.Mutex
+	found  map[string]outcome // by method
 
 	diagnoses []diagnose.Diagnosis // once the checks are done
 	heard     []statements         // of the zones' own servers
@@ -136,6 +137,13 @@ func (e *Evaluation) Header(fields mail.Fields) {
 	}
 }
 
+// Beside runs f with a resolver of the message's own memo, for at most so many questions, on its sender's
+// account. The context ends with the evaluation's time; Finish and Abandon return when f has. It is called before
+// them.
+func (e *Evaluation) Beside(questions int, f func(context.Context, dns.Resolver)) {
+	e.beside.Go(func() { f(e.ctx, e.memo.View(questions)) })
+}
+
 // Cancel makes Finish end soon, with temperror for what is not known yet. It may be called at any time.
 func (e *Evaluation) Cancel() { e.cancel(errAbandoned) }
 
@@ -143,6 +151,7 @@ func (e *Evaluation) Cancel() { e.cancel(errAbandoned) }
 func (e *Evaluation) Abandon() {
 	e.cancel(errAbandoned)
 	e.early.Wait()
+	e.beside.Wait()
 	e.memo.Wait()
 }
 
@@ -180,6 +189,7 @@ func (e *Evaluation) Finish(m *verify.Message) *verify.Report {
 	e.conclude(r)
 	r.Authoritative = e.authoritative(ctx)
 	e.advise(ctx, r, in.msg)
+	e.beside.Wait() // before its questions are cut off
 	return r
 }
 

@@ -4,13 +4,16 @@ package standing
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/publicsuffix"
 
 	"checkauth/verify"
+	"checkauth/verify/dkim"
 	"checkauth/verify/dns"
 	"checkauth/verify/iprev"
+	"checkauth/verify/mail"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
 )
@@ -55,11 +58,31 @@ func narrow(s *spf.Result, v6 bool) bool {
 	return s.Network >= widest
 }
 
+// provedByDKIM: a signature of the domain proves one mailbox of it, the author's: other users of the domain could
+// replay a mail of their own in its name. And it proves that mailbox only where it was written to us, else anybody
+// who has a mail of it could.
 func provedByDKIM(r *verify.Report) bool {
-	domain := Domain(r)
+	domain, from := Domain(r), mail.ParseFrom(r.Message.Fields)
+	if from.Problem != "" || len(from.Addresses) != 1 || Fold(from.Addresses[0].Local+"@"+from.Domain) != Fold(r.Session.MailFrom) {
+		return false
+	}
 	for _, c := range r.All(verify.MethodDKIM) {
-		if c.Result == result.Pass && c.Details.DKIM != nil && SameOrganisation(c.Details.DKIM.Domain, domain) {
+		if d := c.Details.DKIM; c.Result == result.Pass && d != nil && SameOrganisation(d.Domain, domain) && Addressed(r, d) {
 			return true
+		}
+	}
+	return false
+}
+
+// Addressed tells whether a signature covers a To or Cc that names the address that the message was sent to.
+func Addressed(r *verify.Report, d *dkim.Signature) bool {
+	for _, name := range []string{"To", "Cc"} {
+		for _, f := range covered(r.Message.Fields.All(name), name, d.Signed) {
+			for _, box := range mail.Mailboxes(f) {
+				if slices.ContainsFunc(r.Session.RcptTo, func(to string) bool { return strings.EqualFold(to, box.Local+"@"+box.Domain) }) {
+					return true
+				}
+			}
 		}
 	}
 	return false
@@ -79,6 +102,18 @@ func provedByName(r *verify.Report) bool {
 		}
 	}
 	return false
+}
+
+// covered are the fields of a name that a signature is over: RFC 6376, 5.4.2: the lowest, as many as h= names.
+// Above them anybody may put one more.
+func covered(fields mail.Fields, name string, signed []string) mail.Fields {
+	n := 0
+	for _, s := range signed {
+		if strings.EqualFold(strings.TrimSpace(s), name) {
+			n++
+		}
+	}
+	return fields[max(len(fields)-n, 0):]
 }
 
 // Organisation is the organisational domain by the public suffix list, so that no DNS is asked; empty where

@@ -1,0 +1,126 @@
+package standing
+
+import (
+	"net/netip"
+	"strings"
+
+	"golang.org/x/net/idna"
+)
+
+// Fold gives the one form of all spellings of a mailbox, so that a counter cannot be dodged: lower case,
+// A-labels, without a tag behind a plus, without what BATV (prvs=) and SRS (SRS0, SRS1) put around it, without
+// the dots that Gmail ignores. It is for counting alone, never written to.
+func Fold(address string) string {
+	local, domain := Split(address)
+	local = strings.ToLower(Unquoted(local))
+	for range 5 { // a forwarder of a forwarder; each round takes one wrapping off
+		inner, ok := unwrapped(local)
+		if !ok {
+			break
+		}
+		local = inner
+	}
+	if tag := strings.IndexByte(local, '+'); tag > 0 {
+		local = local[:tag]
+	}
+	domain = ALabels(domain)
+	if domain == "gmail.com" || domain == "googlemail.com" {
+		local, domain = strings.ReplaceAll(local, ".", ""), "gmail.com"
+	}
+	return local + "@" + domain
+}
+
+// unwrapped takes one wrapping off a local part. Of SRS the address inside stays, its domain too, at the
+// forwarder's domain: anybody can write another's address there, whose counter must not be touched by that.
+func unwrapped(local string) (inner string, ok bool) {
+	// BATV: prvs=KDDDSSSSSS=local, the tag before or (as some write it) behind the local part.
+	if rest, found := strings.CutPrefix(local, "prvs="); found {
+		a, b, two := strings.Cut(rest, "=")
+		switch {
+		case !two || a == "" || b == "":
+			return "", false
+		case isBATV(a):
+			return b, true
+		case isBATV(b):
+			return a, true
+		}
+		return "", false
+	}
+	// Barracuda's: btv1==hash==local.
+	if rest, found := strings.CutPrefix(local, "btv1=="); found {
+		if _, inner, two := strings.Cut(rest, "=="); two && inner != "" {
+			return inner, true
+		}
+		return "", false
+	}
+	// SRS1: SRS1=hash=host==hash=time=domain=local; what follows the two signs is SRS0's, with any separator.
+	if rest, found := cutSRS(local, "srs1"); found {
+		if _, behind, two := strings.Cut(rest, "=="); two {
+			return ofSRS0(behind)
+		}
+		return "", false
+	}
+	if rest, found := cutSRS(local, "srs0"); found {
+		return ofSRS0(rest)
+	}
+	return "", false
+}
+
+func isBATV(s string) bool { return len(s) == 10 && strings.Trim(s, "0123456789abcdef") == "" }
+
+// cutSRS: the separator behind the tag is =, + or -.
+func cutSRS(local, tag string) (string, bool) {
+	rest, ok := strings.CutPrefix(local, tag)
+	if !ok || rest == "" || !strings.ContainsRune("=+-", rune(rest[0])) {
+		return "", false
+	}
+	return rest[1:], true
+}
+
+// ofSRS0 reads hash=time=domain=local; the hash and the time are what changes from mail to mail.
+func ofSRS0(s string) (inner string, ok bool) {
+	parts := strings.SplitN(s, "=", 4)
+	if len(parts) != 4 || parts[2] == "" || parts[3] == "" {
+		return "", false
+	}
+	return parts[3] + "=" + parts[2], true
+}
+
+// ALabels is a domain in lower case with A-labels (RFC 5890, 2.3.2.1), an address literal in one form. What is
+// neither is left as it is: it counts for itself.
+func ALabels(domain string) string {
+	domain = strings.TrimSuffix(strings.ToLower(domain), ".")
+	if inner, ok := strings.CutPrefix(domain, "["); ok {
+		if a, err := netip.ParseAddr(strings.TrimPrefix(strings.TrimSuffix(inner, "]"), "ipv6:")); err == nil {
+			return "[" + a.Unmap().WithZone("").String() + "]"
+		}
+	}
+	if a, err := idna.Lookup.ToASCII(domain); err == nil {
+		return a
+	}
+	return domain
+}
+
+// Unquoted is a local part without the quotes of a Quoted-string (RFC 5321, 4.1.2).
+func Unquoted(local string) string {
+	if len(local) < 2 || local[0] != '"' || local[len(local)-1] != '"' {
+		return local
+	}
+	var b strings.Builder
+	for i, inner := 0, local[1:len(local)-1]; i < len(inner); i++ {
+		if inner[i] == '\\' && i+1 < len(inner) {
+			i++
+		}
+		b.WriteByte(inner[i])
+	}
+	return b.String()
+}
+
+// Split cuts an address at its last @; the domain is in lower case and without a final dot.
+func Split(address string) (local, domain string) {
+	i := strings.LastIndexByte(address, '@')
+	if i < 0 {
+		return address, ""
+	}
+	return address[:i], strings.TrimSuffix(strings.ToLower(address[i+1:]), ".")
+}
