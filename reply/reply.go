@@ -35,9 +35,15 @@ const (
 
 // Bucket is one counter that must not be full for an entry to be stored.
 type Bucket struct {
-	Key     string    // what is counted, with its window: "sender-day/a@example.org/2026-11-24"
+	Key     string    // what is counted, with its window: "address-day/a@example.org"
 	Limit   int64     // it is full when it has counted so many
-	Expires time.Time // the counter may be forgotten after this
+	Expires time.Time // end of the window, where this one is the first within it; the counter then begins anew
+}
+
+// Full is a bucket that was full, and when its window is over; the zero Full is none.
+type Full struct {
+	Key   string
+	Until time.Time
 }
 
 // Answer is what the client hears at the final dot.

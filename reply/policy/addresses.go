@@ -1,6 +1,10 @@
 package policy
 
-import "strings"
+import (
+	"strings"
+
+	"checkauth/verify/standing"
+)
 
 // Role of a recipient address.
 type Role int
@@ -18,35 +22,113 @@ type Addresses struct {
 	Domains []string // ours, lower case; the host name is one of them
 	Service string   // local part that tests are sent to: check-auth
 	From    string   // local part that our replies come from: auth-results
+	// Author and Named: the two forms whose reply does not go to the envelope sender are taken.
+	Author, Named bool
 }
 
-// Role tells what a recipient is for. Local parts match without regard to case; what stands behind a
-// plus is a detail of the address (check-auth+anything). An empty domain goes with postmaster alone
-// (RFC 5321, 4.5.1).
-func (a Addresses) Role(local, domain string) Role {
-	local = strings.ToLower(local)
-	if domain == "" {
-		if local == "postmaster" {
-			return Operator
+// Kind of a service address.
+type Kind string
+
+// The kinds, as check-auth writes them.
+const (
+	ToSender Kind = "check-auth"              // the reply goes to the envelope sender
+	ToAuthor Kind = "check-auth2"             // to the From address
+	ToNamed  Kind = "check-auth-user=domain"  // to user@domain
+	Stop     Kind = "check-auth-stop+<token>" // no reply is ever sent to the envelope sender again
+)
+
+// Form is what a service address says beside that it is one.
+type Form struct {
+	Kind    Kind
+	Details []string // what stands behind each plus: a token, a language, port25
+	Named   string   // user@domain of check-auth-user=domain
+}
+
+// Port25 tells whether the Subject is to be the one that Port25's verifier used.
+func (f Form) Port25() bool {
+	for _, d := range f.Details {
+		if strings.EqualFold(d, "port25") {
+			return true
 		}
-		return UnknownUser
+	}
+	return false
+}
+
+// Role tells what a recipient is for, and the form of a service address. Local parts match without regard
+// to case; what stands behind a plus is a detail of the address (check-auth+anything). An empty domain goes
+// with postmaster alone (RFC 5321, 4.5.1).
+func (a Addresses) Role(local, domain string) (Role, Form) {
+	if domain == "" {
+		if strings.EqualFold(local, "postmaster") {
+			return Operator, Form{}
+		}
+		return UnknownUser, Form{}
 	}
 	if !a.ours(domain) {
-		return Foreign
+		return Foreign, Form{}
 	}
-	base, _, _ := strings.Cut(local, "+")
+	if f, ok := a.form(local); ok {
+		return Service, f
+	}
+	base, _, _ := strings.Cut(strings.ToLower(local), "+")
 	switch base {
-	case a.Service:
-		return Service
 	case "postmaster", "abuse", a.From: // RFC 5321, 4.5.1; RFC 2142, 2 and 4
-		return Operator
+		return Operator, Form{}
 	}
-	return UnknownUser
+	return UnknownUser, Form{}
+}
+
+// form reads the local part of a service address.
+func (a Addresses) form(local string) (Form, bool) {
+	base, details, _ := strings.Cut(local, "+")
+	f := Form{}
+	if details != "" {
+		f.Details = strings.Split(details, "+")
+	}
+	switch rest, ok := cutPrefixFold(base, a.Service); {
+	case !ok:
+		return f, false
+	case rest == "":
+		f.Kind = ToSender
+	case rest == "2":
+		f.Kind = ToAuthor
+		return f, a.Author
+	case strings.EqualFold(rest, "-stop"):
+		f.Kind = Stop
+	default:
+		// The user's own plus is part of the name.
+		named, ok := cutPrefixFold(local, a.Service+"-")
+		at := strings.LastIndexByte(named, '=')
+		if !ok || at < 1 || at == len(named)-1 || !a.Named {
+			return f, false
+		}
+		return Form{Kind: ToNamed, Named: named[:at] + "@" + strings.ToLower(named[at+1:])}, true
+	}
+	return f, true
+}
+
+func cutPrefixFold(s, prefix string) (string, bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return s, false
+	}
+	return s[len(prefix):], true
+}
+
+// Of gives the form of the service address that a message was sent to; the plain one where there is none.
+func (a Addresses) Of(rcpt []string) Form {
+	for _, to := range rcpt {
+		local, domain := Split(to)
+		if role, f := a.Role(standing.Unquoted(local), domain); role == Service {
+			return f
+		}
+	}
+	return Form{Kind: ToSender}
 }
 
 // Own tells whether an address is one that we answer from or to: mail from it is a loop.
 func (a Addresses) Own(local, domain string) bool {
-	return a.ours(domain) && a.Role(local, domain) != UnknownUser
+	role, _ := a.Role(local, domain)
+	return a.ours(domain) && role != UnknownUser
 }
 
 func (a Addresses) ours(domain string) bool {

@@ -1,14 +1,16 @@
-// Package policy decides who gets a reply, and what the client hears: by class of what proves the
-// envelope sender, after the rules of RFC 3834 for automatic answers. It is pure: a report and the
-// clock in, a Decision out.
+// Package policy decides who gets a reply, what is in it and what the client hears: by class of what proves the
+// envelope sender, after the rules of RFC 3834 for automatic answers. It is pure: a report, some facts and the
+// clock in, a Decision out. docs/abuse.md has its rules, written by Table.
 //
-// From: plays no part: the address that we would write to is the envelope sender, so the class asks
-// what proves that one. A pass is not required, for the user whose SPF fails is the customer; but who
-// is refuted hears it in the SMTP answer, which reaches the machine that really connected.
+// From: plays no part (two address forms apart, which are off by default): the address that we would write to
+// is the envelope sender, so the class asks what proves that one. A pass is not required, for the user whose
+// SPF fails is the customer; but who is refuted hears it in the SMTP answer, which reaches the machine that
+// really connected.
 package policy
 
 import (
-	"strings"
+	"fmt"
+	"net/netip"
 	"time"
 
 	"checkauth/reply"
@@ -29,86 +31,203 @@ const (
 
 // Config of the policy.
 type Config struct {
-	// Own are the addresses that are ours, as local@domain in lower case; mail that comes from one of
-	// them is a loop.
-	Own func(local, domain string) bool `toml:"-"`
+	Addresses Addresses // that are ours; mail that comes from one of them is a loop
+	Quotas    Quotas
+	Providers []string // domains of mailbox providers, A-labels: many people's, without a quota of the domain
+	Servers   []string // domains of mail servers that many domains share, without a quota of the destination
+	Allow     List     // no quota for what they are proved to send, or what comes from their networks
+	Block     List     // never answered
+	Trusted   List     // whose addresses the two other forms write to without a proof
+	// ShortToRefuted: who is refuted gets one paragraph by mail, where it would else get nothing.
+	ShortToRefuted bool
+	AnswerNoReply  bool // addresses such as noreply@ are answered like others
+	DryRun         bool // everything is decided, nothing is mailed
+}
+
+// Facts are what the policy needs beside the report.
+type Facts struct {
+	Keys    Keys  // of tokens; without any no token counts and none is given
+	Stopped bool  // the recipient wants no report any more
+	Route   Route // to the recipient
+	// Disowned: the DMARC record of the envelope sender's domain asks for reject or quarantine, whoever the author
+	// is.
+	Disowned bool
+}
+
+// Route is where a reply would be delivered; what could not be learnt is the zero Route.
+type Route struct {
+	NullMX  bool   // RFC 7505: the domain takes no mail
+	Nowhere bool   // it has neither an MX nor an address, or is no domain
+	Hosts   []Host // its mail servers
+	Unknown bool   // not all of it could be learnt
+}
+
+// Host is a mail server.
+type Host struct {
+	Name  string
+	Addrs []netip.Addr
 }
 
 // Decision is what becomes of a message.
 type Decision struct {
 	Class   Class
+	Form    Form           // of the address that the test was sent to
+	To      string         // whom a report goes to
 	Mail    bool           // a reply is to be stored
+	Short   bool           // of one paragraph
 	Rule    string         // where no reply is mailed: which rule said so
 	Buckets []reply.Bucket // what must not be full for the reply to be stored
+
+	// Again and Never are addresses to give to an unproved recipient: for the next test, and against any more.
+	Again, Never string
+	// Stop: from now on nothing is sent to this mailbox (as Fold gives it); Resume: something is again.
+	Stop, Resume string
 
 	Code     int             // SMTP reply code
 	Enhanced [3]int          // RFC 3463
 	Lines    []result.Reason // of the answer, a sentence each
 }
 
+// Recipient is whom a report on a message would go to, and the form of the address that it was sent to; ""
+// where nobody may get it.
+func (c Config) Recipient(r *verify.Report) (to string, f Form) {
+	f = c.Addresses.Of(r.Session.RcptTo)
+	switch f.Kind {
+	case ToAuthor:
+		return c.author(r, authorOf(r)), f
+	case ToNamed:
+		return c.author(r, f.Named), f
+	}
+	return r.Session.MailFrom, f
+}
+
 // Decide takes a finished report. now is the clock of all windows.
-func (c Config) Decide(r *verify.Report, now time.Time) Decision {
-	d := Decision{Class: standing.Of(r)}
-	verdict := result.Because("answer-verdict", "spf", string(r.Check(verify.MethodSPF).Result),
-		"dkim", string(verify.BestDKIM(r)), "dmarc", string(r.Check(verify.MethodDMARC).Result))
-	if rule, hard := c.suppressed(r); rule != "" {
-		d.Rule = rule
-		d.Code, d.Enhanced = 250, [3]int{2, 0, 0}
-		d.Lines = []result.Reason{result.Because("answer-suppressed", "rule", rule)}
-		if hard {
-			// RFC 5321, 6.3: a mail that has gone round so often is in a loop.
-			d.Code, d.Enhanced = 554, [3]int{5, 4, 6}
-			d.Lines = []result.Reason{result.Because("answer-loop")}
+func (c Config) Decide(r *verify.Report, facts Facts, now time.Time) Decision {
+	in := &input{c: c, r: r, facts: facts, class: standing.Of(r)}
+	if in.class == Open && facts.Disowned {
+		in.class = Refuted
+	}
+	in.to, in.form = c.Recipient(r)
+	if in.form.Kind == ToAuthor || in.form.Kind == ToNamed {
+		in.class = c.authorClass(r)
+	}
+	d := Decision{Class: in.class, Form: in.form, To: in.to}
+	in.token = facts.Keys.anyValid(Again, in.to, in.form.Details, now)
+	for _, u := range rules {
+		if u.hit(in) {
+			return d.by(u, in)
 		}
+	}
+	if facts.Stopped {
+		d.Resume = Fold(in.to)
+	}
+	if in.class == Refuted && !c.ShortToRefuted {
+		return d.refuse(refutedSender, refusalCode(r), in, refutedLines(r)...)
+	}
+	return c.mail(d, in, now)
+}
+
+// refutedSender is the rule of class C.
+const refutedSender = "refuted sender"
+
+// by is the decision of a rule.
+func (d Decision) by(u rule, in *input) Decision {
+	if u.answer.says != nil {
+		d = d.refuse(u.name, u.answer.enhanced, in, u.answer.says(in)...)
+		d.Code = u.answer.code
 		return d
 	}
-	if d.Class == Refuted {
-		return refuse(d, r, verdict)
+	d.Rule, d.Code, d.Enhanced = u.name, u.answer.code, u.answer.enhanced
+	d.Lines = []result.Reason{result.Because("answer-suppressed", "rule", u.name)}
+	return d
+}
+
+// refuse gives the verdict, what can be done now, and why nothing is mailed.
+func (d Decision) refuse(name string, enhanced [3]int, in *input, says ...result.Reason) Decision {
+	d.Rule, d.Mail, d.Buckets = name, false, nil
+	d.Code, d.Enhanced = 550, enhanced
+	d.Lines = append([]result.Reason{verdict(in.r)}, says...)
+	d.Lines = append(d.Lines, todo(in.r)...)
+	why := result.Because("answer-refused", "rule", name, "id", in.r.ID)
+	if name == refutedSender {
+		why = result.Because("answer-refuted", "id", in.r.ID)
 	}
-	d.Mail = true
+	d.Lines = append(d.Lines, why)
+	return d
+}
+
+// mail lets a reply go, within its quotas.
+func (c Config) mail(d Decision, in *input, now time.Time) Decision {
+	d.Mail, d.Short = true, in.class == Refuted
+	quota := in.class
+	if in.token {
+		quota = Proved // its quota, not its content
+	}
+	d.Buckets = c.buckets(quota, in.to, in.r, in.facts.Route, now)
+	if c.Allow.Client(in.r.Session.ClientIP) || in.class == Proved && c.Allow.Sender(in.to) {
+		d.Buckets = nil
+	}
+	if in.class != Proved {
+		d.Again = c.tokenAddress("", in.facts.Keys.Token(Again, in.to, now))
+		d.Never = c.tokenAddress("-stop", in.facts.Keys.Token(Never, in.to, now))
+	}
 	d.Code, d.Enhanced = 250, [3]int{2, 0, 0}
-	d.Lines = []result.Reason{result.Because("answer-stored", "spf", verdict.Args.Get("spf"), "dkim", verdict.Args.Get("dkim"),
-		"dmarc", verdict.Args.Get("dmarc"), "id", r.ID, "to", r.Session.MailFrom)}
+	args := verdict(in.r).Args
+	d.Lines = []result.Reason{result.Because("answer-stored", "spf", args.Get("spf"), "dkim", args.Get("dkim"),
+		"dmarc", args.Get("dmarc"), "id", in.r.ID, "to", in.to)}
+	if c.DryRun {
+		d.Mail, d.Buckets, d.Rule = false, nil, "dry run"
+		d.Lines = []result.Reason{verdict(in.r), result.Because("answer-dry-run", "id", in.r.ID, "to", in.to)}
+	}
 	return d
 }
 
-// refuse is class C's answer: verdict, cause, and why nothing is mailed. An authorising DNS line is
-// never given to who may be a forger.
-func refuse(d Decision, r *verify.Report, verdict result.Reason) Decision {
-	d.Rule = "refuted sender"
-	d.Code, d.Enhanced = 550, enhanced(r)
-	d.Lines = []result.Reason{verdict}
-	if c := r.Check(verify.MethodSPF); c.Result == result.Fail {
-		d.Lines = append(d.Lines, result.Because("answer-spf-fail", "ip", r.Session.ClientIP, "domain", senderDomain(r)))
+// NodeHour is the counter of all replies of one node, which is in no store.
+const NodeHour = "node-hour"
+
+// Full is the decision where a counter was full when the reply was to be stored.
+func (c Config) Full(d Decision, r *verify.Report, full reply.Full, now time.Time) Decision {
+	in := &input{r: r}
+	until := result.Clock(full.Until, now)
+	name, says := "quota "+NodeHour, result.Because("answer-full-node", "until", until)
+	if q, ok := quotaOf(full.Key); ok {
+		name, says = "quota "+q.name, q.says(until)
 	}
-	if c := r.Check(verify.MethodDMARC); c.Result == result.Fail && c.Details.DMARC != nil {
-		d.Lines = append(d.Lines, result.Because("answer-dmarc-fail", "domain", c.Details.DMARC.Author, "policy", c.Details.DMARC.Policy))
+	d.Again, d.Never = "", ""
+	return d.refuse(name, policyRefusal, in, says)
+}
+
+func (c Config) tokenAddress(form, token string) string {
+	if token == "" {
+		return ""
 	}
-	d.Lines = append(d.Lines, result.Because("answer-refuted-mend", "ip", r.Session.ClientIP, "sender", r.Session.MailFrom),
-		result.Because("answer-refuted", "id", r.ID))
+	return c.Addresses.Service + form + "+" + token + "@" + c.Addresses.Domains[0]
+}
+
+// Early tells whether a message is decided by its envelope alone, so that nothing of it is evaluated: mail to a
+// stop address, and what the operator's list names.
+func (c Config) Early(env verify.Envelope) bool {
+	return c.blocked(env) || c.Addresses.Of(env.RcptTo).Kind == Stop
+}
+
+// DecideEarly is Decide for such a message.
+func (c Config) DecideEarly(env verify.Envelope, keys Keys, now time.Time) Decision {
+	d := Decision{To: env.MailFrom, Form: c.Addresses.Of(env.RcptTo), Code: 550, Enhanced: policyRefusal}
+	switch {
+	case c.blocked(env):
+		d.Rule = "blocked by the operator"
+		d.Lines = []result.Reason{result.Because("answer-blocked"), result.Because("answer-refused", "rule", d.Rule, "id", env.ID)}
+	case env.MailFrom == "" || !keys.anyValid(Never, d.To, d.Form.Details, now):
+		d.Rule = "stop address that is not of this sender"
+		d.Lines = []result.Reason{result.Because("answer-stop-unknown", "days", fmt.Sprint(TokenLife))}
+	default:
+		d.Rule, d.Stop = "stop address", Fold(d.To)
+		d.Code, d.Enhanced = 250, [3]int{2, 0, 0}
+		d.Lines = []result.Reason{result.Because("answer-stop", "to", d.To)}
+	}
 	return d
 }
 
-// enhanced is the status code of a refusal. RFC 7372, 3.2: 5.7.23 where SPF said fail; 3.3: 5.7.26
-// where several checks did.
-func enhanced(r *verify.Report) [3]int {
-	if r.Check(verify.MethodSPF).Result == result.Fail && r.Check(verify.MethodDMARC).Result != result.Fail {
-		return [3]int{5, 7, 23}
-	}
-	return [3]int{5, 7, 26}
-}
-
-// senderDomain is the domain of MAIL FROM, lower case; empty with the null reverse-path.
-func senderDomain(r *verify.Report) string {
-	_, domain := Split(r.Session.MailFrom)
-	return domain
-}
-
-// Split cuts an address at its last @; the domain is in lower case and without a final dot.
-func Split(address string) (local, domain string) {
-	i := strings.LastIndexByte(address, '@')
-	if i < 0 {
-		return address, ""
-	}
-	return address[:i], strings.TrimSuffix(strings.ToLower(address[i+1:]), ".")
+func (c Config) blocked(env verify.Envelope) bool {
+	return c.Block.Sender(env.MailFrom) || c.Block.Client(env.Client.Addr().Unmap().String())
 }

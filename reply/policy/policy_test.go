@@ -14,6 +14,12 @@ import (
 	"checkauth/verify/spf"
 )
 
+// config is the policy as it ships, at verifier.example.
+func config() Config {
+	return Config{Quotas: DefaultQuotas(), Providers: Providers(), Servers: Servers(), AnswerNoReply: true,
+		Addresses: Addresses{Domains: []string{"verifier.example"}, Service: "check-auth", From: "auth-results"}}
+}
+
 var now = time.Date(2026, 11, 24, 2, 10, 5, 0, time.UTC)
 
 // report makes one of a@example.org from 192.0.2.1 that nothing proves or refutes; change mends it.
@@ -44,6 +50,20 @@ func setSPF(w result.Word, network int) func(*verify.Report) {
 	}
 }
 
+// signed: a signature of a domain over these names of a header passes.
+func signed(domain, header string, names ...string) func(*verify.Report) {
+	return func(r *verify.Report) {
+		fields, err := mail.Parse([]byte(header), mail.DefaultBounds())
+		if err != nil {
+			panic(err)
+		}
+		r.Message.Fields = fields
+		r.Session.RcptTo = []string{"check-auth@verifier.example"}
+		r.Checks[2].Result = result.Pass
+		r.Checks[2].Details.DKIM = &dkim.Signature{Domain: domain, Signed: names}
+	}
+}
+
 func TestClasses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -65,15 +85,21 @@ func TestClasses(t *testing.T) {
 		{"SPF fails, a signature of the sender's domain passes", func(r *verify.Report) {
 			setSPF(result.Fail, -1)(r)
 			r.Checks[2].Result = result.Pass
-			r.Checks[2].Details.DKIM = &dkim.Signature{Domain: "Mail.Example.ORG"}
+			signed("Mail.Example.ORG", "From: Ann <A@example.org>\r\nTo: check-auth@verifier.example\r\n", "From", "To")(r)
 		}, Proved},
+		{"a signature of another user of the domain, sent again in this one's name",
+			signed("example.org", "From: mallory@example.org\r\nTo: check-auth@verifier.example\r\n", "From", "To"), Open},
+		{"a mail of the sender to somebody else, sent again to us",
+			signed("example.org", "From: a@example.org\r\nTo: list@example.net\r\n", "From", "To"), Open},
+		{"the same, with a To above the signed one",
+			signed("example.org", "To: check-auth@verifier.example\r\nFrom: a@example.org\r\nTo: list@example.net\r\n", "From", "To"), Open},
+		{"a signature that does not cover To",
+			signed("example.org", "From: a@example.org\r\nTo: check-auth@verifier.example\r\n", "From"), Open},
 		{"a signature of another organisation", func(r *verify.Report) {
-			r.Checks[2].Result = result.Pass
-			r.Checks[2].Details.DKIM = &dkim.Signature{Domain: "notexample.org"}
+			signed("notexample.org", "From: a@example.org\r\nTo: check-auth@verifier.example\r\n", "From", "To")(r)
 		}, Open},
 		{"a signature of the public suffix", func(r *verify.Report) {
-			r.Checks[2].Result = result.Pass
-			r.Checks[2].Details.DKIM = &dkim.Signature{Domain: "org"}
+			signed("org", "From: a@example.org\r\nTo: check-auth@verifier.example\r\n", "From", "To")(r)
 		}, Open},
 		{"the client's confirmed name is under the sender's domain", func(r *verify.Report) {
 			r.Checks[1].Result = result.Pass
@@ -104,7 +130,7 @@ func TestClasses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			d := Config{}.Decide(report(t, "", c.change), now)
+			d := config().Decide(report(t, "", c.change), Facts{}, now)
 			if d.Class != c.want || d.Mail != (c.want != Refuted) {
 				t.Errorf("got class %s, mailed %v; want %s", d.Class, d.Mail, c.want)
 			}
@@ -117,8 +143,7 @@ func suppressed(t *testing.T, header, sender string, change func(*verify.Report)
 	t.Helper()
 	r := report(t, header, change)
 	r.Session.MailFrom = sender
-	ours := Addresses{Domains: []string{"verifier.example"}, Service: "check-auth", From: "auth-results"}
-	return Config{Own: ours.Own}.Decide(r, now)
+	return config().Decide(r, Facts{}, now)
 }
 
 func TestHostile_30(t *testing.T) {
@@ -194,15 +219,15 @@ func TestHostile_38_From_plays_no_part(t *testing.T) {
 
 func TestRFC7372_3_refusals_carry_the_code_of_the_check(t *testing.T) {
 	t.Parallel()
-	d := Config{}.Decide(report(t, "", setSPF(result.Fail, -1)), now)
+	d := config().Decide(report(t, "", setSPF(result.Fail, -1)), Facts{}, now)
 	if d.Code != 550 || d.Enhanced != [3]int{5, 7, 23} || len(d.Lines) < 3 {
 		t.Errorf("SPF fail: got %d %v with %d lines, want 550 5.7.23 with several", d.Code, d.Enhanced, len(d.Lines))
 	}
-	d = Config{}.Decide(report(t, "", func(r *verify.Report) {
+	d = config().Decide(report(t, "", func(r *verify.Report) {
 		setSPF(result.Fail, -1)(r)
 		r.Checks[3].Result = result.Fail
 		r.Checks[3].Details.DMARC = &dmarc.Result{Policy: "reject"}
-	}), now)
+	}), Facts{}, now)
 	if d.Enhanced != [3]int{5, 7, 26} {
 		t.Errorf("SPF and DMARC fail: got %v, want 5.7.26", d.Enhanced)
 	}
@@ -227,7 +252,7 @@ func TestRoles(t *testing.T) {
 		{"auth-results", "verifier.example", Operator},
 		{"check-auth", "", UnknownUser},
 	} {
-		if got := a.Role(c.local, c.domain); got != c.want {
+		if got, _ := a.Role(c.local, c.domain); got != c.want {
 			t.Errorf("%s@%s: got %d, want %d", c.local, c.domain, got, c.want)
 		}
 	}

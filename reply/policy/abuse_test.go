@@ -1,0 +1,542 @@
+package policy
+
+import (
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"checkauth/reply"
+	"checkauth/verify"
+	"checkauth/verify/dkim"
+	"checkauth/verify/dmarc"
+	"checkauth/verify/result"
+)
+
+var keys = Keys{[]byte("the key of this period, 32 octets"), []byte("the key of the one before, 32 octets")}
+
+func TestToken(t *testing.T) {
+	t.Parallel()
+	token := keys.Token(Again, "Ann+tag@Example.ORG", now)
+	if !regexp.MustCompile(`^[a-z2-7]{18}$`).MatchString(token) {
+		t.Fatalf("token %q: want 18 letters and digits that survive a change of case", token)
+	}
+	old := keys[1:].Token(Again, "ann@example.org", now)
+	for _, c := range []struct {
+		name           string
+		p              Purpose
+		address, token string
+		after          time.Duration
+		want           bool
+	}{
+		{"its address", Again, "ann@example.org", token, 0, true},
+		{"in capitals", Again, "ann@example.org", strings.ToUpper(token), 0, true},
+		{"after 30 days", Again, "ann@example.org", token, 30 * 24 * time.Hour, true},
+		{"after 31 days", Again, "ann@example.org", token, 31 * 24 * time.Hour, false},
+		{"from a node whose clock is a day ahead", Again, "ann@example.org", token, -24 * time.Hour, true},
+		{"from next week", Again, "ann@example.org", token, -7 * 24 * time.Hour, false},
+		{"1024 days later, when the letters of the day come again", Again, "ann@example.org", token, 1024 * 24 * time.Hour, false},
+		{"made with the key before", Again, "ann@example.org", old, 0, true},
+		{"another address", Again, "bob@example.org", token, 0, false},
+		{"another purpose", Never, "ann@example.org", token, 0, false},
+		{"cut", Again, "ann@example.org", token[:17], 0, false},
+		{"another day in front", Again, "ann@example.org", "aa" + token[2:], 0, false},
+		{"empty", Again, "ann@example.org", "", 0, false},
+	} {
+		if got := keys.Valid(c.p, c.address, c.token, now.Add(c.after)); got != c.want {
+			t.Errorf("%s: got %t, want %t", c.name, got, c.want)
+		}
+	}
+	if (Keys{}).Valid(Again, "ann@example.org", token, now) || Keys(nil).Token(Again, "ann@example.org", now) != "" {
+		t.Error("without a key there are tokens")
+	}
+	if (Keys{[]byte("another server's key")}).Valid(Again, "ann@example.org", token, now) {
+		t.Error("another server's token is taken")
+	}
+}
+
+// One mailbox, however it is spelt.
+func TestFold(t *testing.T) {
+	t.Parallel()
+	for want, spellings := range map[string][]string{
+		"victim@example.org": {"victim@example.org", "VICTIM@Example.Org", "victim+1@example.org", "victim+a+b@example.org.", `"victim"@example.org`,
+			"prvs=1234abcdef=victim@example.org", "prvs=victim=1234abcdef@example.org", "btv1==0123==victim@example.org"},
+		"victim@gmail.com":             {"v.i.c.t.i.m@gmail.com", "victim@googlemail.com", "Vic.Tim+x@GoogleMail.com"},
+		"victim@xn--bcher-kva.example": {"victim@bücher.example", "victim@BÜCHER.example", "victim@xn--bcher-kva.example"},
+		"user=example.net@fwd.example": {"SRS0=abcd=XY=example.net=user@fwd.example", "srs0+ef01=ZZ=example.net=user@fwd.example",
+			"SRS1=h=fwd.example==abcd=XY=example.net=user@fwd.example"},
+		"v.i.c@example.org":    {"v.i.c@example.org"},
+		"prvs=x=y@example.org": {"prvs=x=y@example.org"},
+		"+@example.org":        {"+@example.org"},
+		"srs0=a=b@example.org": {"SRS0=a=b@example.org"},
+		"a@[192.0.2.1]":        {"A@[192.0.2.1]", "a@[IPv6:::ffff:192.0.2.1]"},
+		"a@[2001:db8::1]":      {"a@[IPv6:2001:db8::1]", "a@[ipv6:2001:DB8:0:0::1]"},
+		"a b@example.org":      {`"a b"@example.org`},
+		"-@-bad-.example":      {"-@-bad-.example"},
+		"nobody@":              {"nobody"},
+	} {
+		for _, s := range spellings {
+			if got := Fold(s); got != want {
+				t.Errorf("%s: got %q, want %q", s, got, want)
+			}
+		}
+	}
+}
+
+// FuzzFold: case makes no difference, and neither does a final dot.
+func FuzzFold(f *testing.F) {
+	for _, s := range []string{"a+b@Example.org", "prvs=1234abcdef=SRS0=a=b=c.example=d+e@gmail.com", "SRS1=h=x==a=b=c=d@bücher.example", `"a\"b+c"@x`, "@", "=@="} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		once := Fold(s)
+		if !isASCII(s) || strings.HasSuffix(s, ".") {
+			t.Skip()
+		}
+		for _, other := range []string{strings.ToUpper(s), strings.ToLower(s), s + "."} {
+			if got := Fold(other); strings.Contains(s, "@") && got != once {
+				t.Fatalf("%q: %q, but %q: %q", s, once, other, got)
+			}
+		}
+	})
+}
+
+func isASCII(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool { return r > '~' }) }
+
+// FuzzForm: no local part makes a service address of a form that is switched off, or of two kinds.
+func FuzzForm(f *testing.F) {
+	for _, s := range []string{"check-auth", "CHECK-AUTH+tr+port25", "check-auth2", "check-auth-user=example.org", "check-auth-a=b=c", "check-auth-stop+x", "check-auth-=x"} {
+		f.Add(s, true)
+		f.Add(s, false)
+	}
+	f.Fuzz(func(t *testing.T, local string, on bool) {
+		a := config().Addresses
+		a.Author, a.Named = on, on
+		role, form := a.Role(local, "verifier.example")
+		if (role == Service) != (form.Kind != "") {
+			t.Fatalf("%q: role %d with the form %+v", local, role, form)
+		}
+		if !on && (form.Kind == ToAuthor || form.Kind == ToNamed) {
+			t.Fatalf("%q: %s, which is off", local, form.Kind)
+		}
+		if form.Kind == ToNamed && strings.Count(form.Named, "@") < 1 {
+			t.Fatalf("%q: named %q", local, form.Named)
+		}
+	})
+}
+
+// sent asks with a recipient of ours and facts, and tells what becomes of it.
+func sent(t *testing.T, c Config, to string, f Facts, change func(*verify.Report)) Decision {
+	t.Helper()
+	r := report(t, "From: a@example.org\n", change)
+	r.Session.RcptTo = []string{to}
+	return c.Decide(r, f, now)
+}
+
+func keyed(d Decision) (out []string) {
+	for _, b := range d.Buckets {
+		out = append(out, fmt.Sprintf("%s=%d", b.Key, b.Limit))
+	}
+	return out
+}
+
+func wantBuckets(t *testing.T, d Decision, want ...string) {
+	t.Helper()
+	if got := keyed(d); !slices.Equal(got, want) {
+		t.Errorf("got the counters\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestQuotaOfAnAddress(t *testing.T) {
+	t.Parallel()
+	d := sent(t, config(), "check-auth@verifier.example", Facts{}, setSPF(result.Pass, 32))
+	wantBuckets(t, d, "address-minute/a@example.org=1", "address-day/a@example.org=12", "network-hour/192.0.2.0/24=60", "domain-day/example.org=200")
+	if got := d.Buckets[0].Expires.Sub(now); got != time.Minute {
+		t.Errorf("the minute lasts %s", got)
+	}
+}
+
+func TestQuotaOfANetwork(t *testing.T) {
+	t.Parallel()
+	for ip, want := range map[string]string{"192.0.2.77": "192.0.2.0/24", "2001:db8:1:2ff::1": "2001:db8:1:200::/56", "::ffff:192.0.2.1": "192.0.2.0/24"} {
+		d := sent(t, config(), "check-auth@verifier.example", Facts{}, func(r *verify.Report) { r.Session.ClientIP = ip })
+		if !slices.Contains(keyed(d), "open-network-hour/"+want+"=10") {
+			t.Errorf("%s: got %q, want a counter of %s", ip, keyed(d), want)
+		}
+	}
+}
+
+func TestQuotaOfADestination(t *testing.T) {
+	t.Parallel()
+	f := Facts{Route: Route{Hosts: []Host{{"mx.example.org", []netip.Addr{netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("2001:db8::25")}},
+		{"aspmx.l.google.com", []netip.Addr{netip.MustParseAddr("198.51.100.2")}}}}}
+	for _, change := range []func(*verify.Report){setSPF(result.Pass, 32), nil} {
+		got := keyed(sent(t, config(), "check-auth@verifier.example", f, change))
+		for _, want := range []string{"destination-hour/198.51.100.1=60", "destination-hour/2001:db8::25=60"} {
+			if !slices.Contains(got, want) {
+				t.Errorf("got %q, want also %s", got, want)
+			}
+		}
+		if strings.Contains(strings.Join(got, " "), "198.51.100.2=") {
+			t.Errorf("got %q, want no counter of a server that many domains share", got)
+		}
+	}
+	d := sent(t, config(), "check-auth@verifier.example", Facts{Route: Route{Unknown: true}}, func(r *verify.Report) { r.Session.MailFrom = "a@gmail.com" })
+	if s := strings.Join(keyed(d), " "); !strings.Contains(s, "destination-hour/unknown=60") || !strings.Contains(s, "open-domain-hour/gmail.com") {
+		t.Errorf("where the way is not known: got %s, want the counter of all such ways", s)
+	}
+}
+
+func TestQuotaOfADomain(t *testing.T) {
+	t.Parallel()
+	c := config()
+	c.Providers = append(c.Providers, "mailbox.example")
+	for from, want := range map[string]bool{"a@sub.example.org": true, "a@example.org": true, "a@mailbox.example": false} {
+		d := sent(t, c, "check-auth@verifier.example", Facts{}, func(r *verify.Report) {
+			setSPF(result.Pass, 32)(r)
+			r.Session.MailFrom = from
+		})
+		if got := slices.Contains(keyed(d), "domain-day/example.org=200"); got != want {
+			t.Errorf("%s: got %q", from, keyed(d))
+		}
+	}
+}
+
+func TestUnlimited(t *testing.T) {
+	t.Parallel()
+	c := config()
+	c.Quotas.NetworkHour = Unlimited
+	if d := sent(t, c, "check-auth@verifier.example", Facts{}, setSPF(result.Pass, 32)); strings.Contains(strings.Join(keyed(d), " "), "network") {
+		t.Errorf("got %q", keyed(d))
+	}
+}
+
+func TestAllow(t *testing.T) {
+	t.Parallel()
+	c := config()
+	var err error
+	if c.Allow, err = ParseList([]string{"example.org", "198.51.100.0/24"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []struct {
+		name   string
+		change func(*verify.Report)
+		want   bool
+	}{
+		{"a proved sender of the list", setSPF(result.Pass, 32), true},
+		{"one that is not proved may be forged", nil, false},
+		{"a network of the list", func(r *verify.Report) { r.Session.ClientIP = "198.51.100.9" }, true},
+	} {
+		if d := sent(t, c, "check-auth@verifier.example", Facts{}, k.change); (len(d.Buckets) == 0) != k.want || !d.Mail {
+			t.Errorf("%s: mailed %t, counters %q", k.name, d.Mail, keyed(d))
+		}
+	}
+}
+
+func TestBlocked(t *testing.T) {
+	t.Parallel()
+	c := config()
+	var err error
+	if c.Block, err = ParseList([]string{"bad.example", "Mallory@example.net", "203.0.113.0/24", "2001:db8:bad::/48", "192.0.2.99"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []struct {
+		from, ip string
+		want     bool
+	}{
+		{"a@bad.example", "192.0.2.1", true},
+		{"a@sub.BAD.example", "192.0.2.1", true},
+		{"a@notbad.example", "192.0.2.1", false},
+		{"mallory+x@example.net", "192.0.2.1", true},
+		{"ann@example.net", "192.0.2.1", false},
+		{"ann@example.net", "203.0.113.7", true},
+		{"ann@example.net", "::ffff:203.0.113.7", true},
+		{"ann@example.net", "2001:db8:bad::1", true},
+		{"ann@example.net", "192.0.2.99", true},
+	} {
+		env := verify.Envelope{ID: "x", MailFrom: k.from, Client: netip.AddrPortFrom(netip.MustParseAddr(k.ip), 25), RcptTo: []string{"check-auth@verifier.example"}}
+		if got := c.Early(env); got != k.want {
+			t.Errorf("%s from %s: got %t", k.from, k.ip, got)
+		}
+		if d := c.DecideEarly(env, keys, now); k.want && (d.Mail || d.Code != 550 || d.Rule != "blocked by the operator") {
+			t.Errorf("%s from %s: got %+v", k.from, k.ip, d)
+		}
+	}
+	for _, bad := range []string{"", "example", "@example.org", "a b@example.org", "192.0.2.0/33", "a@", "http://example.org/"} {
+		if _, err := ParseList([]string{bad}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", bad)) {
+			t.Errorf("%q: got %v, want an error that names it", bad, err)
+		}
+	}
+}
+
+// What is mailed to an unproved sender has the two addresses; the first has class A's quota, not its content.
+func TestTokenGivesTheQuotaOfTheProved(t *testing.T) {
+	t.Parallel()
+	f := Facts{Keys: keys}
+	first := sent(t, config(), "check-auth@verifier.example", f, nil)
+	if first.Again == "" || first.Never == "" || first.Class != Open {
+		t.Fatalf("got %+v, want class B with a token and a stop address", first)
+	}
+	d := sent(t, config(), first.Again, f, nil)
+	if d.Class != Open || !d.Mail || !slices.Contains(keyed(d), "address-day/a@example.org=12") {
+		t.Errorf("with the token: class %s, counters %q", d.Class, keyed(d))
+	}
+	other := sent(t, config(), first.Again, f, func(r *verify.Report) { r.Session.MailFrom = "victim@example.org" })
+	if !slices.Contains(keyed(other), "address-day/victim@example.org=1") {
+		t.Errorf("with another's token: counters %q", keyed(other))
+	}
+	if refuted := sent(t, config(), first.Again, f, setSPF(result.Fail, -1)); refuted.Mail {
+		t.Error("a token lets a refuted sender pass")
+	}
+	if proved := sent(t, config(), "check-auth@verifier.example", f, setSPF(result.Pass, 32)); proved.Again != "" || proved.Never != "" {
+		t.Errorf("a proved sender was given %q and %q", proved.Again, proved.Never)
+	}
+}
+
+func TestStop(t *testing.T) {
+	t.Parallel()
+	f := Facts{Keys: keys}
+	c := config()
+	first := sent(t, c, "check-auth@verifier.example", f, nil)
+	env := verify.Envelope{ID: "x", MailFrom: "a@example.org", Client: netip.MustParseAddrPort("192.0.2.1:25"), RcptTo: []string{first.Never}}
+	if d := c.DecideEarly(env, keys, now); !c.Early(env) || d.Stop != "a@example.org" || d.Code != 250 || d.Mail {
+		t.Errorf("the stop address: got %+v", d)
+	}
+	for name, change := range map[string]func(*verify.Envelope){
+		"another sender": func(e *verify.Envelope) { e.MailFrom = "b@example.org" },
+		"a bounce":       func(e *verify.Envelope) { e.MailFrom = "" },
+		"the token of tests": func(e *verify.Envelope) {
+			e.RcptTo = []string{strings.Replace(first.Again, "check-auth", "check-auth-stop", 1)}
+		},
+		"no token": func(e *verify.Envelope) { e.RcptTo = []string{"check-auth-stop@verifier.example"} },
+	} {
+		bad := env
+		change(&bad)
+		if d := c.DecideEarly(bad, keys, now); d.Stop != "" || d.Code != 550 {
+			t.Errorf("%s: got %+v, want 550", name, d)
+		}
+	}
+	f.Stopped = true
+	for _, change := range []func(*verify.Report){nil, setSPF(result.Pass, 32)} {
+		if d := sent(t, c, "check-auth@verifier.example", f, change); d.Mail || d.Code != 550 || d.Rule != "stopped by the recipient" {
+			t.Errorf("a stopped address: got %+v", d)
+		}
+	}
+	if d := sent(t, c, first.Again, f, nil); !d.Mail || d.Resume != "a@example.org" {
+		t.Errorf("its own token: got %+v, want a reply, and no stop any more", d)
+	}
+}
+
+func TestHostile_34(t *testing.T) {
+	t.Parallel()
+	c := config()
+	for from, robot := range map[string]bool{"noreply@example.org": true, "no-reply+1@example.org": true, "Do_Not_Reply@example.org": true,
+		"postmaster@example.org": false, "root@example.org": false, "admin@example.org": false, "nora@example.org": false} {
+		for _, answer := range []bool{true, false} {
+			c.AnswerNoReply = answer
+			d := sent(t, c, "check-auth@verifier.example", Facts{}, func(r *verify.Report) { r.Session.MailFrom = from })
+			if want := answer || !robot; d.Mail != want {
+				t.Errorf("%s, answer-noreply %t: mailed %t", from, answer, d.Mail)
+			}
+		}
+	}
+}
+
+// author makes the report of a message whose DMARC passes by signatures of these domains.
+func author(from string, domains ...string) func(*verify.Report) {
+	return func(r *verify.Report) {
+		r.Message.Fields[0].Raw = []byte("From: " + from + "\r\n")
+		r.Session.MailFrom = "bounces@vendor.example"
+		r.Checks[3].Result = result.Pass
+		r.Checks[3].Details.DMARC = &dmarc.Result{Policy: "reject"}
+		for _, d := range domains {
+			r.Checks = append(r.Checks, verify.Check{Method: verify.MethodDKIM, Result: result.Pass, Details: verify.Details{DKIM: &dkim.Signature{Domain: d}}})
+		}
+	}
+}
+
+// check-auth2@ and check-auth-user=domain@ write to the one From address alone, by a signature of its very domain.
+func TestHostile_42(t *testing.T) {
+	t.Parallel()
+	c := config()
+	c.Addresses.Author, c.Addresses.Named = true, true
+	trusted := c
+	var err error
+	if trusted.Trusted, err = ParseList([]string{"example.org"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range []struct {
+		name, to string
+		c        Config
+		change   func(*verify.Report)
+		want     string // whom the report goes to
+	}{
+		{"the author of a signed mail", "check-auth2@verifier.example", c, author("Ann <ann@example.org>", "example.org"), "ann@example.org"},
+		{"the same, named", "check-auth-ann=example.org@verifier.example", c, author("ann@example.org", "Example.ORG"), "ann@example.org"},
+		{"a name with a sign in it", "Check-Auth-a=b=example.org@verifier.example", c, author("a=b@example.org", "example.org"), ""},
+		{"another user of the domain", "check-auth-bob=example.org@verifier.example", c, author("ann@example.org", "example.org"), ""},
+		{"another domain", "check-auth-ann=example.net@verifier.example", c, author("ann@example.org", "example.org"), ""},
+		{"a signature of a sub-domain", "check-auth2@verifier.example", c, author("ann@example.org", "mail.example.org"), ""},
+		{"a signature of the organisation", "check-auth2@verifier.example", c, author("ann@sub.example.org", "example.org"), ""},
+		{"no signature", "check-auth2@verifier.example", c, author("ann@example.org"), ""},
+		{"two authors", "check-auth2@verifier.example", c, author("ann@example.org, bob@example.org", "example.org"), ""},
+		{"a quoted name", "check-auth2@verifier.example", c, author(`"a b"@example.org`, "example.org"), ""},
+		{"DMARC fails", "check-auth2@verifier.example", c, func(r *verify.Report) {
+			author("ann@example.org", "example.org")(r)
+			r.Checks[3].Result = result.Fail
+		}, ""},
+		{"the operator's list", "check-auth2@verifier.example", trusted, author("ann@example.org"), "ann@example.org"},
+		{"a domain that is not on it", "check-auth2@verifier.example", trusted, author("ann@example.net"), ""},
+	} {
+		d := sent(t, k.c, k.to, Facts{}, k.change)
+		if d.To != k.want || d.Mail != (k.want != "") || k.want == "" && (d.Code != 550 || d.Rule != "recipient of the report is not proved") {
+			t.Errorf("%s: got %q, mailed %t, %d, %q; want %q", k.name, d.To, d.Mail, d.Code, d.Rule, k.want)
+		}
+	}
+	off := config().Addresses
+	for _, local := range []string{"check-auth2", "check-auth-ann=example.org"} {
+		if role, _ := off.Role(local, "verifier.example"); role != UnknownUser {
+			t.Errorf("%s is taken where it is off", local)
+		}
+	}
+	// A null sender is never answered, whatever the From field says.
+	if d := sent(t, c, "check-auth2@verifier.example", Facts{}, func(r *verify.Report) {
+		author("ann@example.org", "example.org")(r)
+		r.Session.MailFrom = ""
+	}); d.Mail || d.Rule != "null sender" {
+		t.Errorf("null sender: got %+v", d)
+	}
+}
+
+func TestHostile_47(t *testing.T) {
+	t.Parallel()
+	d := sent(t, config(), "check-auth@verifier.example", Facts{Route: Route{NullMX: true}}, setSPF(result.Pass, 32))
+	if d.Mail || d.Code != 550 || d.Enhanced != [3]int{5, 7, 27} {
+		t.Errorf("null MX: got %+v, want 550 5.7.27", d)
+	}
+	d = sent(t, config(), "check-auth@verifier.example", Facts{Route: Route{Nowhere: true}}, nil)
+	if d.Mail || d.Code != 550 || d.Enhanced != [3]int{5, 1, 8} {
+		t.Errorf("neither MX nor address: got %+v, want 550 5.1.8", d)
+	}
+}
+
+func TestShortToRefuted(t *testing.T) {
+	t.Parallel()
+	c := config()
+	c.ShortToRefuted = true
+	d := sent(t, c, "check-auth@verifier.example", Facts{Keys: keys}, setSPF(result.Fail, -1))
+	if !d.Mail || !d.Short || d.Code != 250 || d.Never == "" {
+		t.Errorf("got %+v, want one paragraph", d)
+	}
+	wantBuckets(t, d, "address-day/a@example.org=1", "open-network-hour/192.0.2.0/24=10", "refuted-domain-hour/example.org=5")
+}
+
+func TestDryRun(t *testing.T) {
+	t.Parallel()
+	c := config()
+	c.DryRun = true
+	d := sent(t, c, "check-auth@verifier.example", Facts{}, setSPF(result.Pass, 32))
+	if d.Mail || d.Rule != "dry run" || d.Code != 250 || len(d.Buckets) > 0 || !slices.ContainsFunc(d.Lines, func(r result.Reason) bool { return r.Code == "answer-dry-run" }) {
+		t.Errorf("got %+v", d)
+	}
+}
+
+func TestFull(t *testing.T) {
+	t.Parallel()
+	c := config()
+	r := report(t, "", nil)
+	r.Actions = []verify.Action{{Code: "action-host", Type: verify.ActionHost}, {Code: "action-spf-publish", Zone: `example.org. IN TXT "v=spf1 mx ~all"`}}
+	for key, want := range map[string]struct {
+		code  result.Code
+		until string
+		after time.Duration
+	}{
+		"address-minute/a@example.org": {"answer-full-address", "02:11 UTC", time.Second},
+		"open-domain-hour/example.org": {"answer-full-domain", "03:01 UTC", 50 * time.Minute},
+		"network-hour/192.0.2.0/24":    {"answer-full-network", "02:12 UTC", time.Minute + time.Second},
+		"destination-hour/192.0.2.1":   {"answer-full-destination", "02:11 UTC", 55 * time.Second},
+		"address-day/a@example.org":    {"answer-full-address", "2026-11-25 01:11 UTC", 23*time.Hour + time.Second},
+		NodeHour:                       {"answer-full-node", "02:20 UTC", 9*time.Minute + 55*time.Second},
+	} {
+		d := c.Full(Decision{Class: Open, Mail: true, Again: "x"}, r, reply.Full{Key: key, Until: now.Add(want.after)}, now)
+		if d.Mail || d.Code != 550 || d.Enhanced != [3]int{5, 7, 1} || d.Lines[1].Code != want.code || d.Lines[1].Args.Get("until") != want.until {
+			t.Errorf("%s: got %+v, want %s until %s", key, d, want.code, want.until)
+		}
+		if d.Lines[2].Code != "action-spf-publish" || d.Lines[3].Args.Get("zone") != r.Actions[1].Zone {
+			t.Errorf("%s: the DNS line is not in the answer: %v", key, d.Lines)
+		}
+	}
+}
+
+// Each rule of docs/abuse.md names the test that proves it.
+func TestEveryRuleHasItsTest(t *testing.T) {
+	t.Parallel()
+	var source strings.Builder
+	for _, folder := range []string{".", "../respond", "../compose"} {
+		files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source.Write(b)
+		}
+	}
+	for _, name := range Tests() {
+		if !strings.Contains(source.String(), "func "+name+"(t *testing.T)") {
+			t.Errorf("%s proves a rule and is not there", name)
+		}
+	}
+}
+
+var update = flag.Bool("update", false, "write docs/abuse.md anew")
+
+// The tables of docs/abuse.md are the code's.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	const file = "../../docs/abuse.md"
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(b)
+	for _, table := range []struct {
+		name, head string
+		rows       []Row
+	}{
+		{"classes", "| the envelope sender is | the client hears, and what is mailed | why | test |", Classes()},
+		{"rules", "| rule | the client hears | why | test |", Rules()},
+		{"quotas", "| counter | reports | of what | test |", Limits()},
+	} {
+		begin, end := "<!-- "+table.name+" -->\n", "<!-- /"+table.name+" -->"
+		before, rest, ok := strings.Cut(text, begin)
+		_, after, closed := strings.Cut(rest, end)
+		if !ok || !closed {
+			t.Fatalf("%s has no place for %s", file, table.name)
+		}
+		var b strings.Builder
+		fmt.Fprintf(&b, "%s\n| --- | --- | --- | --- |\n", table.head)
+		for _, r := range table.rows {
+			fmt.Fprintf(&b, "| %s | %s | %s | `%s` |\n", r.Rule, r.Answer, r.Why, r.Test)
+		}
+		text = before + begin + b.String() + end + after
+	}
+	switch {
+	case text == string(b):
+	case *update:
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Errorf("%s is not what the code says; go test ./reply/policy -run Docs -update rewrites it", file)
+	}
+}

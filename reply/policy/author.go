@@ -1,0 +1,61 @@
+package policy
+
+import (
+	"strings"
+
+	"checkauth/verify"
+	"checkauth/verify/dns"
+	"checkauth/verify/mail"
+	"checkauth/verify/result"
+)
+
+// authorOf is the one mailbox of the From field; "" where there is not exactly one of a plain form.
+func authorOf(r *verify.Report) string {
+	f := mail.ParseFrom(r.Message.Fields)
+	if f.Problem != "" || len(f.Addresses) != 1 || f.Domain == "" {
+		return ""
+	}
+	// What would have to be quoted is left alone: nobody is called so, and a parser may be misled.
+	if local := f.Addresses[0].Local; local != "" && strings.Trim(local, plain) == "" && !strings.HasPrefix(local, "-") {
+		return local + "@" + f.Domain
+	}
+	return ""
+}
+
+const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+-"
+
+// author gives the address where the message may have a report sent to its author: it is the one From address,
+// and a signature of that very domain proves the message, or the operator trusts the domain. A relaxed alignment
+// will not do: who has the key of one sub-domain is not who has another's mailbox.
+func (c Config) author(r *verify.Report, to string) string {
+	from := authorOf(r)
+	if to == "" || from == "" || !strings.EqualFold(from, to) {
+		return ""
+	}
+	if c.provedAuthor(r) || c.Trusted.Sender(from) {
+		return from
+	}
+	return ""
+}
+
+// provedAuthor: DMARC passes, and by a signature whose d= is the author's domain itself.
+func (c Config) provedAuthor(r *verify.Report) bool {
+	if r.Check(verify.MethodDMARC).Result != result.Pass {
+		return false
+	}
+	_, domain := Split(authorOf(r))
+	for _, k := range r.All(verify.MethodDKIM) {
+		if k.Result == result.Pass && k.Details.DKIM != nil && domain != "" && dns.Canonical(k.Details.DKIM.Domain) == domain {
+			return true
+		}
+	}
+	return false
+}
+
+// authorClass is the class where the author gets the report: the operator's word is no proof.
+func (c Config) authorClass(r *verify.Report) Class {
+	if c.provedAuthor(r) {
+		return Proved
+	}
+	return Open
+}
