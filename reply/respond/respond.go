@@ -14,8 +14,11 @@ import (
 
 	"checkauth/reply"
 	"checkauth/reply/compose"
+	"checkauth/reply/deliver"
 	"checkauth/reply/policy"
 	"checkauth/verify"
+	"checkauth/verify/dmarc"
+	"checkauth/verify/dns"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
 	"checkauth/verify/run"
@@ -23,11 +26,18 @@ import (
 
 // Store is what is needed of the store: called from many transactions at once.
 type Store interface {
-	// Put stores an entry, all or nothing, and returns when it is durable. full is the key of the first
-	// bucket that was full; then nothing is stored.
-	Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket, now time.Time) (full string, err error)
+	// Put stores an entry, all or nothing, and returns when it is durable. full is the first bucket that
+	// was full; then nothing is stored. Peek tells which one Put would find full.
+	Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket, now time.Time) (full reply.Full, err error)
+	Peek(ctx context.Context, buckets []reply.Bucket, now time.Time) (full reply.Full, err error)
 	// Seen gives the report id of an entry with that digest made since then, or "".
 	Seen(ctx context.Context, digest []byte, since time.Time) (id string, err error)
+	// Secrets keeps offer under a name that is new, and gives all that have not expired.
+	Secrets(ctx context.Context, name string, offer []byte, expires, now time.Time) (map[string][]byte, error)
+	// Stop, Resume and Stopped keep who wants no reports.
+	Stop(ctx context.Context, address string, now time.Time) error
+	Resume(ctx context.Context, address string) error
+	Stopped(ctx context.Context, address string) (bool, error)
 }
 
 // Config of a Responder.
@@ -37,13 +47,15 @@ type Config struct {
 	Again time.Duration // the same message again within this time is not answered twice
 	// Operator: mail for the operator that is passed on, in an hour.
 	Operator int64
-	Log      *slog.Logger
-	Now      func() time.Time
+	// Hourly: replies of this node in an hour, to whomever.
+	Hourly int64
+	Log    *slog.Logger
+	Now    func() time.Time
 }
 
 // Defaults of Config.
 func Defaults() Config {
-	return Config{Queue: 24 * time.Hour, Again: time.Hour, Operator: 20}
+	return Config{Queue: 24 * time.Hour, Again: time.Hour, Operator: 20, Hourly: 2000}
 }
 
 // Responder begins transactions; one serves all sessions.
@@ -54,9 +66,14 @@ type Responder struct {
 	Compose *compose.Composer
 	Store   Store
 	Kick    func(reply.Entry) // tells the delivery that an entry is there
+	// Destination tells where a mail to an address would be brought to (deliver.Destination); nil: to a relay.
+	Destination func(ctx context.Context, r dns.Resolver, to string) ([]deliver.Place, error)
 
 	mu      sync.Mutex
 	working map[string]bool // digests of messages that are evaluated just now
+
+	tokens keyring
+	cap    hourly
 }
 
 // errTwice: the same message comes over two connections at once. Whether it is answered is not known yet,
@@ -91,14 +108,16 @@ type Transaction struct {
 	r    *Responder
 	env  verify.Envelope
 	ctx  context.Context
-	eval *run.Evaluation // nil for mail to the operator
+	eval *run.Evaluation // nil where nothing is evaluated
+	to   route
 }
 
 // Begin starts the checks that need the envelope alone.
 func (r *Responder) Begin(ctx context.Context, env verify.Envelope) *Transaction {
 	t := &Transaction{r: r, env: env, ctx: ctx}
-	if env.Purpose == verify.ForTest {
+	if env.Purpose == verify.ForTest && !r.Policy.Early(env) {
 		t.eval = r.Run.Begin(ctx, env)
+		t.askRoute()
 	}
 	return t
 }
@@ -120,8 +139,11 @@ func (t *Transaction) Abandon() {
 // Finish returns when the reply is stored or refused. An error means that nothing is stored and that
 // the client should try again.
 func (t *Transaction) Finish(ctx context.Context, m *verify.Message) (reply.Answer, error) {
-	if t.eval == nil {
+	switch {
+	case t.env.Purpose != verify.ForTest:
 		return t.forward(ctx, m)
+	case t.eval == nil:
+		return t.early(ctx)
 	}
 	digest, err := digest(m)
 	if err != nil {
@@ -151,42 +173,108 @@ func (t *Transaction) Finish(ctx context.Context, m *verify.Message) (reply.Answ
 // settle decides, composes and stores.
 func (t *Transaction) settle(ctx context.Context, report *verify.Report, m *verify.Message, digest []byte, took time.Duration) (reply.Answer, error) {
 	now := t.r.Config.Now()
-	d := t.r.Policy.Decide(report, now)
-	if d.Mail {
-		e, err := t.r.Compose.Reply(report, d, m.Body, now)
-		if err != nil {
+	facts, err := t.facts(ctx, report, now)
+	if err != nil {
+		return reply.Answer{}, err
+	}
+	d := t.r.Policy.Decide(report, facts, now)
+	if d.Resume != "" {
+		if err := t.r.Store.Resume(ctx, d.Resume); err != nil {
 			return reply.Answer{}, err
 		}
-		e.Digest = digest
-		if err := t.put(ctx, e, d.Buckets, now); err != nil {
+	}
+	if d.Mail {
+		if d, err = t.mail(ctx, d, report, m, digest, now); err != nil {
 			return reply.Answer{}, err
 		}
 	}
 	t.r.Config.Log.InfoContext(ctx, "message evaluated", "report", report.ID, "client", report.Session.ClientIP,
 		"verdict", report.Verdict.Word, "spf", report.Check(verify.MethodSPF).Result,
-		"dmarc", report.Check(verify.MethodDMARC).Result, "class", d.Class, "mailed", d.Mail, "rule", d.Rule,
+		"dmarc", report.Check(verify.MethodDMARC).Result, "class", d.Class, "form", d.Form.Kind, "mailed", d.Mail, "rule", d.Rule,
 		"code", d.Code, "size", m.Whole.Size, "took", took)
 	return t.r.Compose.Answer(d), nil
 }
 
-// errFull: a counter said no. Quotas of answers are policy's; here it is the operator's mail alone.
-var errFull = errors.New("over the quota")
+// facts are what the policy needs of the store and of the DNS.
+func (t *Transaction) facts(ctx context.Context, report *verify.Report, now time.Time) (policy.Facts, error) {
+	to, _ := t.r.Policy.Recipient(report)
+	f := policy.Facts{}
+	var said string
+	f.Route, said = t.to.found(to)
+	f.Disowned = said == string(dmarc.PolicyReject) || said == string(dmarc.PolicyQuarantine)
+	var err error
+	if f.Keys, err = t.r.keys(ctx, now); err != nil {
+		return f, err
+	}
+	if to != "" {
+		f.Stopped, err = t.r.Store.Stopped(ctx, policy.Fold(to))
+	}
+	return f, err
+}
 
-func (t *Transaction) put(ctx context.Context, e reply.Entry, buckets []reply.Bucket, now time.Time) error {
+// mail composes and stores the reply. Where a counter is full the decision is another: that is asked before
+// composing, so that a flood costs no signature, and holds when the reply is stored.
+func (t *Transaction) mail(ctx context.Context, d policy.Decision, report *verify.Report, m *verify.Message, digest []byte, now time.Time) (policy.Decision, error) {
+	full, err := t.r.Store.Peek(ctx, d.Buckets, now)
+	if err != nil {
+		return d, err
+	}
+	if full.Key != "" {
+		return t.r.Policy.Full(d, report, full, now), nil
+	}
+	if until, ok := t.r.cap.take(t.r.Config.Hourly, now); !ok {
+		return t.r.Policy.Full(d, report, reply.Full{Key: policy.NodeHour, Until: until}, now), nil
+	}
+	e, err := t.r.Compose.Reply(report, d, m.Body, now)
+	if err != nil {
+		return d, err
+	}
+	e.Digest = digest
+	full, err = t.put(ctx, e, d.Buckets, now)
+	if err != nil || full.Key != "" {
+		t.r.cap.giveBack()
+	}
+	if err != nil {
+		return d, err
+	}
+	if full.Key != "" {
+		return t.r.Policy.Full(d, report, full, now), nil
+	}
+	return d, nil
+}
+
+// early is the answer to what the envelope alone decides.
+func (t *Transaction) early(ctx context.Context) (reply.Answer, error) {
+	now := t.r.Config.Now()
+	keys, err := t.r.keys(ctx, now)
+	if err != nil {
+		return reply.Answer{}, err
+	}
+	d := t.r.Policy.DecideEarly(t.env, keys, now)
+	if d.Stop != "" {
+		if err := t.r.Store.Stop(ctx, d.Stop, now); err != nil {
+			return reply.Answer{}, err
+		}
+	}
+	t.r.Config.Log.InfoContext(ctx, "message not evaluated", "report", t.env.ID, "client", t.env.Client.Addr(),
+		"form", d.Form.Kind, "rule", d.Rule, "code", d.Code)
+	return t.r.Compose.Answer(d), nil
+}
+
+func (t *Transaction) put(ctx context.Context, e reply.Entry, buckets []reply.Bucket, now time.Time) (reply.Full, error) {
 	e.Expires = now.Add(t.r.Config.Queue)
 	if err := ctx.Err(); err != nil {
-		return context.Cause(ctx)
+		return reply.Full{}, context.Cause(ctx)
 	}
 	// A Put that began is waited for, whatever becomes of the client (RFC 1047).
 	full, err := t.r.Store.Put(context.WithoutCancel(ctx), e, buckets, now)
 	if err != nil {
-		return fmt.Errorf("storing the reply %s: %w", e.ID, err)
+		return full, fmt.Errorf("storing the reply %s: %w", e.ID, err)
 	}
-	if full != "" {
-		return fmt.Errorf("%w: %s", errFull, full)
+	if full.Key == "" {
+		t.r.Kick(e)
 	}
-	t.r.Kick(e)
-	return nil
+	return full, nil
 }
 
 // digest names a message for the rule that the same one is not answered twice. Without a Message-ID
@@ -231,15 +319,15 @@ func (t *Transaction) forward(ctx context.Context, m *verify.Message) (reply.Ans
 	if err != nil {
 		return reply.Answer{}, err
 	}
-	hour := now.UTC().Truncate(time.Hour)
-	bucket := reply.Bucket{Key: "operator-hour/" + hour.Format(time.RFC3339), Limit: t.r.Config.Operator, Expires: hour.Add(2 * time.Hour)}
+	bucket := reply.Bucket{Key: "operator-hour", Limit: t.r.Config.Operator, Expires: now.Add(time.Hour)}
 	code, lines := 250, result.Because("answer-operator", "id", e.ID)
 	enhanced := [3]int{2, 0, 0}
-	switch err := t.put(ctx, e, []reply.Bucket{bucket}, now); {
-	case errors.Is(err, errFull):
-		code, enhanced, lines = 452, [3]int{4, 3, 1}, result.Because("answer-operator-full")
-	case err != nil:
+	full, err := t.put(ctx, e, []reply.Bucket{bucket}, now)
+	if err != nil {
 		return reply.Answer{}, err
+	}
+	if full.Key != "" {
+		code, enhanced, lines = 452, [3]int{4, 3, 1}, result.Because("answer-operator-full")
 	}
 	t.r.Config.Log.InfoContext(ctx, "mail for the operator", "report", e.ID, "client", t.env.Client.Addr(), "code", code)
 	return t.r.Compose.Answer(policy.Decision{Code: code, Enhanced: enhanced, Lines: []result.Reason{lines}}), nil

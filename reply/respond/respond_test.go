@@ -17,6 +17,7 @@ import (
 
 	"checkauth/reply"
 	"checkauth/reply/compose"
+	"checkauth/reply/deliver"
 	"checkauth/reply/policy"
 	"checkauth/reply/respond"
 	"checkauth/reply/sign"
@@ -32,9 +33,13 @@ import (
 const (
 	host = "verifier.example.net"
 	zone = `
+example.org.            MX  10 mx.example.org.
 example.org.            TXT "v=spf1 ip4:192.0.2.1 -all"
 _dmarc.example.org.     TXT "v=DMARC1; p=reject"
 mx.example.org.         A   192.0.2.1
+soft.example.           MX  10 mx.example.org.
+soft.example.           TXT "v=spf1 ~all"
+_dmarc.soft.example.    TXT "v=DMARC1; p=reject"
 1.2.0.192.in-addr.arpa. PTR mx.example.org.
 `
 	letter = "From: a@example.org\r\nSubject: test\r\nMessage-ID: <1@example.org>\r\n\r\nhello\r\n"
@@ -49,14 +54,14 @@ type kept struct {
 	puts []string // ids, when they are durable
 }
 
-func (k *kept) Put(ctx context.Context, e reply.Entry, b []reply.Bucket, now time.Time) (string, error) {
+func (k *kept) Put(ctx context.Context, e reply.Entry, b []reply.Bucket, now time.Time) (reply.Full, error) {
 	if k.before != nil {
 		if err := k.before(); err != nil {
-			return "", err
+			return reply.Full{}, err
 		}
 	}
 	full, err := k.SQLite.Put(ctx, e, b, now)
-	if full == "" && err == nil {
+	if full.Key == "" && err == nil {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.puts = append(k.puts, e.ID)
@@ -113,9 +118,11 @@ func build(t *testing.T) *house {
 	cfg.Host, cfg.Log, cfg.Now = host, log, clock
 	h.Responder = &respond.Responder{
 		Config: cfg, Compose: composer, Store: h.store,
-		Policy: policy.Config{Own: func(_, domain string) bool { return domain == host }},
-		Run:    run.Evaluator{Config: run.Defaults(), DNS: dnstest.Zone(t, zone+h.key.Record()+"\n", patient), Now: clock},
-		Kick:   func(e reply.Entry) { h.kicked = append(h.kicked, e) },
+		Policy: policy.Config{Quotas: policy.DefaultQuotas(), AnswerNoReply: true,
+			Addresses: policy.Addresses{Domains: []string{host}, Service: "check-auth", From: "auth-results"}},
+		Run:         run.Evaluator{Config: run.Defaults(), DNS: dnstest.Zone(t, zone+h.key.Record()+"\n", patient), Now: clock},
+		Destination: deliver.Destination,
+		Kick:        func(e reply.Entry) { h.kicked = append(h.kicked, e) },
 	}
 	return h
 }
@@ -309,6 +316,7 @@ func TestHostile_30(t *testing.T) {
 func TestRFC1047_the_same_message_again(t *testing.T) {
 	t.Parallel()
 	h := build(t)
+	h.Policy.Quotas.AddressMinute, h.Policy.Quotas.AddressDay = policy.Unlimited, policy.Unlimited
 	h.answers(t, h.message(t, letter, nil), 250, "report report1 to")
 	h.now = h.now.Add(time.Hour - time.Minute)
 	h.answers(t, h.message(t, letter, nil), 250, "report report1")
@@ -467,6 +475,7 @@ func (r brokenReader) ReadAt([]byte, int64) (int, error) { return 0, r.err }
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	h := build(t)
+	h.Policy.Quotas.AddressMinute, h.Policy.Quotas.AddressDay = policy.Unlimited, policy.Unlimited
 	var mu sync.Mutex
 	kicks := 0
 	h.Kick = func(reply.Entry) { mu.Lock(); defer mu.Unlock(); kicks++ }
@@ -502,5 +511,31 @@ func TestRFC1047_the_same_message_at_once(t *testing.T) {
 	h.answers(t, second, 250, "report "+first.Envelope.ID)
 	if got := h.store.durable(); len(got) != 1 {
 		t.Errorf("stored %q, want one", got)
+	}
+}
+
+// All replies of one server have a bound of their own, which a reply that was not stored does not use up.
+func TestNodeHour(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.Config.Hourly = 2
+	from := func(local string) func(*verify.Envelope) {
+		return func(e *verify.Envelope) { e.MailFrom = local + "@example.org" }
+	}
+	h.answers(t, h.message(t, letter, from("a")), 250, "report report1 to")
+	h.answers(t, h.message(t, letter+"again\r\n", from("a")), 550, "This address had its reports for now")
+	h.answers(t, h.message(t, letter, from("b")), 250, "report report3 to")
+	h.answers(t, h.message(t, letter, from("c")), 550, "No report is mailed: quota node-hour (report id report4)")
+	h.now = h.now.Add(time.Hour)
+	h.answers(t, h.message(t, letter, from("c")), 250, "report report5 to")
+}
+
+// A victim whose domain asks for reject hears nothing, whatever the forger writes into From.
+func TestHostile_39_the_sender_s_own_policy(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	for i, from := range []string{"From: a@soft.example\r\n", "From: news@example.net\r\n", "From: a@example.net, b@example.net\r\n", ""} {
+		m := h.message(t, from+"Subject: x\r\n\r\nhello\r\n", func(e *verify.Envelope) { e.MailFrom = "victim@soft.example" })
+		h.answers(t, m, 550, fmt.Sprintf("No report is mailed to an unproved address (report id report%d)", i+1))
 	}
 }

@@ -1,0 +1,87 @@
+package respond
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+
+	"checkauth/reply/deliver"
+	"checkauth/reply/policy"
+	"checkauth/verify/dmarc"
+	"checkauth/verify/dns"
+	"checkauth/verify/mail"
+)
+
+// routeQuestions is how many the way of a reply may cost: the MX, two kinds of addresses of five hosts, and the
+// DMARC record of the envelope sender's domain, which is the author's domain nearly always.
+const routeQuestions = 11 + 10
+
+// route is where a reply would be delivered, and what the domain says of mail in its name: asked while the message
+// comes in, beside its checks.
+type route struct {
+	mu     sync.Mutex
+	to     string
+	known  policy.Route
+	policy string
+}
+
+// askRoute begins to ask, unless only the From field will tell who is to be written to.
+func (t *Transaction) askRoute() {
+	to := t.env.MailFrom
+	if f := t.r.Policy.Addresses.Of(t.env.RcptTo); f.Kind == policy.ToNamed {
+		to = f.Named
+	} else if f.Kind == policy.ToAuthor {
+		to = ""
+	}
+	if to == "" {
+		return
+	}
+	t.eval.Beside(routeQuestions, func(ctx context.Context, r dns.Resolver) {
+		known := t.r.destination(ctx, r, to)
+		said := senderPolicy(ctx, r, t.env.MailFrom)
+		t.to.mu.Lock()
+		defer t.to.mu.Unlock()
+		t.to.to, t.to.known, t.to.policy = to, known, said
+	})
+}
+
+func (r *Responder) destination(ctx context.Context, resolver dns.Resolver, to string) policy.Route {
+	if r.Destination == nil {
+		return policy.Route{}
+	}
+	places, err := r.Destination(ctx, resolver, to)
+	out := policy.Route{Unknown: err != nil}
+	for _, p := range places {
+		out.Hosts = append(out.Hosts, policy.Host{Name: p.Host, Addrs: p.Addrs})
+	}
+	switch {
+	case errors.Is(err, deliver.ErrNullMX):
+		out = policy.Route{NullMX: true}
+	case errors.Is(err, deliver.ErrNoDomain), errors.Is(err, deliver.ErrNoAddress), errors.Is(err, deliver.ErrBadAddress):
+		out = policy.Route{Nowhere: true}
+	}
+	return out
+}
+
+// senderPolicy is what the DMARC record that applies to the envelope sender's domain asks for, whoever the author
+// says to be.
+func senderPolicy(ctx context.Context, r dns.Resolver, from string) string {
+	domain := from[strings.LastIndexByte(from, '@')+1:]
+	if domain == "" || strings.HasPrefix(domain, "[") {
+		return ""
+	}
+	author := mail.From{Fields: 1, Domain: dns.Canonical(domain), Addresses: []mail.Address{{Local: "postmaster", Domain: domain}}}
+	return dmarc.Evaluator{DNS: r}.Check(ctx, dmarc.Query{From: author}).Policy
+}
+
+// found is what is known of the way to an address. What could not be learnt is left to the delivery, and counted as
+// such.
+func (r *route) found(to string) (policy.Route, string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.to != to {
+		return policy.Route{Unknown: true}, r.policy
+	}
+	return r.known, r.policy
+}
