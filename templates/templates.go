@@ -7,18 +7,22 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	html "html/template"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
 	"strings"
 	"sync"
-	"text/template"
+	text "text/template"
 
 	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+	"golang.org/x/text/language"
 )
 
-//go:embed words/*.toml report.txt
+//go:embed words/*.toml report.txt report.html
 var embedded embed.FS
 
 // English is the language that is always complete.
@@ -34,26 +38,93 @@ var Default = sync.OnceValues(func() (*Words, error) { return LoadWords(embedded
 
 // LoadWords reads words/*.toml of a file system. The error names file and line.
 func LoadWords(from fs.FS) (*Words, error) {
-	files, err := fs.Glob(from, "words/*.toml")
-	if err != nil {
-		return nil, err
-	}
 	w := &Words{byLang: map[string]map[string]string{}}
-	for _, f := range files {
-		b, err := fs.ReadFile(from, f)
-		if err != nil {
-			return nil, err
-		}
-		sentences := map[string]string{}
-		if err := toml.Unmarshal(b, &sentences); err != nil {
-			return nil, fmt.Errorf("%s: %w", f, position(err))
-		}
-		w.byLang[strings.TrimSuffix(path.Base(f), ".toml")] = sentences
+	if err := w.read(from, ""); err != nil {
+		return nil, err
 	}
 	if len(w.byLang[English]) == 0 {
 		return nil, errors.New("words/en.toml has no sentence: it must be there, other languages fall back to it")
 	}
 	return w, nil
+}
+
+// Override gives the embedded sentences with those of dir/words/*.toml in their place: single sentences of a
+// language that there is, or a language more. A sentence for a code that is not known, or with an argument that
+// the English one does not have, is refused with file and line, all of them at once.
+func Override(dir string) (*Words, error) {
+	w, err := Default()
+	if err != nil || dir == "" {
+		return w, err
+	}
+	own, err := fs.Glob(os.DirFS(dir), "words/*.toml")
+	if err != nil || len(own) == 0 {
+		return w, err
+	}
+	out := &Words{byLang: map[string]map[string]string{}}
+	for lang, sentences := range w.byLang {
+		out.byLang[lang] = maps.Clone(sentences)
+	}
+	return out, out.read(os.DirFS(dir), dir)
+}
+
+// read adds the files of a folder. Beside the embedded files nothing is known to check against.
+func (w *Words) read(from fs.FS, dir string) error {
+	files, err := fs.Glob(from, "words/*.toml")
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, f := range files {
+		b, err := fs.ReadFile(from, f)
+		if err != nil {
+			return err
+		}
+		name := path.Join(dir, f)
+		sentences := map[string]string{}
+		if err := toml.Unmarshal(b, &sentences); err != nil {
+			return fmt.Errorf("%s: %w", name, position(err))
+		}
+		lang := strings.TrimSuffix(path.Base(f), ".toml")
+		if _, err := language.Parse(lang); err != nil {
+			return fmt.Errorf("%s: the file's name is no language (want one such as de.toml or pt-BR.toml): %w", name, err)
+		}
+		if dir != "" {
+			faults = append(faults, w.faults(name, b, sentences)...)
+		}
+		if w.byLang[lang] == nil {
+			w.byLang[lang] = map[string]string{}
+		}
+		maps.Copy(w.byLang[lang], sentences)
+	}
+	return errors.Join(faults...)
+}
+
+// faults of an operator's sentences, in the order of the file.
+func (w *Words) faults(name string, b []byte, sentences map[string]string) (out []error) {
+	english := w.byLang[English]
+	var p unstable.Parser
+	p.Reset(b)
+	for p.NextExpression() {
+		keys := p.Expression().Key()
+		if !keys.Next() {
+			continue
+		}
+		code := string(keys.Node().Data)
+		at := fmt.Sprintf("%s, line %d: %q", name, p.Shape(keys.Node().Raw).Start.Line, code)
+		switch known, ok := english[code]; {
+		case !ok:
+			out = append(out, fmt.Errorf("%s: no such sentence: remove it, or see words/en.toml for its name", at))
+		case strings.TrimSpace(sentences[code]) == "":
+			out = append(out, fmt.Errorf("%s: the sentence is empty: write one, or remove the line", at))
+		default:
+			for _, a := range arguments(sentences[code]) {
+				if has := arguments(known); !slices.Contains(has, a) {
+					out = append(out, fmt.Errorf("%s: it has no argument {%s} (those that it has: %s)", at, a, strings.Join(has, ", ")))
+				}
+			}
+		}
+	}
+	return out
 }
 
 func position(err error) error {
@@ -62,6 +133,22 @@ func position(err error) error {
 		return fmt.Errorf("line %d, column %d: %w", line, column, err)
 	}
 	return err
+}
+
+// fixed are sentences that stay English in every language: programs read them in the text part.
+var fixed = []string{
+	"dkim-message-not-signed", "dkim-matches-from", "dkim-matches-no-header", "dkim-key-does-not-exist", "iprev-matches",
+	"dkim-body-hash-differs", "dkim-header-hash-differs", "dkim-body-shorter-than-l", "dkim-verifier-objects",
+}
+
+// Fixed tells whether a sentence is English in every language: programs read it, or SMTP carries it, which is
+// ASCII.
+func Fixed(code string) bool { return strings.HasPrefix(code, "answer-") || slices.Contains(fixed, code) }
+
+// Languages that there are sentences of, English first.
+func (w *Words) Languages() []string {
+	out := slices.Sorted(maps.Keys(w.byLang))
+	return append([]string{English}, slices.DeleteFunc(out, func(l string) bool { return l == English })...)
 }
 
 // Has tells whether there is a sentence for the code in that very language.
@@ -78,9 +165,11 @@ func (w *Words) Codes(lang string) []string {
 }
 
 // Arguments lists the names of the arguments that a sentence uses, sorted, each once.
-func (w *Words) Arguments(lang, code string) []string {
+func (w *Words) Arguments(lang, code string) []string { return arguments(w.byLang[lang][code]) }
+
+func arguments(sentence string) []string {
 	var out []string
-	expand(w.byLang[lang][code], func(name string) string {
+	expand(sentence, func(name string) string {
 		out = append(out, name)
 		return ""
 	})
@@ -92,7 +181,7 @@ func (w *Words) Arguments(lang, code string) []string {
 // to English; a code without any is shown as it is, so that nothing is lost.
 func (w *Words) Say(lang, code string, args map[string]string) string {
 	s, ok := w.byLang[lang][code]
-	if !ok {
+	if !ok || Fixed(code) {
 		s, ok = w.byLang[English][code]
 	}
 	if !ok {
@@ -130,16 +219,33 @@ func isName(s string) bool {
 
 // Report is the layout of the text part: the embedded one, or dir/report.txt where there is one. A
 // broken file is refused with its name and line.
-func Report(dir string, funcs template.FuncMap) (*template.Template, error) {
+func Report(dir string, funcs text.FuncMap) (*text.Template, error) {
 	name, b, err := read(dir, "report.txt")
 	if err != nil {
 		return nil, err
 	}
-	t, err := template.New(name).Option("missingkey=error").Funcs(funcs).Parse(string(b))
+	t, err := text.New(name).Option("missingkey=error").Funcs(funcs).Parse(string(b))
 	if err != nil {
-		return nil, fmt.Errorf("template: %w (mend it, or remove it to use the built-in one)", err)
+		return nil, broken(err)
 	}
 	return t, nil
+}
+
+// Page is the layout of the HTML part, in the same way from report.html. It escapes what is put in.
+func Page(dir string, funcs html.FuncMap) (*html.Template, error) {
+	name, b, err := read(dir, "report.html")
+	if err != nil {
+		return nil, err
+	}
+	t, err := html.New(name).Option("missingkey=error").Funcs(funcs).Parse(string(b))
+	if err != nil {
+		return nil, broken(err)
+	}
+	return t, nil
+}
+
+func broken(err error) error {
+	return fmt.Errorf("template: %w (mend it, or remove it to use the built-in one)", err)
 }
 
 func read(dir, file string) (name string, b []byte, err error) {

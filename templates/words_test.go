@@ -132,6 +132,12 @@ func TestEveryLanguageHasEverySentence(t *testing.T) {
 	}
 	for lang := range w.byLang {
 		for _, code := range w.Codes(English) {
+			if Fixed(code) {
+				if lang != English && w.Has(lang, code) {
+					t.Errorf("%s has a sentence for %q, which is English in every language", lang, code)
+				}
+				continue
+			}
 			if !w.Has(lang, code) {
 				t.Errorf("%s has no sentence for %q", lang, code)
 			}
@@ -192,6 +198,21 @@ func TestBrokenFilesAreRefusedWithTheirPlace(t *testing.T) {
 		t.Error("no words at all: got no error")
 	}
 	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "words", "de.toml"), "# mine\n\"nothing-to-mend\" = \"Nichts zu tun.\"\n\"nothing-to-bend\" = \"x\"\n\"answer-stored\" = \"{host}\"\n")
+	_, err = Override(dir)
+	for _, want := range []string{"words/de.toml, line 3: \"nothing-to-bend\": no such sentence", "words/de.toml, line 4: \"answer-stored\": it has no argument {host}"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("an operator's words: got %v, want %q", err, want)
+		}
+	}
+	writeFile(t, filepath.Join(dir, "words", "deutsch-1.toml"), "")
+	if _, err = Override(dir); err == nil || !strings.Contains(err.Error(), "no language") {
+		t.Errorf("a file that is no language: got %v", err)
+	}
+	writeFile(t, filepath.Join(dir, "report.html"), "ok\n{{range .Found}}\n")
+	if _, err = Page(dir, nil); err == nil || !strings.Contains(err.Error(), "report.html:") {
+		t.Errorf("page: got %v, want file and line", err)
+	}
 	writeFile(t, filepath.Join(dir, "report.txt"), "ok\n{{range .Found}}\n")
 	_, err = Report(dir, nil)
 	if err == nil || !strings.Contains(err.Error(), "report.txt:") {
@@ -201,7 +222,80 @@ func TestBrokenFilesAreRefusedWithTheirPlace(t *testing.T) {
 
 func writeFile(t *testing.T, name, text string) {
 	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A third language is one file, and one sentence of an operator's may take the place of ours.
+func TestOverride(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "words", "de.toml"), "\"nothing-to-mend\" = \"Nichts zu tun.\"\n")
+	writeFile(t, filepath.Join(dir, "words", "en.toml"), "\"nothing-to-mend\" = \"All is well.\"\n")
+	w, err := Override(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ lang, code, want string }{
+		{"de", "nothing-to-mend", "Nichts zu tun."},
+		{"de", "also-noted", "Also noted:"},
+		{"en", "nothing-to-mend", "All is well."},
+		{"tr", "dkim-message-not-signed", "message not signed"},
+	} {
+		if got := w.Say(c.lang, c.code, nil); got != c.want {
+			t.Errorf("%s %s: got %q, want %q", c.lang, c.code, got, c.want)
+		}
+	}
+	if plain, _ := Default(); plain.Has("de", "nothing-to-mend") {
+		t.Error("the embedded words were changed")
+	}
+}
+
+func TestRFC3282_3_the_language_that_is_asked_for(t *testing.T) {
+	t.Parallel()
+	w, err := Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		wishes []string
+		want   string
+	}{
+		{nil, "en"},
+		{[]string{"tr"}, "tr"},
+		{[]string{"tr-TR"}, "tr"},
+		{[]string{"TR"}, "tr"},
+		{[]string{"de-DE, tr;q=0.5, en;q=0.3"}, "tr"},
+		{[]string{"en-GB, tr;q=0.9"}, "en"},
+		{[]string{"tr;q=0, en"}, "en"},
+		{[]string{"port25", "k7qz3fwnk7qz3fwnab", "tr"}, "tr"},
+		{[]string{"de", "tr-TR,tr;q=0.9"}, "tr"},
+		{[]string{"de"}, "en"},
+		{[]string{"*"}, "en"},
+		{[]string{"az"}, "en"},
+		{[]string{"\x1b[2J", strings.Repeat("tr-", 10000)}, "en"},
+	} {
+		if got, _ := w.Choose(c.wishes...); got != c.want {
+			t.Errorf("%q: got %s, want %s", c.wishes, got, c.want)
+		}
+	}
+}
+
+// FuzzChoose: whatever is asked for, it is a language that there is.
+func FuzzChoose(f *testing.F) {
+	f.Add("tr-TR, en;q=0.5")
+	f.Add("x-klingon;q=1.7, *, tr_TR@latin")
+	f.Fuzz(func(t *testing.T, wish string) {
+		w, err := Default()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := w.Choose(wish); !slices.Contains(w.Languages(), got) {
+			t.Fatalf("%q: got %q", wish, got)
+		}
+	})
 }

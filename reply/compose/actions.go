@@ -10,7 +10,7 @@ import (
 )
 
 // actions are the lines of What to do now, most important first.
-func (c *Composer) actions(r *verify.Report) (out []string) {
+func (c *Voice) actions(r *verify.Report) (out []string) {
 	for i, a := range r.Actions {
 		if i > 0 {
 			out = append(out, "")
@@ -20,73 +20,128 @@ func (c *Composer) actions(r *verify.Report) (out []string) {
 	return out
 }
 
+// advice is one action in words, for either form.
+type advice struct {
+	Text               string
+	Name, Field        string // of a record, and what most web forms want as its name, where that is another
+	Type, Value, Zone  string
+	Was                [][]piece // the values that it takes the place of
+	Settings           []string
+	Why, Proof, Before string
+	When, Where        string
+}
+
+// piece is a word of a value that a new one takes the place of.
+type piece struct {
+	Text string
+	Gone bool // it does not stand in the new one
+}
+
+func (c *Voice) advice(a verify.Action) advice {
+	// A record is to be copied: it is never broken, nor cut.
+	exact := func(s string) string { return unlink(result.Clean(s)) }
+	out := advice{
+		Text: c.say(a.Code, a.Args), Why: c.sentences(a.Why), Proof: c.proof(a.Proof), Before: c.sentences(a.Before...),
+		When: c.sentences(a.When...), Where: c.sentences(c.place(a.Where)...),
+	}
+	for _, s := range a.Settings {
+		out.Settings = append(out.Settings, exact(s))
+	}
+	if a.Name == "" {
+		return out
+	}
+	out.Name, out.Type, out.Value, out.Zone = exact(a.Name)+".", exact(a.Type), exact(a.Value), exact(a.Zone)
+	if a.Where != nil && a.Where.Field != a.Name {
+		out.Field = exact(a.Where.Field)
+	}
+	for _, old := range a.Replaces {
+		out.Was = append(out.Was, changed(exact(result.Cut(old, 2*argument)), out.Value))
+	}
+	return out
+}
+
+// sentences puts reasons into words, one behind the other.
+func (c *Voice) sentences(all ...result.Reason) string {
+	var said []string
+	for _, r := range all {
+		if !r.IsZero() {
+			said = append(said, c.reason(r))
+		}
+	}
+	return strings.Join(said, " ")
+}
+
 // action is one: what to do, the record, why, the proof, what to think of first, when and where.
-func (c *Composer) action(n int, a verify.Action) []string {
+func (c *Voice) action(n int, action verify.Action) []string {
+	a := c.advice(action)
 	mark := fmt.Sprintf("%d. ", n)
-	out := []string{mark + wrap(c.say(a.Code, a.Args), "   ", width-len(mark)), ""}
+	out := []string{mark + wrap(a.Text, "   ", width-len(mark)), ""}
 	row := func(label, text string) {
 		if text != "" {
 			out = append(out, strings.TrimRight(fmt.Sprintf("   %-8s%s", label, text), " "))
 		}
 	}
-	// A record is to be copied: it is never broken, nor cut.
-	exact := func(s string) string { return unlink(result.Clean(s)) }
-	sentence := func(label string, all ...result.Reason) {
-		var said []string
-		for _, r := range all {
-			if !r.IsZero() {
-				said = append(said, c.reason(r))
-			}
-		}
-		row(label, wrap(strings.Join(said, " "), strings.Repeat(" ", 11), width-11))
+	prose := func(label, text string, indent int) {
+		row(label, wrap(text, strings.Repeat(" ", indent), width-indent))
 	}
 	if a.Name != "" {
-		name := exact(a.Name) + "."
-		if a.Where != nil && a.Where.Field != "" && a.Where.Field != a.Name {
-			name += "  (in most web forms: " + exact(a.Where.Field) + ")"
+		name := a.Name
+		if a.Field != "" {
+			name += "  (in most web forms: " + a.Field + ")"
 		}
 		row("Name", name)
 		row("Type", a.Type)
-		row("Value", exact(a.Value))
-		row("Zone", exact(a.Zone))
-		for _, old := range a.Replaces {
-			row("Was", changed(exact(result.Cut(old, 2*argument)), exact(a.Value)))
+		row("Value", a.Value)
+		row("Zone", a.Zone)
+		for _, old := range a.Was {
+			row("Was", bracketed(old))
 		}
 		out = append(out, "")
 	}
 	label := "Set"
 	for _, s := range a.Settings {
-		row(label, wrap(exact(s), strings.Repeat(" ", 13), width-13))
+		prose(label, s, 13)
 		label = ""
 	}
-	sentence("Why", a.Why)
-	row("Proof", wrap(c.proof(a.Proof), strings.Repeat(" ", 11), width-11))
-	sentence("Before", a.Before...)
-	sentence("When", a.When...)
-	sentence("Where", c.place(a.Where)...)
+	prose("Why", a.Why, 11)
+	prose("Proof", a.Proof, 11)
+	prose("Before", a.Before, 11)
+	prose("When", a.When, 11)
+	prose("Where", a.Where, 11)
 	if out[len(out)-1] == "" {
 		out = out[:len(out)-1]
 	}
 	return out
 }
 
-// changed is the old value with the words that go in brackets.
-func changed(old, value string) string {
+// changed tells of the words of the old value which of them go.
+func changed(old, value string) []piece {
 	keep := strings.Fields(value)
-	var out []string
+	var out []piece
 	for _, w := range strings.Fields(old) {
-		if i := slices.Index(keep, w); i >= 0 {
+		i := slices.Index(keep, w)
+		if i >= 0 {
 			keep = slices.Delete(keep, i, i+1)
-		} else {
-			w = "[-" + w + "-]"
 		}
-		out = append(out, w)
+		out = append(out, piece{w, i < 0})
+	}
+	return out
+}
+
+// bracketed has the words that go in brackets.
+func bracketed(old []piece) string {
+	var out []string
+	for _, w := range old {
+		if w.Gone {
+			w.Text = "[-" + w.Text + "-]"
+		}
+		out = append(out, w.Text)
 	}
 	return strings.Join(out, " ")
 }
 
 // proof in words: which results become others, and what that means at the receivers.
-func (c *Composer) proof(p *verify.Proof) string {
+func (c *Voice) proof(p *verify.Proof) string {
 	if p == nil {
 		return ""
 	}
@@ -118,7 +173,7 @@ func (c *Composer) proof(p *verify.Proof) string {
 }
 
 // place says where the record is edited.
-func (c *Composer) place(p *verify.Place) []result.Reason {
+func (c *Voice) place(p *verify.Place) []result.Reason {
 	if p == nil {
 		return nil
 	}
@@ -134,7 +189,7 @@ func (c *Composer) place(p *verify.Place) []result.Reason {
 }
 
 // authoritative are the lines of what the zones' own servers say.
-func (c *Composer) authoritative(all []verify.Authority) (out []string) {
+func (c *Voice) authoritative(all []verify.Authority) (out []string) {
 	for i, a := range all {
 		if i > 0 {
 			out = append(out, "")

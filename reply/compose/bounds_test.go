@@ -3,6 +3,7 @@ package compose
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,29 +65,35 @@ func flat(s string) string { return strings.Join(strings.Fields(s), " ") }
 
 func TestReply_leaves_out_whole_parts_and_says_so(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		size, parts int
-		said        []string
-	}{
-		{64 << 10, 3, nil},
-		{29000, 2, []string{"small: headers.txt"}},
-		{16 << 10, 1, []string{"small: headers.txt", "small: report.json"}},
-		{8 << 10, 1, []string{"small: headers.txt", "small: report.json", "The rest of this text is left out"}},
-	} {
-		r, body := load(t, "all-well")
-		e, err := composer(t, func(cfg *Config) { cfg.Size = c.size }).Reply(r, policy.Decision{Class: policy.Proved}, body, now)
+	r, body := load(t, "all-well")
+	reply := func(size int) taken {
+		e, err := composer(t, func(cfg *Config) { cfg.Size = size }).Reply(r, policy.Decision{Class: policy.Proved}, body, now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		parts := takeApart(t, e.Body).parts
-		if len(e.Body) > c.size || len(parts) != c.parts {
-			t.Errorf("%d octets allowed: got %d in %d parts, want %d parts", c.size, len(e.Body), len(parts), c.parts)
+		if len(e.Body) > size {
+			t.Errorf("%d octets allowed: got %d", size, len(e.Body))
 		}
-		for _, s := range c.said {
-			if !strings.Contains(flat(parts[0]), s) {
-				t.Errorf("%d octets allowed: the text does not say %q", c.size, s)
+		return takeApart(t, e.Body)
+	}
+	const all = "text/plain text/html application/json text/rfc822-headers"
+	var kinds []string
+	for size := 64 << 10; size >= 8<<10; size -= 256 {
+		got := reply(size)
+		if k := strings.Join(got.kinds, " "); len(kinds) == 0 || kinds[len(kinds)-1] != k {
+			kinds = append(kinds, k)
+		}
+		for _, p := range []struct{ kind, name string }{{"text/html", "text/html"}, {"application/json", "report.json"}, {"text/rfc822-headers", "headers.txt"}} {
+			if left := !slices.Contains(got.kinds, p.kind); left != strings.Contains(flat(got.parts[0]), "small: "+p.name) {
+				t.Errorf("%d octets allowed: %s is left out: %t, and the text says otherwise", size, p.name, left)
 			}
 		}
+	}
+	if first, last := kinds[0], kinds[len(kinds)-1]; first != all || last != "text/plain" || !slices.Contains(kinds, "text/plain application/json") {
+		t.Errorf("got %q, want all of it, at some size text and JSON, and text alone in the end", kinds)
+	}
+	if got := reply(8 << 10); !strings.Contains(flat(got.parts[0]), "The rest of this text is left out") {
+		t.Error("8 KiB allowed: the text does not say that its rest is left out")
 	}
 }
 
@@ -102,7 +109,7 @@ func TestHostile_43_no_link_of_a_stranger_lives(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := takeApart(t, e.Body)
-		for i, p := range []string{got.parts[0], got.parts[2]} {
+		for i, p := range []string{got.parts[0], got.parts[1], got.parts[3]} {
 			for _, dead := range []string{"://", "WWW."} {
 				if at := strings.Index(p, dead); at >= 0 {
 					t.Errorf("class %s, text %d: a live link: %q", class, i, p[max(at-40, 0):at+20])

@@ -5,8 +5,9 @@ package compose
 
 import (
 	"fmt"
+	htmltemplate "html/template"
 	"strings"
-	"text/template"
+	texttemplate "text/template"
 	"time"
 
 	"checkauth/reply"
@@ -14,6 +15,7 @@ import (
 	"checkauth/reply/sign"
 	"checkauth/templates"
 	"checkauth/verify"
+	"checkauth/verify/mail"
 	"checkauth/verify/result"
 )
 
@@ -23,7 +25,7 @@ type Config struct {
 	Service   string // address that tests are sent to
 	From      string // address that replies come from
 	Operator  string // whom to write to; empty where there is none (a try)
-	Templates string // folder with the operator's own report.txt; empty: the built-in one
+	Templates string // folder with the operator's own report.txt, report.html and words/*.toml; empty: the built-in ones
 	Size      int    // octets of a whole reply
 	Header    int    // octets of the original's header in it
 	Body      int    // octets of the original's body in it
@@ -36,34 +38,91 @@ func Defaults() Config {
 	return Config{Size: 64 << 10, Header: 16 << 10, Body: 2 << 10}
 }
 
-// Composer writes replies; one serves any number of goroutines.
+// Composer writes replies, in the language that each asks for; by itself it speaks English. One serves any
+// number of goroutines.
 type Composer struct {
-	cfg    Config
-	words  *templates.Words
-	layout *template.Template
+	*Voice
+	voices map[string]*Voice // by language
 	key    *sign.Key
 }
 
-// New makes a Composer. key may be nil where nothing is mailed (verify).
+// Voice is a report in one language.
+type Voice struct {
+	cfg    Config
+	words  *templates.Words
+	lang   string
+	layout *texttemplate.Template
+	page   *htmltemplate.Template
+}
+
+// New makes a Composer. key may be nil where nothing is mailed (verify). An operator's file that is broken is
+// refused with its name and line.
 func New(cfg Config, key *sign.Key) (*Composer, error) {
-	words, err := templates.Default()
+	words, err := templates.Override(cfg.Templates)
 	if err != nil {
 		return nil, err
 	}
-	c := &Composer{cfg: cfg, words: words, key: key}
-	c.layout, err = templates.Report(cfg.Templates, template.FuncMap{
+	c := &Composer{voices: map[string]*Voice{}, key: key}
+	for _, lang := range words.Languages() {
+		if c.voices[lang], err = newVoice(cfg, words, lang); err != nil {
+			return nil, err
+		}
+	}
+	c.Voice = c.voices[templates.English]
+	return c, c.rehearse()
+}
+
+func newVoice(cfg Config, words *templates.Words, lang string) (_ *Voice, err error) {
+	v := &Voice{cfg: cfg, words: words, lang: lang}
+	say := func(code string, pairs ...string) string { return v.sayPairs(code, pairs...) }
+	v.layout, err = templates.Report(cfg.Templates, texttemplate.FuncMap{
 		"rule": func(char string, n int) string { return strings.Repeat(char, n) },
 		"wrap": func(s string) string { return wrap(s, "", width) },
-		"say":  c.sayPairs,
+		"say":  say,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return c, nil
+	v.page, err = templates.Page(cfg.Templates, pageFuncs(say))
+	return v, err
 }
 
-// say puts a reason into English words. Arguments come from strangers: they are made safe and short.
-func (c *Composer) say(code result.Code, args result.Args) string {
+// rehearse runs the layouts: a template that names what there is not is seen only then.
+func (c *Composer) rehearse() error {
+	for _, p := range rehearsals() {
+		if _, err := c.Text(p.r, p.d, mail.Data{}); err != nil {
+			return err
+		}
+		if _, err := c.HTML(p.r, p.d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// voice gives the language that a message asks for: in the address that it was sent to, else in its header.
+func (c *Composer) voice(r *verify.Report, d policy.Decision) *Voice {
+	wishes := append([]string(nil), d.Form.Details...)
+	for _, field := range []string{"Accept-Language", "Content-Language"} { // RFC 3282
+		for _, f := range r.Message.Fields.All(field) {
+			wishes = append(wishes, f.Value())
+		}
+	}
+	lang, _ := c.words.Choose(wishes...)
+	return c.voices[lang]
+}
+
+// Languages are those that the Composer has words of, English first.
+func (c *Composer) Languages() []string { return c.words.Languages() }
+
+// Speaks tells whether a language is one of them, or a variety of one.
+func (c *Composer) Speaks(lang string) bool {
+	_, ok := c.words.Choose(lang)
+	return ok
+}
+
+// say puts a reason into words. Arguments come from strangers: they are made safe and short.
+func (c *Voice) say(code result.Code, args result.Args) string {
 	safe := make(map[string]string, len(args))
 	for _, a := range args {
 		safe[a.Name] = unlink(result.Cut(result.Clean(a.Value), argument))
@@ -72,15 +131,15 @@ func (c *Composer) say(code result.Code, args result.Args) string {
 	if m, ok := safe["method"]; ok {
 		safe["method"] = strings.ToUpper(m)
 	}
-	return c.words.Say(templates.English, string(code), safe)
+	return c.words.Say(c.lang, string(code), safe)
 }
 
 // argument: octets of one stranger's text within a sentence.
 const argument = 300
 
-func (c *Composer) reason(r result.Reason) string { return c.say(r.Code, r.Args) }
+func (c *Voice) reason(r result.Reason) string { return c.say(r.Code, r.Args) }
 
-func (c *Composer) sayPairs(code string, pairs ...string) string {
+func (c *Voice) sayPairs(code string, pairs ...string) string {
 	return c.reason(result.Because(result.Code(code), pairs...))
 }
 
@@ -97,13 +156,13 @@ func (c *Composer) Answer(d policy.Decision) reply.Answer {
 const answerLine = 480
 
 // Say is for cmd: a reason as a sentence.
-func (c *Composer) Say(r result.Reason) string { return c.reason(r) }
+func (c *Voice) Say(r result.Reason) string { return c.reason(r) }
 
 // Finding is for cmd: a finding as a sentence.
-func (c *Composer) Finding(f result.Finding) string { return c.finding(f) }
+func (c *Voice) Finding(f result.Finding) string { return c.finding(f) }
 
 // fill sets the English sentence wherever a report has a code.
-func (c *Composer) fill(r *verify.Report) {
+func (c *Voice) fill(r *verify.Report) {
 	c.set(&r.Verdict.Why)
 	c.fillReceivers(r.Receivers)
 	for i := range r.Findings {
@@ -145,7 +204,7 @@ func (c *Composer) fill(r *verify.Report) {
 }
 
 // fillActions does the same for what is to be done.
-func (c *Composer) fillActions(all []verify.Action) {
+func (c *Voice) fillActions(all []verify.Action) {
 	for i := range all {
 		a := &all[i]
 		a.Text = c.say(a.Code, a.Args)
@@ -165,7 +224,7 @@ func (c *Composer) fillActions(all []verify.Action) {
 }
 
 // fillReceivers does the same for the receivers' verdicts. What an operator's file says brings its words.
-func (c *Composer) fillReceivers(all []verify.Receiver) {
+func (c *Voice) fillReceivers(all []verify.Receiver) {
 	set := func(r *result.Reason) {
 		if r.Text == "" {
 			c.set(r)
@@ -184,9 +243,9 @@ func (c *Composer) fillReceivers(all []verify.Receiver) {
 
 // subject names the verdict and, where DMARC refused, that it did, so that a full mailbox can be read
 // without opening anything.
-func (c *Composer) subject(r *verify.Report) string {
+func (c *Composer) subject(r *verify.Report, d policy.Decision) string {
 	const title = "Authentication Report"
-	if c.cfg.Compatible {
+	if c.cfg.Compatible || d.Form.Port25() {
 		return title
 	}
 	word := map[verify.VerdictWord]string{verify.Authenticated: "PASS", verify.NotProved: "FAIL", verify.Unknown: "UNKNOWN"}[r.Verdict.Word]

@@ -11,7 +11,7 @@ import (
 )
 
 // details are the lines of one check: Result, ID(s) verified, its own facts, the records.
-func (c *Composer) details(r *verify.Report, k verify.Check, class policy.Class) []string {
+func (c *Voice) details(r *verify.Report, k verify.Check, class policy.Class) []string {
 	out := []string{c.resultLine(k)}
 	out = append(out, strings.TrimRight(field("ID(s) verified:", identities(k)), " "))
 	switch d := k.Details; {
@@ -51,7 +51,7 @@ var whole = map[result.Code]bool{
 	"dkim-message-not-signed": true, "iprev-matches": true,
 }
 
-func (c *Composer) resultLine(k verify.Check) string {
+func (c *Voice) resultLine(k verify.Check) string {
 	value := string(k.Result) + c.inBrackets(k)
 	if whole[k.Reason.Code] {
 		return field("Result:", value)
@@ -59,7 +59,7 @@ func (c *Composer) resultLine(k verify.Check) string {
 	return wrapped("Result:", value)
 }
 
-func (c *Composer) inBrackets(k verify.Check) string {
+func (c *Voice) inBrackets(k verify.Check) string {
 	if k.Reason.IsZero() {
 		return ""
 	}
@@ -120,7 +120,7 @@ func records(e result.Evidence) []string {
 func inZone(s string) string { return strings.ReplaceAll(result.Clean(s), "://", `\058//`) }
 
 // dmarcDetails: the policy that applies, and alignment as a table in words.
-func (c *Composer) dmarcDetails(d *dmarc.Result) []string {
+func (c *Voice) dmarcDetails(d *dmarc.Result) []string {
 	var out []string
 	if d.Policy != "" {
 		testing := ""
@@ -141,7 +141,7 @@ func (c *Composer) dmarcDetails(d *dmarc.Result) []string {
 	return out
 }
 
-func (c *Composer) alignment(label string, a dmarc.Alignment) string {
+func (c *Voice) alignment(label string, a dmarc.Alignment) string {
 	value := fmt.Sprintf("%s%s: %s, ", safe(a.Domain), organisation(a.Domain, a.Org), a.Word)
 	switch {
 	case notCompared[a.Why.Code]:

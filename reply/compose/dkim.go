@@ -27,7 +27,7 @@ func signature(k verify.Check, r *verify.Report) Signature {
 	return Signature{&s, r.Check(verify.MethodDMARC).Details.DMARC}
 }
 
-func (c *Composer) dkimDetails(s Signature, class policy.Class) []string {
+func (c *Voice) dkimDetails(s Signature, class policy.Class) []string {
 	out := c.DKIM(s)
 	// Where there is no key, the result and the records say so, and nobody verifies anything.
 	if s.Key != nil {
@@ -46,7 +46,7 @@ func (c *Composer) dkimDetails(s Signature, class policy.Class) []string {
 }
 
 // DKIM is what the field of one signature says, and how far it holds.
-func (c *Composer) DKIM(s Signature) []string {
+func (c *Voice) DKIM(s Signature) []string {
 	out := []string{
 		wrapped("Signature:", fmt.Sprintf("d=%s s=%s a=%s c=%s/%s", safe(s.Domain), safe(s.Selector), safe(s.Algorithm), safe(s.Header), safe(s.Body))),
 		wrapped("", "signed "+when(s.Time, "at a time not given")+", "+expiry(s.Expires)),
@@ -160,7 +160,7 @@ func Key(name string, ttl uint32, k *dkim.Key) []string {
 }
 
 // VerifiedBy is the line that says who can verify a signature.
-func (c *Composer) VerifiedBy(algorithm string, k *dkim.Key) string {
+func (c *Voice) VerifiedBy(algorithm string, k *dkim.Key) string {
 	return wrapped("Verified by:", c.reason(Readers(algorithm, k)))
 }
 
@@ -190,7 +190,7 @@ func (s Signature) Alignment() (row dmarc.Alignment, ok bool) {
 }
 
 // ForDMARC is the line that says what a signature counts for; none where DMARC was not asked.
-func (c *Composer) ForDMARC(s Signature) []string {
+func (c *Voice) ForDMARC(s Signature) []string {
 	why := s.Counts()
 	if why.IsZero() {
 		return nil

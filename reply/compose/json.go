@@ -15,16 +15,14 @@ import (
 	"checkauth/verify/result"
 )
 
-// JSON is the report for programs, with the English sentence beside each code. It is pure ASCII: what
+// JSON is the report for programs, with the English sentence beside each code. It is one line of pure ASCII: what
 // is not is written as \u escapes, so that no byte of a stranger reaches a terminal raw. It fills in
 // the sentences of r, and leaves out what its class does not get.
 func (c *Composer) JSON(r *verify.Report, class policy.Class) ([]byte, error) {
 	r = forClass(r, class)
 	c.fill(r)
 	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(r); err != nil {
+	if err := json.NewEncoder(&b).Encode(r); err != nil {
 		return nil, fmt.Errorf("JSON of report %s: %w", r.ID, err)
 	}
 	return ascii(b.Bytes()), nil
@@ -46,7 +44,7 @@ func forClass(r *verify.Report, class policy.Class) *verify.Report {
 		out.Session.TLS = &bare
 	}
 	out.Message.From = r.Check(verify.MethodDMARC).Identities["header.from"]
-	out.Checks = append([]verify.Check(nil), r.Checks...)
+	out.Checks = slices.Clone(r.Checks)
 	for i, k := range out.Checks {
 		if d := k.Details.DKIM; d != nil {
 			s := *d
@@ -58,7 +56,7 @@ func forClass(r *verify.Report, class policy.Class) *verify.Report {
 			out.Checks[i].Details.ARC = withoutClaims(a)
 		}
 	}
-	out.Findings = append([]result.Finding(nil), r.Findings...)
+	out.Findings = slices.Clone(r.Findings) // none are an empty list, not null
 	for i, f := range out.Findings {
 		if name := ownWords(f.Code); f.Args.Get(name) != "" {
 			out.Findings[i].Args = f.Args.With(name, hashed(f.Args.Get(name)))

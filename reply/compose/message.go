@@ -22,30 +22,58 @@ import (
 // Reply makes the one message that answers a report: signed, with CRLF line ends, ready for the store.
 // body is the original's.
 func (c *Composer) Reply(r *verify.Report, d policy.Decision, body mail.Data, now time.Time) (reply.Entry, error) {
-	text, err := c.Text(r, d, body)
-	if err != nil {
-		return reply.Entry{}, err
-	}
-	data, err := c.JSON(r, d.Class)
-	if err != nil {
-		return reply.Entry{}, err
-	}
-	e := reply.Entry{ID: r.ID, To: r.Session.MailFrom, MessageID: "<" + r.ID + "@" + c.cfg.Host + ">", Created: now}
-	head := c.head(e.MessageID, r.Session.MailFrom, c.subject(r), now)
+	e := reply.Entry{ID: r.ID, To: d.To, MessageID: "<" + r.ID + "@" + c.cfg.Host + ">", Created: now, UTF8: !plainASCII(d.To)}
+	voice := c.voice(r, d)
+	head := c.head(e.MessageID, d.To, c.subject(r, d), now)
+	head.Set("Content-Language", voice.lang) // RFC 3282
 	if id := r.Message.MessageID; wellFormedID(id) {
 		head.Set("In-Reply-To", id)
 		head.Set("References", id)
 	}
-	parts := []part{{"text/plain; charset=utf-8", "", "quoted-printable", []byte(text)},
-		{"application/json; name=report.json", "attachment; filename=report.json", "base64", data},
-		{"text/rfc822-headers; charset=utf-8", "attachment; filename=headers.txt", "quoted-printable",
-			[]byte(strings.Join(c.original(r, d.Class, mail.Data{}), "\n") + "\n")}}
-	e.Body, err = c.fit(head, parts, now)
+	parts, err := c.parts(voice, r, d, body)
 	if err != nil {
-		return reply.Entry{}, err
+		return e, err
 	}
-	e.UTF8 = !plainASCII(e.To)
-	return e, nil
+	e.Body, err = c.fit(voice, head, parts, now)
+	return e, err
+}
+
+// parts are the forms of the report, the one that must stay first. Sentences are put into the JSON last: it
+// sets the English ones in r.
+func (c *Composer) parts(voice *Voice, r *verify.Report, d policy.Decision, body mail.Data) ([]part, error) {
+	if d.Short {
+		return []part{{"text/plain; charset=utf-8", "", "quoted-printable", []byte(voice.short(r, d))}}, nil
+	}
+	text, err := voice.text(r, d, body)
+	if err != nil {
+		return nil, err
+	}
+	page, err := voice.html(r, d)
+	if err != nil {
+		return nil, err
+	}
+	data, err := c.JSON(r, d.Class)
+	if err != nil {
+		return nil, err
+	}
+	return []part{
+		{"text/plain; charset=utf-8", "", "quoted-printable", []byte(text)},
+		{"text/html; charset=utf-8", "", "quoted-printable", []byte(page)},
+		// Of ASCII, so that quoted-printable is a quarter smaller than base64.
+		{"application/json; name=report.json", "attachment; filename=report.json", "quoted-printable", data},
+		{"text/rfc822-headers; charset=utf-8", "attachment; filename=headers.txt", "quoted-printable",
+			[]byte(strings.Join(c.original(r, d.Class, mail.Data{}), "\n") + "\n")},
+	}, nil
+}
+
+// short is all that a refuted sender gets, where the operator wants it to get anything: one paragraph.
+func (c *Voice) short(r *verify.Report, d policy.Decision) string {
+	text := c.sayPairs("short-refuted", "host", c.cfg.Host, "sender", r.Session.MailFrom, "client", r.Session.ClientIP, "date", date(r.Time))
+	out := wrap(text+" "+c.reason(r.Verdict.Why), "", width) + "\n"
+	if d.Never != "" {
+		out += "\n" + wrap(c.sayPairs("never-again", "address", d.Never), "", width) + "\n"
+	}
+	return out
 }
 
 // plainASCII: RFC 6531, 3.4: any other address needs SMTPUTF8.
@@ -65,10 +93,14 @@ func (c *Composer) Forward(env verify.Envelope, original io.Reader, now time.Tim
 	to := result.Cut(result.ASCII(strings.Join(env.RcptTo, ", ")), 200)
 	head := c.head(e.MessageID, c.cfg.Operator, "Mail for "+to, now)
 	note := c.sayPairs("forwarded-to-operator", "to", to, "from", env.MailFrom, "ip", env.Client.Addr().String(), "helo", env.Helo)
-	e.Body, err = c.sealed(head, now, []part{
+	b, err := written(head, []part{
 		{"text/plain; charset=utf-8", "", "quoted-printable", []byte(wrap(note, "", width) + "\n")},
 		{"application/octet-stream; name=message.eml", "attachment; filename=message.eml", "base64", raw},
 	})
+	if err != nil {
+		return e, err
+	}
+	e.Body, err = c.signed(b, now)
 	return e, err
 }
 
@@ -104,45 +136,101 @@ type part struct {
 	data                               []byte
 }
 
-// fit leaves out the last parts where the whole would be too large, then the end of the text, in which
-// the original stands, and says so.
-func (c *Composer) fit(head message.Header, parts []part, now time.Time) ([]byte, error) {
-	text, keep := parts[0].data, len(parts[0].data)
-	var notes []byte
-	for {
-		parts[0].data = slices.Concat(text[:keep], notes)
-		if keep < len(text) {
-			parts[0].data = append(parts[0].data, c.note("rest-left-out", "octets", fmt.Sprint(len(text)-keep))...)
+// name of a part for people.
+func (p part) name() string {
+	if p.disposition == "" {
+		return strings.TrimSuffix(p.contentType, "; charset=utf-8")
+	}
+	return strings.TrimPrefix(p.disposition, "attachment; filename=")
+}
+
+// leftOut are the parts that go where the whole would be too large, the first set that is enough: the text says
+// all that the page does, and programs need the JSON.
+var leftOut = [][]string{
+	nil, {"headers.txt"}, {"headers.txt", "text/html"}, {"headers.txt", "report.json"}, {"headers.txt", "text/html", "report.json"},
+}
+
+// signatureRoom is for one: of RSA with 2048 bits it takes about 900 octets, with 4096 some 350 more.
+const signatureRoom = 2 << 10
+
+// fit leaves out parts where the whole would be too large, then the end of the text, in which the original
+// stands, and says so. It is signed once.
+func (c *Composer) fit(voice *Voice, head message.Header, parts []part, now time.Time) ([]byte, error) {
+	room, text := c.cfg.Size-signatureRoom, parts[0].data
+	try := func(names []string, keep int) ([]byte, bool, error) {
+		b, err := written(head, voice.without(parts, names, keep))
+		return b, err == nil && len(b) <= room, err
+	}
+	for _, names := range leftOut {
+		b, fits, err := try(names, len(text))
+		if err != nil {
+			return nil, err
 		}
-		b, err := c.sealed(head, now, parts)
-		switch {
-		case err != nil || len(b) <= c.cfg.Size || keep == 0:
-			return b, err
-		case len(parts) > 1:
-			last := parts[len(parts)-1]
-			parts = parts[:len(parts)-1]
-			notes = append(notes, c.note("part-left-out", "part", strings.TrimPrefix(last.disposition, "attachment; filename="), "octets", fmt.Sprint(len(last.data)))...)
-		default:
-			// In proportion to what is over, and a tenth more: quoted-printable makes some lines longer than
-			// others, and each round has to get on.
-			keep = bytes.LastIndexByte(text[:keep*c.cfg.Size/len(b)*9/10], '\n') + 1
+		if fits {
+			return c.signed(b, now)
 		}
+	}
+	for keep := len(text); ; {
+		b, fits, err := try(leftOut[len(leftOut)-1], keep)
+		if err != nil {
+			return nil, err
+		}
+		if fits || keep == 0 {
+			return c.signed(b, now)
+		}
+		// In proportion to what is over, and a tenth more: quoted-printable makes some lines longer than
+		// others, and each round has to get on.
+		keep = bytes.LastIndexByte(text[:max(keep*room/len(b)*9/10, 0)], '\n') + 1
 	}
 }
 
-func (c *Composer) note(code string, pairs ...string) string {
+// without leaves out the parts of these names and the text behind keep, and the text says so.
+func (c *Voice) without(parts []part, names []string, keep int) []part {
+	text := parts[0]
+	text.data = slices.Clone(text.data[:keep])
+	out := []part{text}
+	for _, p := range parts[1:] {
+		if slices.Contains(names, p.name()) {
+			out[0].data = append(out[0].data, c.note("part-left-out", "part", p.name(), "octets", fmt.Sprint(len(p.data)))...)
+			continue
+		}
+		out = append(out, p)
+	}
+	if left := len(parts[0].data) - keep; left > 0 {
+		out[0].data = append(out[0].data, c.note("rest-left-out", "octets", fmt.Sprint(left))...)
+	}
+	return out
+}
+
+func (c *Voice) note(code string, pairs ...string) string {
 	return "\n" + wrap(c.sayPairs(code, pairs...), "", width) + "\n"
 }
 
-// sealed writes the MIME message and signs it.
-func (c *Composer) sealed(head message.Header, now time.Time, parts []part) ([]byte, error) {
+// signed: what is not mailed has no key.
+func (c *Composer) signed(b []byte, now time.Time) ([]byte, error) {
+	if c.key == nil {
+		return b, nil
+	}
+	return c.key.Sign(b, now)
+}
+
+// written is the MIME message. The first parts, without a disposition, say the same in other forms (RFC 2046,
+// 5.1.4).
+func written(head message.Header, parts []part) ([]byte, error) {
 	var b bytes.Buffer
 	head = head.Copy()
 	w, err := message.CreateWriter(&b, head)
 	if err != nil {
 		return nil, fmt.Errorf("composing the reply: %w", err)
 	}
-	for _, p := range parts {
+	forms := 0
+	for forms < len(parts) && parts[forms].disposition == "" {
+		forms++
+	}
+	if err := writeForms(w, parts[:forms]); err != nil {
+		return nil, fmt.Errorf("composing the reply: %w", err)
+	}
+	for _, p := range parts[forms:] {
 		if err := write(w, p); err != nil {
 			return nil, fmt.Errorf("composing the reply's %s: %w", p.contentType, err)
 		}
@@ -150,10 +238,28 @@ func (c *Composer) sealed(head message.Header, now time.Time, parts []part) ([]b
 	if err := w.Close(); err != nil {
 		return nil, fmt.Errorf("composing the reply: %w", err)
 	}
-	if c.key == nil {
-		return b.Bytes(), nil
+	// RFC 4155: a mailbox in a file marks such a line, which breaks the signature. It can only stand in
+	// quoted-printable.
+	return bytes.ReplaceAll(b.Bytes(), []byte("\r\nFrom "), []byte("\r\nFrom=\r\n ")), nil
+}
+
+// writeForms: one form alone needs no multipart around it.
+func writeForms(w *message.Writer, forms []part) error {
+	if len(forms) == 1 {
+		return write(w, forms[0])
 	}
-	return c.key.Sign(b.Bytes(), now)
+	var h message.Header
+	h.SetContentType("multipart/alternative", nil)
+	inner, err := w.CreatePart(h)
+	if err != nil {
+		return err
+	}
+	for _, p := range forms {
+		if err := write(inner, p); err != nil {
+			return err
+		}
+	}
+	return inner.Close()
 }
 
 func write(w *message.Writer, p part) error {

@@ -10,7 +10,7 @@ import (
 )
 
 // arcDetails has a line for each set of the chain, the oldest first: what one host sealed, and its claim.
-func (c *Composer) arcDetails(a *arc.Result) []string {
+func (c *Voice) arcDetails(a *arc.Result) []string {
 	var out []string
 	for _, i := range a.Instances {
 		line := fmt.Sprintf("i=%d cv=%s, sealed by %s", i.Instance, safe(i.CV), safe(i.Seal.Domain))

@@ -22,7 +22,7 @@ var harmless = []string{
 
 // original is the "Original Email" part: our own trace fields on top, then the header as received, then
 // as much of the body as the class allows.
-func (c *Composer) original(r *verify.Report, class policy.Class, body mail.Data) []string {
+func (c *Voice) original(r *verify.Report, class policy.Class, body mail.Data) []string {
 	out := append(trace(r), c.header(r, class)...)
 	if class == policy.Proved {
 		out = append(out, c.body(body)...)
@@ -41,7 +41,7 @@ func isHarmless(f mail.Field) bool {
 
 // header is the header as received, within the bound; what claims to be ours is taken out and named. An
 // unproved address sees the harmless fields alone, quoted.
-func (c *Composer) header(r *verify.Report, class policy.Class) []string {
+func (c *Voice) header(r *verify.Report, class policy.Class) []string {
 	var out []string
 	size, hidden := 0, 0
 	for i, f := range r.Message.Fields {
@@ -73,7 +73,7 @@ func (c *Composer) header(r *verify.Report, class policy.Class) []string {
 
 // body is the original's body within the bound, as text, with no link left alive. A body that cannot be
 // read any more is left out: the report stands without it.
-func (c *Composer) body(d mail.Data) []string {
+func (c *Voice) body(d mail.Data) []string {
 	b := make([]byte, min(d.Size, int64(c.cfg.Body)))
 	if _, err := io.ReadFull(d.Reader(), b); err != nil || len(b) == 0 {
 		return nil

@@ -9,7 +9,7 @@ import (
 
 // receivers has, for each provider, the published rules that the message does not meet, and where its own
 // figures are to be found. What holds for bulk mail alone stands apart: it never fails a test mail.
-func (c *Composer) receivers(all []verify.Receiver) []string {
+func (c *Voice) receivers(all []verify.Receiver) []string {
 	var out []string
 	for _, v := range all {
 		var lines []string
@@ -44,7 +44,7 @@ func hasBulk(v verify.Receiver) bool {
 }
 
 // rule is one in a line or two: what is asked for, how sure it is, and what is answered where it is not met.
-func (c *Composer) rule(r verify.ReceiverRule) string {
+func (c *Voice) rule(r verify.ReceiverRule) string {
 	text := "not met: " + c.sentence(r.Requirement)
 	facts := r.Strength
 	if r.Scope != "all" {
@@ -60,7 +60,7 @@ func (c *Composer) rule(r verify.ReceiverRule) string {
 }
 
 // sentence is a reason in words: those of an operator's file come with it.
-func (c *Composer) sentence(r result.Reason) string {
+func (c *Voice) sentence(r result.Reason) string {
 	if r.Text != "" {
 		return safe(r.Text)
 	}

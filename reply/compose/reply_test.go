@@ -25,7 +25,8 @@ import (
 // taken is a reply, taken apart.
 type taken struct {
 	header netmail.Header
-	parts  []string // decoded, in order: text, JSON, header fields
+	kinds  []string // of the parts
+	parts  []string // decoded, in order: text, page, JSON, header fields
 }
 
 func takeApart(t testing.TB, raw []byte) taken {
@@ -34,33 +35,43 @@ func takeApart(t testing.TB, raw []byte) taken {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kind, params, err := mime.ParseMediaType(m.Header.Get("Content-Type"))
-	if err != nil || kind != "multipart/mixed" {
-		t.Fatalf("Content-Type %q: %v", m.Header.Get("Content-Type"), err)
-	}
 	out := taken{header: m.Header}
-	for r := multipart.NewReader(m.Body, params["boundary"]); ; {
-		p, err := r.NextRawPart()
-		if errors.Is(err, io.EOF) {
-			return out
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		var in io.Reader = p
-		switch e := p.Header.Get("Content-Transfer-Encoding"); strings.ToLower(e) {
+	out.read(t, m.Header.Get("Content-Type"), "7bit", m.Body)
+	return out
+}
+
+// read goes down into parts of parts.
+func (out *taken) read(t testing.TB, contentType, encoding string, in io.Reader) {
+	t.Helper()
+	kind, params, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		t.Fatalf("Content-Type %q: %v", contentType, err)
+	}
+	if !strings.HasPrefix(kind, "multipart/") {
+		switch strings.ToLower(encoding) {
 		case "quoted-printable":
-			in = quotedprintable.NewReader(p)
+			in = quotedprintable.NewReader(in)
 		case "base64":
-			in = base64.NewDecoder(base64.StdEncoding, p)
+			in = base64.NewDecoder(base64.StdEncoding, in)
 		default:
-			t.Fatalf("encoding %q", e)
+			t.Fatalf("encoding %q", encoding)
 		}
 		b, err := io.ReadAll(in)
 		if err != nil {
 			t.Fatal(err)
 		}
-		out.parts = append(out.parts, string(b))
+		out.kinds, out.parts = append(out.kinds, kind), append(out.parts, string(b))
+		return
+	}
+	for r := multipart.NewReader(in, params["boundary"]); ; {
+		p, err := r.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.read(t, p.Header.Get("Content-Type"), p.Header.Get("Content-Transfer-Encoding"), p)
 	}
 }
 
@@ -74,7 +85,7 @@ func decoded(t testing.TB, raw []byte) []byte {
 func TestHostile_37_header_of_the_reply(t *testing.T) {
 	t.Parallel()
 	r, body := load(t, "all-well")
-	e, err := composer(t).Reply(r, policy.Decision{Class: policy.Proved}, body, now)
+	e, err := composer(t).Reply(r, policy.Decision{Class: policy.Proved, To: r.Session.MailFrom}, body, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +125,7 @@ func TestHostile_37_only_well_formed_ids_are_answered(t *testing.T) {
 	} {
 		r, body := load(t, "all-well")
 		r.Message.MessageID = id
-		e, err := composer(t).Reply(r, policy.Decision{Class: policy.Proved}, body, now)
+		e, err := composer(t).Reply(r, policy.Decision{Class: policy.Proved, To: r.Session.MailFrom}, body, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -136,7 +147,7 @@ func TestHostile_37_subject(t *testing.T) {
 		for _, compatible := range []bool{false, true} {
 			r, body := load(t, c.name)
 			co := composer(t, func(cfg *Config) { cfg.Compatible = compatible })
-			e, err := co.Reply(r, policy.Decision{Class: policy.Open}, body, now)
+			e, err := co.Reply(r, policy.Decision{Class: policy.Open, To: r.Session.MailFrom}, body, now)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -164,7 +175,7 @@ func TestHostile_45_signed_for_a_week(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, body := load(t, "all-well")
-	e, err := c.Reply(r, policy.Decision{Class: policy.Proved}, body, now)
+	e, err := c.Reply(r, policy.Decision{Class: policy.Proved, To: r.Session.MailFrom}, body, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -195,27 +206,28 @@ func TestHostile_45_signed_for_a_week(t *testing.T) {
 	}
 }
 
-func TestReply_has_three_parts(t *testing.T) {
+func TestReply_has_its_forms_and_attachments(t *testing.T) {
 	t.Parallel()
 	r, body := load(t, "dkim-body-changed")
-	e, err := composer(t).Reply(r, policy.Decision{Class: policy.Proved}, body, now)
+	e, err := composer(t).Reply(r, policy.Decision{Class: policy.Proved, To: r.Session.MailFrom}, body, now)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if bytes.Contains(bytes.ReplaceAll(e.Body, []byte("\r\n"), nil), []byte("\n")) || !isASCII(e.Body) {
 		t.Error("the reply has bare LF or octets beyond ASCII")
 	}
-	parts := takeApart(t, e.Body).parts
-	if len(parts) != 3 {
-		t.Fatalf("%d parts, want text, JSON and header fields", len(parts))
+	got := takeApart(t, e.Body)
+	if want := []string{"text/plain", "text/html", "application/json", "text/rfc822-headers"}; !slices.Equal(got.kinds, want) {
+		t.Fatalf("parts %q, want %q", got.kinds, want)
 	}
+	parts := got.parts
 	if want := text(t, "dkim-body-changed", policy.Proved); strings.ReplaceAll(parts[0], "\r\n", "\n") != want {
 		t.Errorf("the text part differs from the text:\n%s", parts[0])
 	}
-	if !strings.HasPrefix(parts[1], "{\n") || !strings.HasPrefix(parts[2], "Return-Path: <office@example.org>\r\n") {
-		t.Errorf("got parts %.60q and %.60q", parts[1], parts[2])
+	if !strings.HasPrefix(parts[2], `{"version":1,`) || !strings.HasPrefix(parts[3], "Return-Path: <office@example.org>\r\n") {
+		t.Errorf("got parts %.60q and %.60q", parts[2], parts[3])
 	}
-	if strings.Contains(parts[2], "Directions") {
+	if strings.Contains(parts[3], "Directions") {
 		t.Error("the part of the header fields has the body")
 	}
 }
@@ -237,18 +249,18 @@ func TestHostile_43_phishing_is_not_passed_on(t *testing.T) {
 		r, _ := load(t, "all-well")
 		body := within(t, r, raw)
 		r.Message.Subject, r.Message.From = r.Message.Fields.Value("Subject"), r.Message.Fields.Value("From")
-		e, err := composer(t).Reply(r, policy.Decision{Class: class}, body, now)
+		e, err := composer(t).Reply(r, policy.Decision{Class: class, To: r.Session.MailFrom}, body, now)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got := takeApart(t, e.Body)
-		if len(e.Body) > 64<<10 || len(got.parts) != 3 {
-			t.Errorf("class %s: %d octets in %d parts, want 64 KiB at most in 3", class, len(e.Body), len(got.parts))
+		if len(e.Body) > 64<<10 || len(got.parts) != 4 {
+			t.Errorf("class %s: %d octets in %d parts, want 64 KiB at most in 4", class, len(e.Body), len(got.parts))
 		}
 		if s := got.header.Get("Subject"); strings.Contains(s, "Act now") {
 			t.Errorf("class %s: Subject %q", class, s)
 		}
-		for i, p := range []string{got.parts[0], got.parts[2]} {
+		for i, p := range []string{got.parts[0], got.parts[1], got.parts[3]} {
 			if m := live.FindString(p); m != "" {
 				t.Errorf("class %s, text %d: a live link: %.80q", class, i, p[strings.Index(p, m)-20:])
 			}

@@ -17,7 +17,7 @@ type Line struct {
 
 // SPF shows how the result came about: the tree, a line a term, with the running counts. The reason that
 // stands beside the result is not said again.
-func (c *Composer) SPF(s *spf.Result, said result.Reason) []Line {
+func (c *Voice) SPF(s *spf.Result, said result.Reason) []Line {
 	if s.Root == nil {
 		return nil
 	}
@@ -49,7 +49,7 @@ func total(label string, lookups, voids int) string {
 }
 
 // spfDetails are the lines of an SPF check that no other check has.
-func (c *Composer) spfDetails(s *spf.Result, said result.Reason) []string {
+func (c *Voice) spfDetails(s *spf.Result, said result.Reason) []string {
 	var out []string
 	for _, l := range c.SPF(s, said) {
 		out = append(out, l.Text)
@@ -65,7 +65,7 @@ func Explanation(s *spf.Result) string {
 	return wrapped("Explanation:", "\""+safe(s.Explanation)+"\"")
 }
 
-func (c *Composer) tree(rec *spf.Record, indent, said string) []Line {
+func (c *Voice) tree(rec *spf.Record, indent, said string) []Line {
 	out := []Line{{Text: indent + safe(rec.Domain) + ":"}}
 	for i := range rec.Terms {
 		t := &rec.Terms[i]
@@ -80,7 +80,7 @@ func (c *Composer) tree(rec *spf.Record, indent, said string) []Line {
 }
 
 // term is what is shown of one, the record that it leads to apart.
-func (c *Composer) term(t *spf.Term, indent, said string) []string {
+func (c *Voice) term(t *spf.Term, indent, said string) []string {
 	head := fmt.Sprintf("%s  %s  %s", indent, safe(t.Text), t.Outcome)
 	if t.Outcome == spf.NotReached || t.Outcome == spf.Modifier && t.Record == nil {
 		return []string{head}
@@ -104,7 +104,7 @@ func (c *Composer) term(t *spf.Term, indent, said string) []string {
 }
 
 // FillSPF sets the English sentence wherever a result has a code.
-func (c *Composer) FillSPF(s *spf.Result) {
+func (c *Voice) FillSPF(s *spf.Result) {
 	c.set(&s.Reason)
 	for i := range s.Findings {
 		s.Findings[i].Text = c.finding(s.Findings[i])
@@ -113,7 +113,7 @@ func (c *Composer) FillSPF(s *spf.Result) {
 }
 
 // set puts the sentence of a reason beside its code.
-func (c *Composer) set(r *result.Reason) {
+func (c *Voice) set(r *result.Reason) {
 	if !r.IsZero() {
 		r.Text = c.reason(*r)
 	}

@@ -16,6 +16,7 @@ import (
 type view struct {
 	Host, Service, Operator string
 	Sender, Client, Date    string
+	Again, Never            string // addresses for the next test, and against any more
 
 	Verdict   string
 	Actions   []string // lines of what to do now
@@ -35,8 +36,12 @@ type section struct {
 	Lines []string
 }
 
-// Text is the report's text part, LF line ends.
+// Text is the report's text part, LF line ends, in the language that the message asks for.
 func (c *Composer) Text(r *verify.Report, d policy.Decision, body mail.Data) (string, error) {
+	return c.voice(r, d).text(r, d, body)
+}
+
+func (c *Voice) text(r *verify.Report, d policy.Decision, body mail.Data) (string, error) {
 	r = forClass(r, d.Class)
 	v := view{
 		Host: c.cfg.Host, Service: c.cfg.Service, Operator: c.cfg.Operator,
@@ -44,9 +49,16 @@ func (c *Composer) Text(r *verify.Report, d policy.Decision, body mail.Data) (st
 		Verdict: c.verdict(r),
 		Helo:    safe(r.Session.Helo), Source: safe(r.Session.ClientIP), MailFrom: safe(r.Session.MailFrom),
 		Summary: c.summary(r), Explained: c.explained(),
+		Again: d.Again, Never: d.Never,
 	}
 	v.Actions = c.actions(r)
-	v.Found, v.Remarks = c.findings(r)
+	found, remarks := c.findings(r)
+	for i, s := range found {
+		v.Found = append(v.Found, fmt.Sprintf("%d. %s", i+1, wrap(s, "   ", width-3)))
+	}
+	for _, s := range remarks {
+		v.Remarks = append(v.Remarks, wrap(s, "   ", width-3))
+	}
 	for _, k := range r.Checks {
 		v.Checks = append(v.Checks, section{labels[k.Method].details, c.details(r, k, d.Class)})
 	}
@@ -92,7 +104,7 @@ var labels = map[string]struct{ summary, details string }{
 }
 
 // summary: the value stands in column 21, a line a check, then a line a receiver.
-func (c *Composer) summary(r *verify.Report) []string {
+func (c *Voice) summary(r *verify.Report) []string {
 	var out []string
 	for _, k := range r.Checks {
 		out = append(out, fmt.Sprintf("%-20s%s", labels[k.Method].summary, k.Result))
@@ -104,9 +116,17 @@ func (c *Composer) summary(r *verify.Report) []string {
 }
 
 // verdict is the first paragraph: authenticated or not, and what it rests on.
-func (c *Composer) verdict(r *verify.Report) string {
-	head := c.say(result.Code("verdict-"+string(r.Verdict.Word)), nil)
-	out := head + " " + c.reason(r.Verdict.Why)
+func (c *Voice) verdict(r *verify.Report) string {
+	return c.verdictWord(r) + " " + c.verdictWhy(r)
+}
+
+// verdictWord is in capitals, with a full stop.
+func (c *Voice) verdictWord(r *verify.Report) string {
+	return c.say(result.Code("verdict-"+string(r.Verdict.Word)), nil)
+}
+
+func (c *Voice) verdictWhy(r *verify.Report) string {
+	out := c.reason(r.Verdict.Why)
 	if said := c.atReceivers(r.Receivers); said != "" {
 		out += " " + said
 	}
@@ -117,7 +137,7 @@ func (c *Composer) verdict(r *verify.Report) string {
 var first = []string{"gmail", "outlook", "yahoo"}
 
 // atReceivers is what follows at the largest receivers.
-func (c *Composer) atReceivers(all []verify.Receiver) string {
+func (c *Voice) atReceivers(all []verify.Receiver) string {
 	var said, others []string
 	for _, id := range first {
 		for _, v := range all {
@@ -132,7 +152,7 @@ func (c *Composer) atReceivers(all []verify.Receiver) string {
 		}
 	}
 	if len(others) > 0 {
-		said = append(said, c.sayPairs("verdict-others", "names", strings.Join(others, " and ")))
+		said = append(said, c.sayPairs("verdict-others", "names", strings.Join(others, ", ")))
 	}
 	if len(said) == 0 {
 		return ""
@@ -142,7 +162,7 @@ func (c *Composer) atReceivers(all []verify.Receiver) string {
 
 // findings in words: what calls for a change, and what is good to know. Questions that failed in the same
 // way are one cause: they stand in one finding.
-func (c *Composer) findings(r *verify.Report) (found, remarks []string) {
+func (c *Voice) findings(r *verify.Report) (found, remarks []string) {
 	questions := map[result.Code][]string{}
 	for _, f := range r.Findings {
 		if c.isOutage(f) {
@@ -163,10 +183,10 @@ func (c *Composer) findings(r *verify.Report) (found, remarks []string) {
 			delete(questions, f.Code)
 		}
 		if f.Severity == result.Info {
-			remarks = append(remarks, wrap(s, "   ", width-3))
+			remarks = append(remarks, s)
 			continue
 		}
-		found = append(found, fmt.Sprintf("%d. %s", len(found)+1, wrap(s, "   ", width-3)))
+		found = append(found, s)
 	}
 	return found, remarks
 }
@@ -178,7 +198,7 @@ func acted(r *verify.Report, f result.Finding) bool {
 
 // finding is the sentence of a finding. A code that is a reason as well has its whole sentence under
 // another key.
-func (c *Composer) finding(f result.Finding) string {
+func (c *Voice) finding(f result.Finding) string {
 	if c.isOutage(f) {
 		return c.outage(f.Code, []string{question(f)})
 	}
@@ -189,14 +209,14 @@ func (c *Composer) finding(f result.Finding) string {
 }
 
 // isOutage: a question that the DNS did not answer.
-func (c *Composer) isOutage(f result.Finding) bool {
+func (c *Voice) isOutage(f result.Finding) bool {
 	return strings.HasPrefix(string(f.Code), "dns-") && c.words.Has(templates.English, "finding-"+string(f.Code))
 }
 
 func question(f result.Finding) string { return f.Args.Get("name") + " (" + f.Args.Get("type") + ")" }
 
 // outage names the questions, the first few of many.
-func (c *Composer) outage(code result.Code, questions []string) string {
+func (c *Voice) outage(code result.Code, questions []string) string {
 	const shown = 5
 	if n := len(questions) - shown; n > 0 {
 		questions = append(questions[:shown:shown], c.sayPairs("more-questions", "count", fmt.Sprint(n)))
@@ -215,7 +235,7 @@ var explanations = []struct {
 	{"DMARC", []result.Word{result.None, result.Pass, result.Fail, result.TempError, result.PermError}},
 }
 
-func (c *Composer) explained() []section {
+func (c *Voice) explained() []section {
 	var out []section
 	for _, e := range explanations {
 		s := section{Name: e.method}

@@ -1,0 +1,212 @@
+package compose
+
+import (
+	"fmt"
+	htmltemplate "html/template"
+	"strings"
+
+	"checkauth/reply/policy"
+	"checkauth/verify"
+	"checkauth/verify/result"
+)
+
+// page is what the layout of the HTML part (templates/report.html) shows. Every string in it is text, made safe
+// and without a link; what decides on a colour is a Tone of ours. Neither the original's header nor its body is
+// in it: the text part has them.
+type page struct {
+	Lang     string
+	Verdict  tinted // in capitals
+	Why      string // of the verdict, and what follows from it at the receivers
+	Greeting string
+	Operator string // whose sentence it is; empty where there is none
+	Unproved bool   // nothing proves the sender
+	Again    string // addresses for the next test, and against any more
+	Never    string
+
+	Actions   []step
+	Found     []string // what calls for a change and no action mends
+	Remarks   []string // what is good to know
+	Summary   []outcome
+	Receivers []receiver
+	Session   []fact
+	Checks    []details
+
+	Records     []record
+	MoreRecords int // that are left out
+	Authorities []authority
+}
+
+// tinted is a result and how it looks. The word says all, the colour only repeats it.
+type tinted struct{ Text, Tone string }
+
+// The tones of a word, which the layout gives colours.
+const (
+	good    = "good"
+	bad     = "bad"
+	caution = "caution"
+	plain   = "plain"
+)
+
+// step is one thing to do.
+type step struct {
+	advice
+	Settings []setting // where a mail system is changed
+}
+
+// setting is what to write into which program.
+type setting struct{ Program, Text string }
+
+func (c *Voice) step(a verify.Action) step {
+	s := step{advice: c.advice(a)}
+	s.Proof = strings.ReplaceAll(s.Proof, "->", "\u2192") // an arrow that no line break takes apart
+	for _, text := range s.advice.Settings {
+		program, rest, ok := strings.Cut(text, ": ")
+		if !ok {
+			program, rest = "", text
+		}
+		s.Settings = append(s.Settings, setting{program, rest})
+	}
+	return s
+}
+
+// outcome is one check in the summary.
+type outcome struct {
+	Name   string
+	Word   tinted
+	Domain string // of one signature among several
+	Why    string
+}
+
+// fact is a row of a table with a label. Code: it is to be copied or compared, octet for octet.
+type fact struct {
+	Label string
+	Lines []string
+	Code  bool
+}
+
+// pageFuncs are what the layout of the HTML part may call.
+func pageFuncs(say func(code string, pairs ...string) string) htmltemplate.FuncMap {
+	return htmltemplate.FuncMap{"say": say, "inc": func(i int) int { return i + 1 }}
+}
+
+// HTML is the report's HTML part, in the language that the message asks for.
+func (c *Composer) HTML(r *verify.Report, d policy.Decision) (string, error) {
+	return c.voice(r, d).html(r, d)
+}
+
+func (c *Voice) html(r *verify.Report, d policy.Decision) (string, error) {
+	var b strings.Builder
+	if err := c.page.Execute(&b, c.pageOf(forClass(r, d.Class), d)); err != nil {
+		return "", fmt.Errorf("template: %w", err)
+	}
+	return b.String(), nil
+}
+
+// pageOf takes a report as its class gets it.
+func (c *Voice) pageOf(r *verify.Report, d policy.Decision) page {
+	p := page{
+		Lang: c.lang, Verdict: tinted{strings.TrimSuffix(c.verdictWord(r), "."), verdictTones[r.Verdict.Word]}, Why: c.verdictWhy(r),
+		Greeting: c.sayPairs("greeting-what", "host", c.cfg.Host, "service", c.cfg.Service, "sender", reversePath(r),
+			"client", r.Session.ClientIP, "date", date(r.Time)),
+		Unproved: d.Class != policy.Proved, Again: d.Again, Never: d.Never,
+		Receivers: c.verdicts(r.Receivers), Session: c.session(r), Authorities: c.authorities(r.Authoritative),
+	}
+	if c.cfg.Operator != "" {
+		p.Operator = c.sayPairs("greeting-operator", "operator", c.cfg.Operator)
+	}
+	for _, a := range r.Actions {
+		p.Actions = append(p.Actions, c.step(a))
+	}
+	p.Found, p.Remarks = c.findings(r)
+	for _, k := range r.Checks {
+		p.Summary = append(p.Summary, outcome{c.checkName(k), tint(k.Result), signer(k, r), c.inWords(k)})
+		if d := c.detailsOf(k, r); d.any() {
+			p.Checks = append(p.Checks, d)
+		}
+	}
+	p.Records, p.MoreRecords = recordsOf(r)
+	return p
+}
+
+var verdictTones = map[verify.VerdictWord]string{verify.Authenticated: good, verify.NotProved: bad, verify.Unknown: caution}
+
+// tones of the result words; any other is plain.
+var tones = map[result.Word]string{
+	result.Pass: good, "ham": good, result.Fail: bad, result.PermError: bad, "spam": bad,
+	result.SoftFail: caution, result.Neutral: caution, result.Policy: caution, result.TempError: caution,
+}
+
+func tint(w result.Word) tinted {
+	if t, ok := tones[w]; ok {
+		return tinted{string(w), t}
+	}
+	return tinted{string(w), plain}
+}
+
+// checkName is what people call a check.
+func (c *Voice) checkName(k verify.Check) string {
+	switch k.Method {
+	case verify.MethodHeader:
+		return c.sayPairs("html-check-header")
+	case verify.MethodInbound:
+		return c.sayPairs("html-check-inbound")
+	case verify.MethodDNSBL:
+		return c.sayPairs("html-check-dnsbl")
+	}
+	return strings.Trim(labels[k.Method].details, `"`)
+}
+
+// signer tells one signature among several from the others.
+func signer(k verify.Check, r *verify.Report) string {
+	if s := k.Details.DKIM; s != nil && len(r.All(verify.MethodDKIM)) > 1 {
+		return safe(s.Domain)
+	}
+	return ""
+}
+
+// inWords is the reason of a check's result.
+func (c *Voice) inWords(k verify.Check) string {
+	if k.Reason.IsZero() {
+		return ""
+	}
+	return strings.TrimSuffix(c.reason(k.Reason), ".")
+}
+
+// session is what SMTP said.
+func (c *Voice) session(r *verify.Report) []fact {
+	return []fact{
+		{Label: c.sayPairs("html-helo"), Lines: []string{safe(r.Session.Helo)}, Code: true},
+		{Label: c.sayPairs("html-client"), Lines: []string{safe(r.Session.ClientIP)}, Code: true},
+		{Label: c.sayPairs("html-sender"), Lines: []string{reversePath(r)}, Code: true},
+		{Label: c.sayPairs("html-date"), Lines: []string{date(r.Time)}},
+	}
+}
+
+// receiver is what one mailbox provider would do, and which of its rules for all mail are not met.
+type receiver struct {
+	Name  string
+	Word  tinted // the verdict in words
+	Rules []string
+}
+
+// verdictsToned: what becomes of the mail.
+var verdictsToned = map[string]string{"accept": good, "junk": caution, "defer": caution, "reject": bad}
+
+func (c *Voice) verdicts(all []verify.Receiver) []receiver {
+	var out []receiver
+	for _, v := range all {
+		tone := plain
+		if t, ok := verdictsToned[v.Verdict]; ok {
+			tone = t
+		}
+		r := receiver{Name: safe(v.Name), Word: tinted{c.reason(v.Why), tone}}
+		for _, u := range v.Rules {
+			// What binds bulk mail alone says little to a test mail: the text part has it.
+			if u.State == verify.NotMet && u.Scope == "all" {
+				r.Rules = append(r.Rules, c.sentence(u.Requirement))
+			}
+		}
+		out = append(out, r)
+	}
+	return out
+}
