@@ -29,3 +29,10 @@ func (s *SQLite) Exec(query string, args ...any) error {
 		return err
 	})
 }
+
+// Query reads one value on the connection that writes.
+func (s *SQLite) Query(query string, to any) error {
+	return s.w.do(context.Background(), func(ctx context.Context, _ *statements) error {
+		return s.w.conn.QueryRowContext(ctx, query).Scan(to)
+	})
+}

@@ -23,20 +23,33 @@ const magic = "SQLite format 3\x00"
 const moveAway = "move it and its -wal and -shm files away to start with an empty queue, or restore a backup"
 
 // inspect refuses a file that is not a sound queue of ours, before anything could be written to it:
-// switching to WAL alone would change a stranger's file. A missing or empty file is a new queue.
-func inspect(ctx context.Context, file string) error {
-	fresh, err := begins(file)
-	if err != nil || fresh {
-		return err
+// switching to WAL alone would change a stranger's file. A missing or empty file is a new queue: fresh.
+func inspect(ctx context.Context, file string) (fresh bool, err error) {
+	if fresh, err = begins(file); err != nil || fresh {
+		return fresh, err
 	}
 	db, err := sql.Open("sqlite", dsn(file, "mode=ro", "_pragma=busy_timeout(5000)"))
 	if err != nil {
-		return fmt.Errorf("store: %s: %w", file, err)
+		return false, fmt.Errorf("store: %s: %w", file, err)
 	}
 	defer func() { _ = db.Close() }()
-	var id, tables int64
+	if err := ours(ctx, db, file); err != nil {
+		return false, err
+	}
 	var check string
-	err = errors.Join(
+	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&check); err != nil {
+		return false, fmt.Errorf("store: %s: %w: %w: %s", file, ErrCorrupt, err, moveAway)
+	}
+	if check != "ok" {
+		return false, fmt.Errorf("store: %s: %w (%q): %s", file, ErrCorrupt, check, moveAway)
+	}
+	return false, nil
+}
+
+// ours refuses another program's database.
+func ours(ctx context.Context, db *sql.DB, file string) error {
+	var id, tables int64
+	err := errors.Join(
 		db.QueryRowContext(ctx, "PRAGMA application_id").Scan(&id),
 		db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master").Scan(&tables),
 	)
@@ -46,12 +59,6 @@ func inspect(ctx context.Context, file string) error {
 	// No mark and no table: this process, or one before it, ended right after making the file.
 	if id != application && (id != 0 || tables > 0) {
 		return fmt.Errorf("store: %s: %w (application id %#x, %d tables): %s", file, ErrForeign, id, tables, moveAway)
-	}
-	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&check); err != nil {
-		return fmt.Errorf("store: %s: %w: %w: %s", file, ErrCorrupt, err, moveAway)
-	}
-	if check != "ok" {
-		return fmt.Errorf("store: %s: %w (%q): %s", file, ErrCorrupt, check, moveAway)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/pressly/goose/v3"
@@ -23,6 +24,7 @@ type SQLite struct {
 	lock  *os.File
 	write *sql.DB // one connection, the writer's
 	read  *sql.DB
+	peek  *sql.Stmt // of read
 	w     *writer
 	pack  *packer
 }
@@ -35,8 +37,13 @@ const readers = 4
 // The options of a connection. Driver and spelling belong together: modernc ignores mattn's spelling
 // in silence, which is why Open asks what is in force.
 var options = []string{
-	"_pragma=busy_timeout(5000)", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_txlock=immediate",
+	"_pragma=busy_timeout(5000)", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_pragma=wal_autocheckpoint(1000)",
+	"_txlock=immediate",
 }
+
+// pageSize of a new file: most entries then lie within a page, where one of 4096 octets would be followed by
+// a chain of others. It can be said only before anything is written, and WAL mode writes.
+const pageSize = 16384
 
 // Open opens the queue in dir, and makes it where there is none. It refuses a folder in use
 // (ErrLocked) and a file that is damaged or not ours (ErrCorrupt, ErrForeign, ErrNewer); that file is
@@ -56,11 +63,17 @@ func Open(ctx context.Context, dir string, cfg Config) (_ *SQLite, err error) {
 }
 
 func (s *SQLite) open(ctx context.Context, file string) (err error) {
-	if err := inspect(ctx, file); err != nil {
+	fresh, err := inspect(ctx, file)
+	if err != nil {
 		return err
 	}
 	if err := private(file); err != nil {
 		return err
+	}
+	if fresh {
+		if err := create(ctx, file); err != nil {
+			return fmt.Errorf("store: %s: %w", file, err)
+		}
 	}
 	if s.pack, err = newPacker(); err != nil {
 		return err
@@ -69,7 +82,7 @@ func (s *SQLite) open(ctx context.Context, file string) (err error) {
 		return fmt.Errorf("store: %s: %w", file, err)
 	}
 	s.write.SetMaxOpenConns(1)
-	if err := assertModes(ctx, s.write); err != nil {
+	if err := assertModes(ctx, s.write, fresh); err != nil {
 		return fmt.Errorf("store: %s: %w", file, err)
 	}
 	if err := migrate(ctx, s.write, file); err != nil {
@@ -84,6 +97,9 @@ func (s *SQLite) open(ctx context.Context, file string) (err error) {
 	}
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
+	if s.peek, err = s.read.PrepareContext(ctx, sqlPeek); err != nil {
+		return fmt.Errorf("store: %s: %w", file, err)
+	}
 	return nil
 }
 
@@ -116,13 +132,30 @@ func private(file string) error {
 	return nil
 }
 
-// assertModes asks what is in force: a 250 is a lie where a commit does not reach the disk.
-func assertModes(ctx context.Context, db *sql.DB) error {
-	for _, m := range []struct{ pragma, want string }{
+// create makes the empty file a database with our page size and mark.
+func create(ctx context.Context, file string) (err error) {
+	db, err := sql.Open("sqlite", dsn(file, fmt.Sprintf("_pragma=page_size(%d)", pageSize), "_pragma=synchronous(FULL)"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return mark(ctx, db)
+}
+
+// assertModes asks what is in force: a 250 is a lie where a commit does not reach the disk. A file that was
+// there keeps its page size.
+func assertModes(ctx context.Context, db *sql.DB, fresh bool) error {
+	modes := []struct{ pragma, want string }{
 		{"journal_mode", "wal"},
 		{"synchronous", "2"}, // FULL
 		{"busy_timeout", "5000"},
-	} {
+		{"wal_autocheckpoint", "1000"}, // the -wal file starts again at its beginning: it does not grow for ever
+		{"page_size", strconv.Itoa(pageSize)},
+	}
+	if !fresh {
+		modes = modes[:len(modes)-1]
+	}
+	for _, m := range modes {
 		var got string
 		if err := db.QueryRowContext(ctx, "PRAGMA "+m.pragma).Scan(&got); err != nil {
 			return fmt.Errorf("PRAGMA %s: %w", m.pragma, err)
@@ -177,6 +210,9 @@ func (s *SQLite) Close() error {
 	if s.w != nil {
 		s.w.close()
 		errs = append(errs, s.w.sql.close(), s.w.conn.Close())
+	}
+	if s.peek != nil {
+		errs = append(errs, s.peek.Close())
 	}
 	for _, db := range []*sql.DB{s.read, s.write} {
 		if db != nil {

@@ -18,6 +18,7 @@ type row struct {
 	body             []byte
 	utf8, eightBit   int64
 	created, expires int64
+	hurried          int64
 	broken           error // columns that are not of their type
 }
 
@@ -37,11 +38,12 @@ func (s *SQLite) Claim(ctx context.Context, now time.Time, n int) ([]Claimed, er
 		c, err := s.decode(r)
 		if err != nil {
 			s.cfg.Log.ErrorContext(ctx, "entry set aside", "report", r.ID, "error", err)
-			if err := s.Fail(ctx, r.ID, now, err.Error()); err != nil {
+			if err := s.setAside(ctx, r.ID, now, err.Error()); err != nil {
 				s.cfg.Log.ErrorContext(ctx, "entry not set aside, it comes back after its lease", "report", r.ID, "error", err)
 			}
 			continue
 		}
+		c.Until = now.Add(s.cfg.Lease)
 		out = append(out, c)
 	}
 	// RETURNING promises no order. Ids settle what is equal, so that two runs are alike.
@@ -72,13 +74,13 @@ func claim(ctx context.Context, tx *statements, node string, lease, now int64, n
 
 // scan reads a row. SQLite keeps any type in any column; where it is not ours the id is read alone.
 func scan(found *sql.Rows) (r row, err error) {
-	r.broken = found.Scan(&r.ID, &r.From, &r.To, &r.MessageID, &r.body, &r.utf8, &r.eightBit, &r.Digest,
-		&r.created, &r.expires, &r.Tries)
+	r.broken = found.Scan(&r.ID, &r.From, &r.To, &r.MessageID, &r.utf8, &r.eightBit, &r.Digest,
+		&r.created, &r.expires, &r.Tries, &r.hurried, &r.body)
 	if r.broken == nil {
 		return r, nil
 	}
 	var other any
-	if err := found.Scan(&r.ID, &other, &other, &other, &other, &other, &other, &other, &other, &other, &other); err != nil {
+	if err := found.Scan(&r.ID, &other, &other, &other, &other, &other, &other, &other, &other, &other, &other, &other); err != nil {
 		return r, fmt.Errorf("store: claim: %w", err)
 	}
 	return r, nil
@@ -93,46 +95,60 @@ func (s *SQLite) decode(r row) (Claimed, error) {
 		return Claimed{}, err
 	}
 	c := r.Claimed
-	c.Body, c.UTF8, c.EightBit = body, r.utf8 != 0, r.eightBit != 0
+	c.Body, c.UTF8, c.EightBit, c.Hurried = body, r.utf8 != 0, r.eightBit != 0, r.hurried != 0
 	c.Created, c.Expires = fromNano(r.created), fromNano(r.expires)
 	return c, nil
 }
 
+// Renew begins a lease anew.
+func (s *SQLite) Renew(ctx context.Context, id string, now time.Time) error {
+	return s.w.do(ctx, func(ctx context.Context, tx *statements) error {
+		r, err := tx.renew.ExecContext(ctx, id, nano(now.Add(s.cfg.Lease)), s.cfg.Node)
+		return changed(r, err, id)
+	})
+}
+
 // Done says that a destination took the entry.
-func (s *SQLite) Done(ctx context.Context, id string, now time.Time) error {
-	return s.finish(ctx, id, reply.Done, now, "")
+func (s *SQLite) Done(ctx context.Context, id string, now time.Time, o Outcome) error {
+	return s.finish(ctx, id, reply.Done, now, o)
 }
 
 // Fail says that there is no further try.
-func (s *SQLite) Fail(ctx context.Context, id string, now time.Time, reason string) error {
-	return s.finish(ctx, id, reply.Failed, now, reason)
+func (s *SQLite) Fail(ctx context.Context, id string, now time.Time, o Outcome) error {
+	return s.finish(ctx, id, reply.Failed, now, o)
+}
+
+func (s *SQLite) finish(ctx context.Context, id string, state reply.State, now time.Time, o Outcome) error {
+	return s.w.do(ctx, func(ctx context.Context, tx *statements) error {
+		r, err := tx.finish.ExecContext(ctx, id, string(state), nano(now.Add(remember)), o.Reason, o.Answer, o.TLS, o.Host)
+		return changed(r, err, id)
+	})
+}
+
+func (s *SQLite) setAside(ctx context.Context, id string, now time.Time, reason string) error {
+	return s.w.do(ctx, func(ctx context.Context, tx *statements) error {
+		r, err := tx.aside.ExecContext(ctx, id, nano(now.Add(remember)), reason)
+		return changed(r, err, id)
+	})
 }
 
 // Retry counts a failed try.
-func (s *SQLite) Retry(ctx context.Context, id string, at time.Time, reason string) error {
-	return s.wait(ctx, id, at, 1, reason)
+func (s *SQLite) Retry(ctx context.Context, id string, at time.Time, o Outcome) error {
+	return s.w.do(ctx, func(ctx context.Context, tx *statements) error {
+		r, err := tx.retry.ExecContext(ctx, id, nano(at), o.Reason, o.Answer, o.TLS, o.Host)
+		return changed(r, err, id)
+	})
 }
 
 // Release gives a lease back.
 func (s *SQLite) Release(ctx context.Context, id string, at time.Time) error {
-	return s.wait(ctx, id, at, 0, "")
-}
-
-func (s *SQLite) finish(ctx context.Context, id string, state reply.State, now time.Time, reason string) error {
 	return s.w.do(ctx, func(ctx context.Context, tx *statements) error {
-		r, err := tx.finish.ExecContext(ctx, id, string(state), nano(now.Add(remember)), reason)
+		r, err := tx.release.ExecContext(ctx, id, nano(at))
 		return changed(r, err, id)
 	})
 }
 
-func (s *SQLite) wait(ctx context.Context, id string, at time.Time, tries int, reason string) error {
-	return s.w.do(ctx, func(ctx context.Context, tx *statements) error {
-		r, err := tx.wait.ExecContext(ctx, id, nano(at), tries, reason)
-		return changed(r, err, id)
-	})
-}
-
-// changed: a sentence that found no entry is a mistake of ours, or somebody edited the file.
+// changed: a sentence that found no entry: the operator dropped it, or another node took it over.
 func changed(r interface{ RowsAffected() (int64, error) }, err error, id string) error {
 	if err != nil {
 		return fmt.Errorf("store: entry %s: %w", id, err)

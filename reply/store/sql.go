@@ -11,43 +11,63 @@ import (
 // decides, so that tests need no sleep and nodes no common one.
 const (
 	sqlPut = `INSERT INTO entries
-	(id, sender, recipient, message_id, body, smtputf8, eightbit, digest, created, expires, state, node, due, tries, reason)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'leased', $11, $12, 0, '')`
+	(id, sender, recipient, message_id, smtputf8, eightbit, digest, created, expires, state, node, due, tries, reason, answer, tls, host, hurried, aside, body)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'leased', $10, $11, 0, '', '', '', '', 0, 0, $12)`
 
 	// No row is changed where the bucket is full: that is how the caller hears of it. A counter whose
 	// window is over starts again.
 	sqlCount = `INSERT INTO counters (bucket, n, expires) VALUES ($1, 1, $2)
 	ON CONFLICT (bucket) DO UPDATE SET
 		n = CASE WHEN counters.expires <= $4 THEN 1 ELSE counters.n + 1 END,
-		expires = excluded.expires
+		expires = CASE WHEN counters.expires <= $4 THEN excluded.expires ELSE counters.expires END
 	WHERE counters.n < $3 OR counters.expires <= $4`
 
-	sqlPeek = `SELECT n FROM counters WHERE bucket = $1 AND expires > $2`
+	sqlPeek = `SELECT n, expires FROM counters WHERE bucket = $1 AND expires > $2`
+
+	sqlOffer   = `INSERT INTO secrets (name, secret, expires) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING`
+	sqlSecrets = `SELECT name, secret FROM secrets WHERE expires > $1`
+
+	sqlStop    = `INSERT INTO stops (address, created) VALUES ($1, $2) ON CONFLICT (address) DO NOTHING`
+	sqlResume  = `DELETE FROM stops WHERE address = $1`
+	sqlStopped = `SELECT COUNT(*) FROM stops WHERE address = $1`
 
 	sqlSeen = `SELECT id FROM entries WHERE digest = $1 AND created >= $2 AND state <> 'failed'
 	ORDER BY created DESC LIMIT 1`
 
 	sqlClaim = `UPDATE entries SET state = 'leased', node = $1, due = $2
 	WHERE id IN (SELECT id FROM entries WHERE state IN ('waiting', 'leased') AND due <= $3 ORDER BY due LIMIT $4)
-	RETURNING id, sender, recipient, message_id, body, smtputf8, eightbit, digest, created, expires, tries`
+	RETURNING id, sender, recipient, message_id, smtputf8, eightbit, digest, created, expires, tries, hurried, body`
 
-	sqlWait = `UPDATE entries SET state = 'waiting', due = $2, tries = tries + $3, reason = $4
+	sqlRenew = `UPDATE entries SET due = $2 WHERE id = $1 AND state = 'leased' AND node = $3`
+
+	sqlRetry = `UPDATE entries SET state = 'waiting', due = $2, tries = tries + 1, reason = $3, answer = $4, tls = $5, host = $6,
+		hurried = 0
 	WHERE id = $1 AND state IN ('leased', 'waiting')`
+
+	sqlRelease = `UPDATE entries SET state = 'waiting', due = $2 WHERE id = $1 AND state IN ('leased', 'waiting')`
 
 	// The content and the addresses go with the end; the digest stays for Seen.
-	sqlFinish = `UPDATE entries SET state = $2, due = $3, reason = $4, sender = '', recipient = '', message_id = '', body = ''
+	sqlFinish = `UPDATE entries SET state = $2, due = $3, reason = $4, answer = $5, tls = $6, host = $7,
+		sender = '', recipient = '', message_id = '', body = ''
 	WHERE id = $1 AND state IN ('leased', 'waiting')`
+
+	// What cannot be read stays as it is for its day, so that somebody may look at it.
+	sqlAside = `UPDATE entries SET state = 'failed', due = $2, reason = $3, aside = 1 WHERE id = $1 AND state = 'leased'`
 
 	sqlTakeOver = `UPDATE entries SET due = 0 WHERE state = 'leased'`
 
 	sqlSweepEntries  = `DELETE FROM entries WHERE state IN ('done', 'failed') AND due <= $1`
 	sqlSweepCounters = `DELETE FROM counters WHERE expires <= $1`
 	sqlSweepReports  = `DELETE FROM reports WHERE expires <= $1`
+	sqlSweepSecrets  = `DELETE FROM secrets WHERE expires <= $1`
 )
 
 // statements are the prepared sentences of the connection that writes.
 type statements struct {
-	put, count, claim, wait, finish, sweepEntries, sweepCounters, sweepReports *sql.Stmt
+	put, count, peek, claim                                 *sql.Stmt
+	renew, retry, release, finish, aside                    *sql.Stmt
+	offer, secrets, stop, resume                            *sql.Stmt
+	sweepEntries, sweepCounters, sweepReports, sweepSecrets *sql.Stmt
 }
 
 func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
@@ -58,12 +78,21 @@ func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 	}{
 		{&st.put, sqlPut},
 		{&st.count, sqlCount},
+		{&st.peek, sqlPeek},
+		{&st.offer, sqlOffer},
+		{&st.secrets, sqlSecrets},
+		{&st.stop, sqlStop},
+		{&st.resume, sqlResume},
 		{&st.claim, sqlClaim},
-		{&st.wait, sqlWait},
+		{&st.renew, sqlRenew},
+		{&st.retry, sqlRetry},
+		{&st.release, sqlRelease},
 		{&st.finish, sqlFinish},
+		{&st.aside, sqlAside},
 		{&st.sweepEntries, sqlSweepEntries},
 		{&st.sweepCounters, sqlSweepCounters},
 		{&st.sweepReports, sqlSweepReports},
+		{&st.sweepSecrets, sqlSweepSecrets},
 	} {
 		stmt, err := conn.PrepareContext(ctx, p.query)
 		if err != nil {
@@ -76,7 +105,9 @@ func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 
 func (st *statements) close() error {
 	var errs []error
-	for _, s := range []*sql.Stmt{st.put, st.count, st.claim, st.wait, st.finish, st.sweepEntries, st.sweepCounters, st.sweepReports} {
+	for _, s := range []*sql.Stmt{st.put, st.count, st.peek, st.claim, st.renew, st.retry, st.release, st.finish, st.aside,
+		st.offer, st.secrets, st.stop, st.resume,
+		st.sweepEntries, st.sweepCounters, st.sweepReports, st.sweepSecrets} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}

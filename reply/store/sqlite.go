@@ -13,9 +13,9 @@ import (
 )
 
 // Put stores an entry in a savepoint of the commit that it shares with other writes.
-func (s *SQLite) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket, now time.Time) (full string, err error) {
+func (s *SQLite) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket, now time.Time) (full reply.Full, err error) {
 	if e.ID == "" {
-		return "", errors.New("store: an entry without an id")
+		return full, errors.New("store: an entry without an id")
 	}
 	buckets = sorted(buckets)
 	body := s.pack.pack(e.Body)
@@ -26,12 +26,14 @@ func (s *SQLite) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket,
 				return err
 			}
 			if !counted {
-				full = b.Key
+				if full, err = look(ctx, tx.peek, b, now); err != nil {
+					return err
+				}
 				return errRefused
 			}
 		}
-		_, err := tx.put.ExecContext(ctx, e.ID, e.From, e.To, e.MessageID, body, number(e.UTF8), number(e.EightBit),
-			notNil(e.Digest), nano(e.Created), nano(e.Expires), s.cfg.Node, nano(now.Add(s.cfg.Lease)))
+		_, err := tx.put.ExecContext(ctx, e.ID, e.From, e.To, e.MessageID, number(e.UTF8), number(e.EightBit),
+			notNil(e.Digest), nano(e.Created), nano(e.Expires), s.cfg.Node, nano(now.Add(s.cfg.Lease)), body)
 		if err != nil {
 			return fmt.Errorf("store: put %s: %w", e.ID, err)
 		}
@@ -40,7 +42,7 @@ func (s *SQLite) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket,
 	if errors.Is(err, errRefused) {
 		return full, nil
 	}
-	return "", err
+	return reply.Full{}, err
 }
 
 // sorted gives each key once, with its smallest limit, in one order for everybody: on PostgreSQL two
@@ -69,18 +71,30 @@ func count(ctx context.Context, tx *statements, b reply.Bucket, now time.Time) (
 }
 
 // Peek reads beside the writer.
-func (s *SQLite) Peek(ctx context.Context, buckets []reply.Bucket, now time.Time) (full string, err error) {
+func (s *SQLite) Peek(ctx context.Context, buckets []reply.Bucket, now time.Time) (full reply.Full, err error) {
 	for _, b := range sorted(buckets) {
-		var n int64
-		err := s.read.QueryRowContext(ctx, sqlPeek, b.Key, nano(now)).Scan(&n)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return "", fmt.Errorf("store: look at counter %q: %w", b.Key, err)
-		}
-		if n >= b.Limit {
-			return b.Key, nil
+		if full, err = look(ctx, s.peek, b, now); err != nil || full.Key != "" {
+			return full, err
 		}
 	}
-	return "", nil
+	return full, nil
+}
+
+// look tells whether a bucket is full. One without room has no window: it is said to be full until its own
+// would end.
+func look(ctx context.Context, peek *sql.Stmt, b reply.Bucket, now time.Time) (reply.Full, error) {
+	var n, expires int64
+	err := peek.QueryRowContext(ctx, b.Key, nano(now)).Scan(&n, &expires)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		expires = nano(b.Expires)
+	case err != nil:
+		return reply.Full{}, fmt.Errorf("store: look at counter %q: %w", b.Key, err)
+	}
+	if n < b.Limit {
+		return reply.Full{}, nil
+	}
+	return reply.Full{Key: b.Key, Until: fromNano(expires)}, nil
 }
 
 // Seen reads beside the writer.
@@ -98,7 +112,7 @@ func (s *SQLite) Seen(ctx context.Context, digest []byte, since time.Time) (id s
 // Sweep forgets what has expired.
 func (s *SQLite) Sweep(ctx context.Context, now time.Time) error {
 	return s.w.do(ctx, func(ctx context.Context, tx *statements) error {
-		for _, stmt := range []*sql.Stmt{tx.sweepEntries, tx.sweepCounters, tx.sweepReports} {
+		for _, stmt := range []*sql.Stmt{tx.sweepEntries, tx.sweepCounters, tx.sweepReports, tx.sweepSecrets} {
 			if _, err := stmt.ExecContext(ctx, nano(now)); err != nil {
 				return fmt.Errorf("store: sweep: %w", err)
 			}

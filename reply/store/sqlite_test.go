@@ -292,3 +292,44 @@ func BenchmarkEnqueue(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkLife is an entry's whole life: stored, claimed, done.
+func BenchmarkLife(b *testing.B) {
+	body := bytes.Repeat([]byte("X-Line: a report has many lines like this one\r\n"), 400) // 18 kB
+	for _, producers := range []int{1, 16, 64} {
+		b.Run(fmt.Sprint("producers=", producers), func(b *testing.B) {
+			s := open(b, b.TempDir())
+			before := s.Commits()
+			jobs := make(chan int)
+			var all sync.WaitGroup
+			for range producers {
+				all.Go(func() {
+					for i := range jobs {
+						e := storetest.Entry(fmt.Sprint("e", i))
+						e.Body = body
+						if _, err := s.Put(b.Context(), e, nil, storetest.Start); err != nil {
+							b.Error(err)
+						}
+						claimed, err := s.Claim(b.Context(), storetest.Start.Add(storetest.Lease), 1)
+						if err != nil || len(claimed) != 1 {
+							b.Errorf("claimed %d, %v", len(claimed), err)
+							continue
+						}
+						if err := s.Done(b.Context(), claimed[0].ID, storetest.Start, store.Outcome{Answer: "2.0.0 queued", TLS: "TLS 1.3"}); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			b.ReportAllocs()
+			n := 0
+			for b.Loop() {
+				jobs <- n
+				n++
+			}
+			close(jobs)
+			all.Wait()
+			b.ReportMetric(float64(s.Commits()-before)/float64(n), "commits/entry")
+		})
+	}
+}

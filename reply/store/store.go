@@ -21,10 +21,10 @@ import (
 // ends the call; one that began is waited for.
 type Store interface {
 	// Put stores an entry, leased to this node, and counts it in each bucket: all or nothing. full is
-	// the key of the first bucket, by key, that was full; then nothing is stored or counted.
-	Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket, now time.Time) (full string, err error)
+	// the first bucket, by key, that was full; then nothing is stored or counted.
+	Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket, now time.Time) (full reply.Full, err error)
 	// Peek tells which bucket Put would find full. It holds nothing: Put decides.
-	Peek(ctx context.Context, buckets []reply.Bucket, now time.Time) (full string, err error)
+	Peek(ctx context.Context, buckets []reply.Bucket, now time.Time) (full reply.Full, err error)
 	// Seen gives the id of the newest entry with that digest made at since or later, or "". One that
 	// failed for good does not count: its message may have a new answer. Nor does an empty digest.
 	Seen(ctx context.Context, digest []byte, since time.Time) (id string, err error)
@@ -32,14 +32,26 @@ type Store interface {
 	// Claim leases up to n entries whose time has come, the longest waiting first: those for their
 	// next try and those whose lease ran out.
 	Claim(ctx context.Context, now time.Time, n int) ([]Claimed, error)
-	// Done says that a destination took the entry; its content is forgotten.
-	Done(ctx context.Context, id string, now time.Time) error
+	// Renew begins this node's lease of an entry anew. ErrUnknown: it is not this node's any more, as
+	// the operator dropped it or another node took it over when its lease was over. Whoever is about to
+	// send an entry whose lease may end meanwhile asks for it, and does not send it where it fails.
+	Renew(ctx context.Context, id string, now time.Time) error
+	// Done says that a destination took the entry; its content is forgotten, the outcome stays for a day.
+	Done(ctx context.Context, id string, now time.Time, o Outcome) error
 	// Retry counts a try that failed and says when the next one is.
-	Retry(ctx context.Context, id string, at time.Time, reason string) error
-	// Release gives a lease back without counting a try.
+	Retry(ctx context.Context, id string, at time.Time, o Outcome) error
+	// Release gives a lease back without counting a try; the outcome before stays.
 	Release(ctx context.Context, id string, at time.Time) error
-	// Fail says that there is no further try; the content is forgotten, the reason stays for a day.
-	Fail(ctx context.Context, id string, now time.Time, reason string) error
+	// Fail says that there is no further try; the content is forgotten, the outcome stays for a day.
+	Fail(ctx context.Context, id string, now time.Time, o Outcome) error
+
+	// Secrets keeps offer under a name, unless there is one of that name, and gives all that have not expired
+	// by their names: nodes that share a store share them.
+	Secrets(ctx context.Context, name string, offer []byte, expires, now time.Time) (map[string][]byte, error)
+	// Stop keeps an address out for good, Resume lifts that, Stopped tells.
+	Stop(ctx context.Context, address string, now time.Time) error
+	Resume(ctx context.Context, address string) error
+	Stopped(ctx context.Context, address string) (bool, error)
 
 	// Sweep forgets what has expired. Call it every few minutes.
 	Sweep(ctx context.Context, now time.Time) error
@@ -50,7 +62,18 @@ type Store interface {
 // Claimed is an entry that this node is to deliver now.
 type Claimed struct {
 	reply.Entry
-	Tries int // that failed so far
+	Tries   int       // that failed so far
+	Until   time.Time // the lease's end; zero: not known
+	Hurried bool      // the operator wants this try, whatever speaks for a later one
+}
+
+// Outcome is what came of a try. Its texts are strangers', cleaned and bounded by who has them of a
+// server.
+type Outcome struct {
+	Reason string // why it failed, or empty
+	Answer string // what the server said last
+	TLS    string // version, or "no: " and why; and what asked for it
+	Host   string // whom it was tried with
 }
 
 // Config of a store.
@@ -86,7 +109,11 @@ var (
 	ErrForeign = errors.New("not a queue of ours")
 	ErrCorrupt = errors.New("the database is damaged")
 	ErrNewer   = errors.New("made by a newer version")
+	ErrOlder   = errors.New("made by an older version")
 	ErrUnknown = errors.New("no such entry on its way")
+	ErrLeased  = errors.New("it is being tried")
+	ErrEnded   = errors.New("it has ended")
+	ErrFull    = errors.New("no room on the disk")
 	ErrClosed  = errors.New("the store is closed")
 )
 

@@ -110,6 +110,7 @@ func (w *writer) commit(jobs []*write) {
 	jobs = begun(jobs)
 	for len(jobs) > 0 {
 		failed, err := w.try(jobs)
+		err = known(err)
 		if err == nil {
 			answer(jobs)
 			return

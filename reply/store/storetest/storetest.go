@@ -41,14 +41,18 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"a refused entry leaves its neighbours", neighbours},
 		{"a limit holds under many producers", limit},
 		{"a counter starts again when its window is over", window},
+		{"a window begins with its first one and is not drawn out", firstWindow},
 		{"a bucket named twice counts once", twice},
 		{"the same id is an error, once", sameID},
 		{"the same message is seen for as long as asked", seen},
 		{"a retry comes when it is due, and is counted", retry},
 		{"a release is not counted", release},
+		{"a lease is renewed as long as it is this node's", renew},
 		{"what is finished does not come back", finished},
 		{"an unknown entry is an error", unknown},
 		{"claims share nothing", claims},
+		{"a secret is the first one's, for all", secrets},
+		{"a stopped address stays so until it is resumed", stops},
 		{"sweep forgets what expired, and nothing else", sweep},
 		{"an ended context begins nothing", ended},
 	} {
@@ -65,7 +69,7 @@ func put(t *testing.T, s store.Store, e reply.Entry, buckets ...reply.Bucket) st
 	if err != nil {
 		t.Fatalf("put %s: %v", e.ID, err)
 	}
-	return full
+	return full.Key
 }
 
 func claimAt(t *testing.T, s store.Store, after time.Duration) []store.Claimed {
@@ -130,8 +134,8 @@ func allOrNothing(t *testing.T, s store.Store) {
 		t.Errorf("third: %q is full", full)
 	}
 	full, err := s.Peek(t.Context(), []reply.Bucket{bucket("c", 1), bucket("b", 1), bucket("a", 2)}, Start)
-	if full != "a" || err != nil {
-		t.Errorf("peek: got %q, %v, want a: the first by key", full, err)
+	if full.Key != "a" || full.Until != Start.Add(time.Hour) || err != nil {
+		t.Errorf("peek: got %v, %v, want a until an hour later: the first by key", full, err)
 	}
 	if full := put(t, s, Entry("four"), bucket("none", 0)); full != "none" {
 		t.Errorf("limit 0: got %q full, want none", full)
@@ -149,7 +153,7 @@ func neighbours(t *testing.T, s store.Store) {
 				buckets = append(buckets, bucket("full", 1))
 			}
 			full, err := s.Put(t.Context(), Entry(fmt.Sprint("e", i)), buckets, Start)
-			if err != nil || (full == "full") != (i%3 == 0) {
+			if err != nil || (full.Key == "full") != (i%3 == 0) {
 				t.Errorf("entry %d: got %q full, %v", i, full, err)
 			}
 		})
@@ -157,7 +161,7 @@ func neighbours(t *testing.T, s store.Store) {
 	all.Wait()
 	wantClaimed(t, s, Lease, 41)
 	for limit, want := range map[int64]string{40: "mine", 41: ""} {
-		if full, err := s.Peek(t.Context(), []reply.Bucket{bucket("mine", limit)}, Start); full != want || err != nil {
+		if full, err := s.Peek(t.Context(), []reply.Bucket{bucket("mine", limit)}, Start); full.Key != want || err != nil {
 			t.Errorf("peek at limit %d: got %q, %v, want %q", limit, full, err, want)
 		}
 	}
@@ -189,8 +193,8 @@ func window(t *testing.T, s store.Store) {
 		renewed := reply.Bucket{Key: b.Key, Limit: 1, Expires: now.Add(time.Hour)}
 		full, err := s.Put(t.Context(), Entry("later"+c.want+c.after.String()), []reply.Bucket{renewed}, now)
 		must(t, err)
-		if full != c.want || peek != c.want {
-			t.Errorf("after %s: got %q full (peek: %q), want %q", c.after, full, peek, c.want)
+		if full.Key != c.want || peek.Key != c.want {
+			t.Errorf("after %s: got %v full (peek: %v), want %q", c.after, full, peek, c.want)
 		}
 	}
 }
@@ -234,23 +238,23 @@ func seen(t *testing.T, s store.Store) {
 	check("made before", e.Digest, Start.Add(1), "")
 	check("another digest", []byte("other"), Start, "")
 	check("no digest", nil, Start, "")
-	must(t, s.Done(t.Context(), "one", Start))
+	must(t, s.Done(t.Context(), "one", Start, store.Outcome{}))
 	check("done", e.Digest, Start, "one")
 	again := Entry("three")
 	again.Digest = []byte("third")
 	put(t, s, again)
-	must(t, s.Fail(t.Context(), "three", Start, "no such user"))
+	must(t, s.Fail(t.Context(), "three", Start, store.Outcome{Reason: "no such user"}))
 	check("failed", again.Digest, Start, "")
 }
 
 func retry(t *testing.T, s store.Store) {
 	put(t, s, Entry("one"))
-	must(t, s.Retry(t.Context(), "one", Start.Add(time.Minute), "greylisted"))
+	must(t, s.Retry(t.Context(), "one", Start.Add(time.Minute), store.Outcome{Reason: "greylisted"}))
 	wantClaimed(t, s, time.Minute-1, 0)
 	if got := wantClaimed(t, s, time.Minute, 1)[0]; got.Tries != 1 || string(got.Body) != string(Entry("one").Body) {
 		t.Errorf("got %d tries, body %q", got.Tries, got.Body)
 	}
-	must(t, s.Retry(t.Context(), "one", Start.Add(2*time.Minute), "greylisted"))
+	must(t, s.Retry(t.Context(), "one", Start.Add(2*time.Minute), store.Outcome{Reason: "greylisted"}))
 	if got := wantClaimed(t, s, 2*time.Minute, 1)[0]; got.Tries != 2 {
 		t.Errorf("got %d tries, want 2", got.Tries)
 	}
@@ -264,23 +268,40 @@ func release(t *testing.T, s store.Store) {
 	}
 }
 
+func renew(t *testing.T, s store.Store) {
+	put(t, s, Entry("one"))
+	must(t, s.Renew(t.Context(), "one", Start.Add(Lease)))
+	wantClaimed(t, s, 2*Lease-1, 0)
+	if got := wantClaimed(t, s, 2*Lease, 1)[0]; got.Until != Start.Add(3*Lease) {
+		t.Errorf("got a lease until %s, want %s", got.Until, Start.Add(3*Lease))
+	}
+	// Whoever still has it in memory from before asks for it in this node's name.
+	must(t, s.Renew(t.Context(), "one", Start.Add(2*Lease)))
+	must(t, s.Retry(t.Context(), "one", Start.Add(4*Lease), store.Outcome{}))
+	if err := s.Renew(t.Context(), "one", Start.Add(2*Lease)); !errors.Is(err, store.ErrUnknown) {
+		t.Errorf("it waits: got %v, want %v", err, store.ErrUnknown)
+	}
+	wantClaimed(t, s, 4*Lease-1, 0)
+}
+
 func finished(t *testing.T, s store.Store) {
 	put(t, s, Entry("taken"))
 	put(t, s, Entry("refused"))
-	must(t, s.Done(t.Context(), "taken", Start))
-	must(t, s.Fail(t.Context(), "refused", Start, "550 5.1.1 no such user"))
+	must(t, s.Done(t.Context(), "taken", Start, store.Outcome{}))
+	must(t, s.Fail(t.Context(), "refused", Start, store.Outcome{Reason: "550 5.1.1 no such user"}))
 	wantClaimed(t, s, 100*time.Hour, 0)
 }
 
 func unknown(t *testing.T, s store.Store) {
 	put(t, s, Entry("gone"))
-	must(t, s.Done(t.Context(), "gone", Start))
+	must(t, s.Done(t.Context(), "gone", Start, store.Outcome{}))
 	for _, id := range []string{"gone", "never"} {
 		for name, err := range map[string]error{
-			"Done":    s.Done(t.Context(), id, Start),
-			"Fail":    s.Fail(t.Context(), id, Start, ""),
-			"Retry":   s.Retry(t.Context(), id, Start, ""),
+			"Done":    s.Done(t.Context(), id, Start, store.Outcome{}),
+			"Fail":    s.Fail(t.Context(), id, Start, store.Outcome{}),
+			"Retry":   s.Retry(t.Context(), id, Start, store.Outcome{}),
 			"Release": s.Release(t.Context(), id, Start),
+			"Renew":   s.Renew(t.Context(), id, Start),
 		} {
 			if !errors.Is(err, store.ErrUnknown) {
 				t.Errorf("%s %s: got %v, want %v", name, id, err, store.ErrUnknown)
@@ -323,13 +344,13 @@ func claims(t *testing.T, s store.Store) {
 func sweep(t *testing.T, s store.Store) {
 	put(t, s, Entry("done"), bucket("a", 1))
 	put(t, s, Entry("waiting"))
-	must(t, s.Done(t.Context(), "done", Start))
+	must(t, s.Done(t.Context(), "done", Start, store.Outcome{}))
 	must(t, s.Sweep(t.Context(), Start.Add(time.Hour-1)))
-	if full, err := s.Peek(t.Context(), []reply.Bucket{bucket("a", 1)}, Start); full != "a" || err != nil {
+	if full, err := s.Peek(t.Context(), []reply.Bucket{bucket("a", 1)}, Start); full.Key != "a" || err != nil {
 		t.Errorf("a counter within its window is gone: %q, %v", full, err)
 	}
 	must(t, s.Sweep(t.Context(), Start.Add(time.Hour)))
-	if full, err := s.Peek(t.Context(), []reply.Bucket{bucket("a", 1)}, Start); full != "" || err != nil {
+	if full, err := s.Peek(t.Context(), []reply.Bucket{bucket("a", 1)}, Start); full.Key != "" || err != nil {
 		t.Errorf("a counter is there after its window: %q, %v", full, err)
 	}
 	for _, c := range []struct {
@@ -352,4 +373,67 @@ func ended(t *testing.T, s store.Store) {
 		t.Errorf("got %v, want %v", err, cause)
 	}
 	wantClaimed(t, s, Lease, 0)
+}
+
+func firstWindow(t *testing.T, s store.Store) {
+	for i, after := range []time.Duration{0, 30 * time.Minute} {
+		now := Start.Add(after)
+		full, err := s.Put(t.Context(), Entry(fmt.Sprint(i)), []reply.Bucket{{Key: "a", Limit: 2, Expires: now.Add(time.Hour)}}, now)
+		if full.Key != "" || err != nil {
+			t.Fatalf("put %d: %v, %v", i, full, err)
+		}
+	}
+	now := Start.Add(time.Hour - 1)
+	full, err := s.Put(t.Context(), Entry("third"), []reply.Bucket{{Key: "a", Limit: 2, Expires: now.Add(time.Hour)}}, now)
+	if full.Key != "a" || full.Until != Start.Add(time.Hour) || err != nil {
+		t.Errorf("the third: got %v, %v, want a full until an hour after the first", full, err)
+	}
+}
+
+func secrets(t *testing.T, s store.Store) {
+	var all sync.WaitGroup
+	got := make([]string, 20)
+	for i := range got {
+		all.Go(func() {
+			m, err := s.Secrets(t.Context(), "one", fmt.Append(nil, "secret ", i), Start.Add(time.Hour), Start)
+			if err != nil {
+				t.Error(err)
+			}
+			got[i] = string(m["one"])
+		})
+	}
+	all.Wait()
+	for _, g := range got {
+		if g == "" || g != got[0] {
+			t.Fatalf("got %q", got)
+		}
+	}
+	m, err := s.Secrets(t.Context(), "two", []byte("next"), Start.Add(2*time.Hour), Start.Add(time.Hour-1))
+	if len(m) != 2 || string(m["two"]) != "next" || err != nil {
+		t.Errorf("before the first expires: %q, %v", m, err)
+	}
+	must(t, s.Sweep(t.Context(), Start.Add(time.Hour)))
+	m, err = s.Secrets(t.Context(), "two", []byte("other"), Start.Add(2*time.Hour), Start.Add(time.Hour))
+	if len(m) != 1 || string(m["two"]) != "next" || err != nil {
+		t.Errorf("after the first expired: %q, %v", m, err)
+	}
+}
+
+func stops(t *testing.T, s store.Store) {
+	for _, c := range []struct {
+		do   func() error
+		want bool
+	}{
+		{func() error { return nil }, false},
+		{func() error { return s.Stop(t.Context(), "a@example.org", Start) }, true},
+		{func() error { return s.Stop(t.Context(), "a@example.org", Start) }, true},
+		{func() error { return s.Sweep(t.Context(), Start.Add(1000*24*time.Hour)) }, true},
+		{func() error { return s.Resume(t.Context(), "b@example.org") }, true},
+		{func() error { return s.Resume(t.Context(), "a@example.org") }, false},
+	} {
+		must(t, c.do())
+		if got, err := s.Stopped(t.Context(), "a@example.org"); got != c.want || err != nil {
+			t.Fatalf("got %t, %v, want %t", got, err, c.want)
+		}
+	}
 }

@@ -1,0 +1,136 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+
+	"checkauth/reply"
+)
+
+// The operator's sentences, which SQLite and PostgreSQL both take.
+const (
+	storedColumns = `id, sender, recipient, message_id, smtputf8, eightbit, digest, created, expires,
+	state, node, due, tries, reason, answer, tls, host, aside`
+
+	sqlShow = `SELECT ` + storedColumns + `, body FROM entries WHERE id = $1`
+
+	// One that is leased is a node's own until its lease is over.
+	sqlHurry = `UPDATE entries SET due = $2, hurried = 1 WHERE id = $1 AND (state = 'waiting' OR (state = 'leased' AND due <= $2))`
+	sqlDrop  = `UPDATE entries SET state = 'failed', due = $3, reason = $4, sender = '', recipient = '', message_id = '', body = ''
+	WHERE id = $1 AND (state = 'waiting' OR (state = 'leased' AND due <= $2))`
+	sqlWhy = `SELECT state, node, due FROM entries WHERE id = $1`
+
+	// Those that are due already are not touched, so that it comes to an end.
+	sqlHurryAll = `UPDATE entries SET due = $1, hurried = 1
+	WHERE id IN (SELECT id FROM entries WHERE state = 'waiting' AND due > $1 LIMIT $2) AND state = 'waiting'`
+
+	sqlStats  = `SELECT state, COUNT(*), MIN(created) FROM entries GROUP BY state`
+	sqlAsides = `SELECT COUNT(*) FROM entries WHERE aside = 1`
+)
+
+// listQuery is the sentence for a filter.
+func listQuery(f Filter, limit int) (query string, args []any) {
+	arg := func(v any) string {
+		args = append(args, v)
+		return fmt.Sprintf("$%d", len(args))
+	}
+	where := "TRUE"
+	if len(f.States) > 0 {
+		var states []string
+		for _, s := range f.States {
+			states = append(states, arg(string(s)))
+		}
+		where += " AND state IN (" + strings.Join(states, ", ") + ")"
+	}
+	if f.Domain != "" {
+		escaped := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(f.Domain))
+		where += ` AND LOWER(recipient) LIKE ` + arg("%@"+escaped) + ` ESCAPE '\'`
+	}
+	return "SELECT " + storedColumns + " FROM entries WHERE " + where + " ORDER BY created, id LIMIT " + arg(limit), args
+}
+
+// number of a column. SQLite keeps any type in any column; a damaged row is to be seen too.
+type column struct {
+	n   int64
+	bad error
+}
+
+// Scan implements sql.Scanner.
+func (c *column) Scan(v any) error {
+	n, ok := v.(int64)
+	if !ok {
+		c.bad = fmt.Errorf("a column holds %T where a number belongs", v)
+	}
+	c.n = n
+	return nil
+}
+
+// scanStored reads a row of storedColumns, with the packed body where that is asked for.
+func scanStored(row interface{ Scan(...any) error }, withBody bool) (s Stored, body []byte, err error) {
+	var utf8, eightBit, created, expires, due, tries, aside column
+	to := []any{&s.ID, &s.From, &s.To, &s.MessageID, &utf8, &eightBit, &s.Digest, &created, &expires,
+		&s.State, &s.Node, &due, &tries, &s.Reason, &s.Answer, &s.TLS, &s.Host, &aside}
+	if withBody {
+		to = append(to, &body)
+	}
+	if err := row.Scan(to...); err != nil {
+		return s, nil, err
+	}
+	s.UTF8, s.EightBit, s.Aside = utf8.n != 0, eightBit.n != 0, aside.n != 0
+	s.Created, s.Expires, s.Due, s.Tries = fromNano(created.n), fromNano(expires.n), fromNano(due.n), int(tries.n)
+	s.Fault = errors.Join(utf8.bad, eightBit.bad, created.bad, expires.bad, due.bad, tries.bad, aside.bad)
+	return s, body, nil
+}
+
+// unchanged tells why an entry was not changed.
+func (b *Beside) unchanged(ctx context.Context, tx *sql.Tx, id string) error {
+	var state reply.State
+	var node string
+	var due column
+	err := tx.QueryRowContext(ctx, sqlWhy, id).Scan(&state, &node, &due)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return fmt.Errorf("store: entry %s: %w", id, ErrUnknown)
+	case err != nil:
+		return b.failed(err)
+	case state == reply.Leased:
+		return fmt.Errorf("store: entry %s: %w by %s, whose lease ends at %s", id, ErrLeased, node, fromNano(due.n).Format("15:04:05 UTC"))
+	}
+	return fmt.Errorf("store: entry %s: %w: %s", id, ErrEnded, state)
+}
+
+func stats(ctx context.Context, db *sql.DB) (s Stats, err error) {
+	if err := db.QueryRowContext(ctx, sqlAsides).Scan(&s.Aside); err != nil {
+		return s, err
+	}
+	found, err := db.QueryContext(ctx, sqlStats)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, found.Close()) }()
+	for found.Next() {
+		var state reply.State
+		var n int64
+		var oldest column
+		if err := found.Scan(&state, &n, &oldest); err != nil {
+			return s, err
+		}
+		switch state {
+		case reply.Leased:
+			s.Leased = n
+		case reply.Waiting:
+			s.Waiting = n
+		case reply.Done:
+			s.Done = n
+		case reply.Failed:
+			s.Failed = n
+		}
+		if t := fromNano(oldest.n); (state == reply.Leased || state == reply.Waiting) && oldest.n > 0 && (s.Oldest.IsZero() || t.Before(s.Oldest)) {
+			s.Oldest = t
+		}
+	}
+	return s, found.Err()
+}

@@ -1,0 +1,70 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Secrets keeps an offer where there is none of its name, and reads all within the same commit, so that two
+// nodes that offer at once agree.
+func (s *SQLite) Secrets(ctx context.Context, name string, offer []byte, expires, now time.Time) (all map[string][]byte, err error) {
+	err = s.w.do(ctx, func(ctx context.Context, tx *statements) (err error) {
+		all = map[string][]byte{}
+		if _, err := tx.offer.ExecContext(ctx, name, notNil(offer), nano(expires)); err != nil {
+			return fmt.Errorf("store: secret %q: %w", name, err)
+		}
+		found, err := tx.secrets.QueryContext(ctx, nano(now))
+		if err != nil {
+			return fmt.Errorf("store: secrets: %w", err)
+		}
+		defer func() { err = errors.Join(err, found.Close()) }()
+		for found.Next() {
+			var name string
+			var secret []byte
+			if err := found.Scan(&name, &secret); err != nil {
+				return fmt.Errorf("store: secrets: %w", err)
+			}
+			all[name] = secret
+		}
+		return found.Err()
+	})
+	return all, err
+}
+
+// Stop keeps an address out; it is stored as a digest.
+func (s *SQLite) Stop(ctx context.Context, address string, now time.Time) error {
+	return s.w.do(ctx, func(ctx context.Context, tx *statements) error {
+		if _, err := tx.stop.ExecContext(ctx, hashed(address), nano(now)); err != nil {
+			return fmt.Errorf("store: stop an address: %w", err)
+		}
+		return nil
+	})
+}
+
+// Resume lets an address in again.
+func (s *SQLite) Resume(ctx context.Context, address string) error {
+	return s.w.do(ctx, func(ctx context.Context, tx *statements) error {
+		if _, err := tx.resume.ExecContext(ctx, hashed(address)); err != nil {
+			return fmt.Errorf("store: resume an address: %w", err)
+		}
+		return nil
+	})
+}
+
+// Stopped reads beside the writer.
+func (s *SQLite) Stopped(ctx context.Context, address string) (bool, error) {
+	var n int64
+	if err := s.read.QueryRowContext(ctx, sqlStopped, hashed(address)).Scan(&n); err != nil {
+		return false, fmt.Errorf("store: look for a stopped address: %w", err)
+	}
+	return n > 0, nil
+}
+
+func hashed(address string) string {
+	sum := sha256.Sum256([]byte(address))
+	return hex.EncodeToString(sum[:])
+}
