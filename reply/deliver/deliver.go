@@ -5,23 +5,28 @@
 // checked at the moment of connecting, what a server sends is bounded, and one that hangs costs nobody
 // else their place.
 //
-// Where we differ: TLS is opportunistic (RFC 7435): MTA-STS and DANE are not asked yet. The client is our
-// own: net/smtp and go-smtp's read an answer of any length into memory, and the latter says EHLO
+// TLS is tried always. Where the domain promises it, by DANE (RFC 7672) or MTA-STS (RFC 8461), a server that does
+// not keep the promise gets nothing; else it is opportunistic (RFC 7435).
+//
+// Where we differ: REQUIRETLS (RFC 8689) is not offered. The client is our own: net/smtp and go-smtp's read an answer of any length into memory, and the latter says EHLO
 // localhost before STARTTLS and takes back every deadline that we set.
 package deliver
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
 	"checkauth/reply"
+	"checkauth/reply/deliver/mtasts"
 	"checkauth/reply/store"
 	"checkauth/verify/dns"
 )
@@ -29,17 +34,29 @@ import (
 // Store is what delivery needs of store.Store; it is called from many goroutines.
 type Store interface {
 	Claim(ctx context.Context, now time.Time, n int) ([]store.Claimed, error)
-	Done(ctx context.Context, id string, now time.Time) error
-	Retry(ctx context.Context, id string, at time.Time, reason string) error
+	Renew(ctx context.Context, id string, now time.Time) error
+	Done(ctx context.Context, id string, now time.Time, o store.Outcome) error
+	Retry(ctx context.Context, id string, at time.Time, o store.Outcome) error
 	Release(ctx context.Context, id string, at time.Time) error
-	Fail(ctx context.Context, id string, now time.Time, reason string) error
+	Fail(ctx context.Context, id string, now time.Time, o store.Outcome) error
 }
 
 // Config of a Deliverer.
 type Config struct {
 	Hostname string // in EHLO; our replies' SPF is that of this name
 	Relay    string // host:port that takes everything, on any network; empty: by MX
-	Port     int    // of MX hosts
+	// Login is for the relay, where it wants one; RelayTLS: TLS with a certificate of its name is a must there.
+	Login    Login
+	RelayTLS bool
+	// DANE: the resolver validates DNSSEC, so that what it says is validated may be relied on (RFC 7672).
+	DANE bool
+	// MTASTS: what domains promise by MTA-STS is obeyed.
+	MTASTS bool
+	Roots  *x509.CertPool // of MTA-STS and the relay; nil: the system's
+	Family string         // AnyFamily, IPv4 or IPv6
+	Source []netip.Addr   // addresses to send from, one a family; none: the system chooses
+	Six    netip.Addr     // our own IPv6 address, to see whether it has a name; zero: IPv4 is preferred
+	Port   int            // of MX hosts
 	// AllowPrivate permits addresses that are not on the public Internet. Own stay refused.
 	AllowPrivate bool
 	Own          []netip.Addr // our own addresses: mail to them would come back
@@ -66,7 +83,7 @@ func Defaults() Config {
 		host = "localhost"
 	}
 	return Config{
-		Hostname: host, Port: 25, Concurrency: 20, PerDomain: 4,
+		Hostname: host, Port: 25, Family: AnyFamily, Concurrency: 20, PerDomain: 4,
 		Retries: []time.Duration{time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, time.Hour},
 		Every:   time.Second, Connect: 30 * time.Second, Command: 5 * time.Minute, Data: 10 * time.Minute,
 		Attempt: 15 * time.Minute, Grace: 10 * time.Second,
@@ -91,6 +108,12 @@ func (c Config) check() error {
 	if c.Concurrency < 1 || c.PerDomain < 1 {
 		bad("Concurrency %d, PerDomain %d: want at least 1", c.Concurrency, c.PerDomain)
 	}
+	if !slices.Contains([]string{AnyFamily, IPv4, IPv6}, c.Family) {
+		bad("Family %q: want %s, %s or %s", c.Family, AnyFamily, IPv4, IPv6)
+	}
+	if c.Login.User != "" && !c.RelayTLS && !onThisMachine(c.Relay) {
+		bad("Login without RelayTLS would show the password to whoever listens: want TLS, or a relay on this machine")
+	}
 	if len(c.Retries) == 0 {
 		bad("Retries is empty: want at least one time")
 	}
@@ -107,12 +130,25 @@ func (c Config) check() error {
 	return errors.Join(errs...)
 }
 
+// onThisMachine tells whether a host:port is a loopback address.
+func onThisMachine(relay string) bool {
+	host, _, err := net.SplitHostPort(relay)
+	if err != nil {
+		return false
+	}
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
+}
+
 // Deliverer takes entries to their destinations while Run runs.
 type Deliverer struct {
 	cfg   Config
 	store Store
 	dns   dns.Resolver
 	line  *line
+	idle  idle
+	sts   *mtasts.Client // nil where MTA-STS is not asked
+	six   sixth
 	wake  chan struct{} // there is something to start
 	tasks sync.WaitGroup
 }
@@ -125,16 +161,25 @@ func New(cfg Config, st Store, resolver dns.Resolver) (*Deliverer, error) {
 	if cfg.Dial == nil {
 		cfg.Dial = dialer(cfg)
 	}
-	return &Deliverer{
+	d := &Deliverer{
 		cfg: cfg, store: st, dns: resolver, wake: make(chan struct{}, 1),
 		line: newLine(cfg.Concurrency, cfg.PerDomain),
-	}, nil
+	}
+	if cfg.MTASTS {
+		sts := mtasts.Defaults()
+		sts.Dial, sts.Roots, sts.Now = cfg.Dial, cfg.Roots, cfg.Now
+		var err error
+		if d.sts, err = mtasts.New(sts, resolver); err != nil {
+			return nil, err
+		}
+	}
+	return d, nil
 }
 
 // Kick hands over an entry right after Put, so that it leaves without waiting for the next look. It
 // never blocks: where the line is full, the entry goes back to the store and is claimed later.
 func (d *Deliverer) Kick(e reply.Entry) {
-	d.line.add(store.Claimed{Entry: e})
+	d.line.add(store.Claimed{Entry: e}, d.cfg.Now())
 	d.signal()
 }
 

@@ -81,15 +81,32 @@ func Routable(a netip.Addr, own []netip.Addr) error { return refused(a, own, fal
 // at look-up would not see what a second look-up says (DNS rebinding).
 func dialer(cfg Config) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	d := &net.Dialer{Timeout: cfg.Connect}
-	if cfg.Relay != "" {
-		return d.DialContext // the operator's own choice
-	}
-	d.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
-		at, err := netip.ParseAddrPort(address)
-		if err != nil {
-			return fmt.Errorf("%w: %q: %w", errUnroutable, address, err)
+	if cfg.Relay == "" { // a relay is the operator's own choice
+		d.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
+			at, err := netip.ParseAddrPort(address)
+			if err != nil {
+				return fmt.Errorf("%w: %q: %w", errUnroutable, address, err)
+			}
+			return refused(at.Addr(), cfg.Own, cfg.AllowPrivate)
 		}
-		return refused(at.Addr(), cfg.Own, cfg.AllowPrivate)
 	}
-	return d.DialContext
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		from := *d
+		from.LocalAddr = cfg.source(addr)
+		return from.DialContext(ctx, network, addr)
+	}
+}
+
+// source is the operator's address of the family of an address; nil where the system chooses.
+func (c Config) source(addr string) net.Addr {
+	to, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return nil // a relay's name
+	}
+	for _, a := range c.Source {
+		if a.Is4() == to.Addr().Unmap().Is4() {
+			return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0))
+		}
+	}
+	return nil
 }

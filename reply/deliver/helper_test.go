@@ -315,6 +315,7 @@ func (d *Deliverer) tryWhole(ctx context.Context, e reply.Entry) (taken, error) 
 	what, err := d.try(ctx, e)
 	if what.bye != nil {
 		what.bye()
+		d.idle.close()
 	}
 	return what, err
 }

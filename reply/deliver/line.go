@@ -1,8 +1,10 @@
 package deliver
 
 import (
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"checkauth/reply/store"
 )
@@ -25,9 +27,10 @@ type line struct {
 	concurrency int
 	perDomain   int
 	waiting     []store.Claimed
-	queued      map[string]int  // waiting entries by domain
-	running     map[string]int  // by domain
-	known       map[string]bool // ids that wait, are tried or are kept: an entry is never sent twice at once
+	queued      map[string]int       // waiting entries by domain
+	running     map[string]int       // by domain
+	known       map[string]bool      // ids that wait, are tried or are kept: an entry is never sent twice at once
+	resting     map[string]time.Time // domains whose servers could not be reached, until then
 	quick, slow int
 	back        []string
 	kept        []ending // not stored yet
@@ -36,23 +39,53 @@ type line struct {
 func newLine(concurrency, perDomain int) *line {
 	return &line{
 		concurrency: concurrency, perDomain: perDomain,
-		queued: map[string]int{}, running: map[string]int{}, known: map[string]bool{},
+		queued: map[string]int{}, running: map[string]int{}, known: map[string]bool{}, resting: map[string]time.Time{},
 	}
 }
 
-func (l *line) add(c store.Claimed) {
+func (l *line) add(c store.Claimed, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	domain := domainOf(c.To)
 	switch {
 	case l.known[c.ID]:
-	case len(l.waiting) < lineLength && l.queued[domain] < lineDomain:
+	case !now.Before(l.resting[domain]) && len(l.waiting) < lineLength && l.queued[domain] < lineDomain:
 		l.waiting = append(l.waiting, c)
 		l.queued[domain]++
 		l.known[c.ID] = true
 	case len(l.back) < returnLength:
 		l.back = append(l.back, c.ID)
 	}
+}
+
+// mostResting bounds the domains that rest: strangers name them.
+const mostResting = 10000
+
+// rest sends back what waits for a domain, and what comes until then: one entry has seen that its servers
+// cannot be reached, the others need not each find out.
+func (l *line) rest(domain string, until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.resting) >= mostResting {
+		clear(l.resting)
+	}
+	l.resting[domain] = until
+	l.waiting = slices.DeleteFunc(l.waiting, func(c store.Claimed) bool {
+		if domainOf(c.To) != domain || len(l.back) >= returnLength {
+			return false
+		}
+		l.back = append(l.back, c.ID)
+		delete(l.known, c.ID)
+		decrease(l.queued, domain)
+		return true
+	})
+}
+
+// reached ends a domain's rest.
+func (l *line) reached(domain string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.resting, domain)
 }
 
 // room is how many entries more may wait.

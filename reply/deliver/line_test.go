@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"checkauth/reply"
 	"checkauth/reply/store"
@@ -28,7 +29,7 @@ func TestLineKeepsOrderAndOvertakesAFullDomain(t *testing.T) {
 	t.Parallel()
 	l := newLine(10, 2)
 	for i, domain := range []string{"a.example", "A.example", "a.example", "b.example", "b.example"} {
-		l.add(waiting(fmt.Sprint(i), "x@"+domain))
+		l.add(waiting(fmt.Sprint(i), "x@"+domain), time.Time{})
 	}
 	got, all := take(l)
 	if want := []string{"0", "1", "3", "4"}; !slices.Equal(got, want) {
@@ -44,18 +45,18 @@ func TestLineHasAnEntryOnce(t *testing.T) {
 	t.Parallel()
 	l := newLine(10, 10)
 	e := waiting("1", "x@a.example")
-	l.add(e)
-	l.add(e)
+	l.add(e, time.Time{})
+	l.add(e, time.Time{})
 	got, _ := take(l)
-	l.add(e) // while it runs
+	l.add(e, time.Time{}) // while it runs
 	again, _ := take(l)
 	if len(got) != 1 || len(again) != 0 || l.returns() != nil {
 		t.Errorf("got %v, then %v", got, again)
 	}
 	l.tried(e.ID)
-	l.add(e) // as it is due again
+	l.add(e, time.Time{}) // as it is due again
 	l.end(e, false)
-	l.add(e)
+	l.add(e, time.Time{})
 	if got, _ := take(l); len(got) != 1 {
 		t.Errorf("after its try: got %v, want it again, once", got)
 	}
@@ -65,7 +66,7 @@ func TestLineGivesTheSlowTheirOwnPlaces(t *testing.T) {
 	t.Parallel()
 	l := newLine(1, 1)
 	for i := range 2 * hanging {
-		l.add(waiting(fmt.Sprint(i), fmt.Sprintf("x@d%d.example", i)))
+		l.add(waiting(fmt.Sprint(i), fmt.Sprintf("x@d%d.example", i)), time.Time{})
 	}
 	var running []store.Claimed
 	for range hanging {
@@ -89,19 +90,19 @@ func TestLineIsBounded(t *testing.T) {
 	t.Parallel()
 	l := newLine(1, 1)
 	for i := range lineDomain + 5 {
-		l.add(waiting(fmt.Sprint("a", i), "x@a.example"))
+		l.add(waiting(fmt.Sprint("a", i), "x@a.example"), time.Time{})
 	}
 	if got := l.returns(); len(got) != 5 || l.room() != lineLength-lineDomain {
 		t.Errorf("one domain: %d go back and %d have room, want 5 and %d", len(got), l.room(), lineLength-lineDomain)
 	}
 	for i := range lineLength {
-		l.add(waiting(fmt.Sprint("b", i), fmt.Sprintf("x@b%d.example", i)))
+		l.add(waiting(fmt.Sprint("b", i), fmt.Sprintf("x@b%d.example", i)), time.Time{})
 	}
 	if l.room() != 0 || len(l.back) != lineDomain {
 		t.Errorf("full: room for %d, %d go back, want 0 and %d", l.room(), len(l.back), lineDomain)
 	}
 	for i := range returnLength + 5 {
-		l.add(waiting(fmt.Sprint("c", i), "x@c.example"))
+		l.add(waiting(fmt.Sprint("c", i), "x@c.example"), time.Time{})
 	}
 	if got := l.drain(); len(got) != returnLength+lineLength {
 		t.Errorf("drain: got %d, want %d", len(got), returnLength+lineLength)
@@ -115,7 +116,7 @@ func TestLineForgetsDomains(t *testing.T) {
 	t.Parallel()
 	l := newLine(5, 5)
 	for i := range 5 {
-		l.add(waiting(fmt.Sprint(i), fmt.Sprintf("x@d%d.example", i)))
+		l.add(waiting(fmt.Sprint(i), fmt.Sprintf("x@d%d.example", i)), time.Time{})
 	}
 	_, all := take(l)
 	for _, c := range all {
@@ -135,5 +136,33 @@ func TestDomainOf(t *testing.T) {
 		if got := domainOf(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
+	}
+}
+
+// Where a domain's servers cannot be reached its entries go back together, and new ones do not wait in line.
+func TestLineOfADomainThatRests(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	l := newLine(10, 1)
+	for i, domain := range []string{"a.example", "a.example", "b.example"} {
+		l.add(waiting(fmt.Sprint(i), "x@"+domain), now)
+	}
+	got, all := take(l)
+	l.tried(all[0].ID)
+	l.rest("a.example", now.Add(time.Minute))
+	l.end(all[0], false)
+	l.add(waiting("3", "x@a.example"), now.Add(time.Minute-1))
+	if back := l.returns(); !slices.Equal(got, []string{"0", "2"}) || !slices.Equal(back, []string{"1", "3"}) {
+		t.Errorf("tried %v, sent back %v", got, back)
+	}
+	l.add(waiting("1", "x@a.example"), now.Add(time.Minute))
+	if got, _ := take(l); !slices.Equal(got, []string{"1"}) {
+		t.Errorf("after the rest: got %v, want 1", got)
+	}
+	l.rest("a.example", now.Add(time.Hour))
+	l.reached("a.example")
+	l.add(waiting("4", "x@a.example"), now)
+	if n := len(l.returns()); n != 0 {
+		t.Errorf("after its servers were reached %d go back", n)
 	}
 }

@@ -17,29 +17,32 @@ import (
 
 // The bounds of one try: RFC 5321, 5.1 asks for two addresses at least.
 const (
-	maxHosts     = 10
+	maxHosts     = 5
 	maxAddresses = 4 // of one host
 )
 
 // Why there is nowhere to go; the codes are those of RFC 3463 and RFC 7505.
 var (
-	errBadAddress = errors.New("5.1.3 not an address that mail can be sent to")
-	errNoDomain   = errors.New("5.1.2 the domain does not exist")
-	errNullMX     = errors.New("5.1.10 the domain takes no mail (null MX)")
-	errNoAddress  = errors.New("5.4.4 the host has no address")
+	ErrBadAddress = errors.New("5.1.3 not an address that mail can be sent to")
+	ErrNoDomain   = errors.New("5.1.2 the domain does not exist")
+	ErrNullMX     = errors.New("5.1.10 the domain takes no mail (null MX)")
+	ErrNoAddress  = errors.New("5.4.4 the host has no address")
 )
 
 // host is one that takes mail for a domain.
 type host struct {
-	name  string
-	addrs []netip.Addr // of an address literal; else they are asked for when it is the host's turn
+	name string
+	pref uint16 // of its MX record
+	// secure: the answer that named it was validated (RFC 7672, 2.2.1).
+	secure bool
+	addrs  []netip.Addr // of an address literal; else they are asked for when it is the host's turn
 }
 
 // route gives the hosts that take mail for an address, the first choice first.
-func (d *Deliverer) route(ctx context.Context, to string) ([]host, error) {
+func route(ctx context.Context, resolver dns.Resolver, to string) ([]host, error) {
 	at := strings.LastIndexByte(to, '@')
 	if at < 1 {
-		return nil, permanent(fmt.Errorf("%w: no local part or no domain", errBadAddress))
+		return nil, permanent(fmt.Errorf("%w: no local part or no domain", ErrBadAddress))
 	}
 	domain := to[at+1:]
 	if strings.HasPrefix(domain, "[") {
@@ -49,17 +52,21 @@ func (d *Deliverer) route(ctx context.Context, to string) ([]host, error) {
 	if err != nil {
 		return nil, permanent(err)
 	}
-	found, err := d.dns.Resolve(ctx, dns.Ask(name, dns.MX))
+	found, err := resolver.Resolve(ctx, dns.Ask(name, dns.MX))
 	switch {
 	case err != nil:
 		return nil, err
 	case found.NX:
-		return nil, permanent(fmt.Errorf("%w: %q", errNoDomain, name))
+		return nil, permanent(fmt.Errorf("%w: %q", ErrNoDomain, name))
 	case len(found.Records) == 0:
 		// RFC 5321, 5.1: a domain without MX records is its own host.
-		return []host{{name: name}}, nil
+		return []host{{name: name, secure: found.AD}}, nil
 	}
-	return exchangers(name, found.Records)
+	hosts, err := exchangers(name, found.Records)
+	for i := range hosts {
+		hosts[i].secure = found.AD
+	}
+	return hosts, err
 }
 
 // literal is RFC 5321, 4.1.3: [192.0.2.1] or [IPv6:2001:db8::1].
@@ -71,7 +78,7 @@ func literal(domain string) ([]host, error) {
 	}
 	a, err := netip.ParseAddr(inner)
 	if err != nil || !closed || a.Zone() != "" || a.Is4() == six {
-		return nil, permanent(fmt.Errorf("%w: address literal %q", errBadAddress, domain))
+		return nil, permanent(fmt.Errorf("%w: address literal %q", ErrBadAddress, domain))
 	}
 	return []host{{name: domain, addrs: []netip.Addr{a}}}, nil
 }
@@ -86,11 +93,11 @@ func wireName(domain string) (string, error) {
 	if strings.ContainsFunc(name, func(r rune) bool { return r > '~' }) {
 		var err error
 		if name, err = names.ToASCII(name); err != nil {
-			return "", fmt.Errorf("%w: %w", errBadAddress, err)
+			return "", fmt.Errorf("%w: %w", ErrBadAddress, err)
 		}
 	}
 	if !dns.Askable(name) {
-		return "", fmt.Errorf("%w: domain %q", errBadAddress, domain)
+		return "", fmt.Errorf("%w: domain %q", ErrBadAddress, domain)
 	}
 	return name, nil
 }
@@ -98,31 +105,33 @@ func wireName(domain string) (string, error) {
 // exchangers sorts MX hosts: RFC 5321, 5.1: by preference, in random order where that is equal.
 func exchangers(domain string, records []dns.Record) ([]host, error) {
 	records = slices.Clone(records) // the resolver's are shared
-	rand.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
-	slices.SortStableFunc(records, func(a, b dns.Record) int { return cmp.Compare(a.Pref, b.Pref) })
+	slices.SortStableFunc(records, func(a, b dns.Record) int { return cmp.Or(cmp.Compare(a.Pref, b.Pref), cmp.Compare(a.Target, b.Target)) })
 	var hosts []host
 	seen := map[string]bool{"": true} // RFC 7505, 3: the root is no host
 	for _, r := range records {
 		if !seen[r.Target] && len(hosts) < maxHosts {
-			hosts = append(hosts, host{name: r.Target})
+			hosts = append(hosts, host{name: r.Target, pref: r.Pref})
 		}
 		seen[r.Target] = true
 	}
+	// Those beyond the bound are the same for everybody: whoever counts by destination has counted these.
+	rand.Shuffle(len(hosts), func(i, j int) { hosts[i], hosts[j] = hosts[j], hosts[i] })
+	slices.SortStableFunc(hosts, func(a, b host) int { return cmp.Compare(a.pref, b.pref) })
 	if len(hosts) == 0 {
-		return nil, permanent(fmt.Errorf("%w: %q", errNullMX, domain))
+		return nil, permanent(fmt.Errorf("%w: %q", ErrNullMX, domain))
 	}
 	return hosts, nil
 }
 
 // addresses asks for a host's addresses. alias is where a CNAME led to: RFC 5321, 5.1 forbids it for
 // MX hosts, everybody follows it.
-func (d *Deliverer) addresses(ctx context.Context, h host) (addrs []netip.Addr, alias string, err error) {
+func addresses(ctx context.Context, resolver dns.Resolver, h host) (addrs []netip.Addr, alias string, err error) {
 	if len(h.addrs) > 0 {
 		return h.addrs, "", nil
 	}
 	// IPv4 first: many hosts have a reverse name and an SPF term for that alone.
 	for _, t := range []dns.Type{dns.A, dns.AAAA} {
-		found, failed := d.dns.Resolve(ctx, dns.Ask(h.name, t))
+		found, failed := resolver.Resolve(ctx, dns.Ask(h.name, t))
 		if failed != nil {
 			err = failed
 			continue
@@ -138,7 +147,37 @@ func (d *Deliverer) addresses(ctx context.Context, h host) (addrs []netip.Addr, 
 	case len(addrs) > 0:
 		return addrs[:min(len(addrs), maxAddresses)], alias, nil
 	case err == nil:
-		err = &failure{err: fmt.Errorf("%w: %q", errNoAddress, h.name), permanent: true}
+		err = &failure{err: fmt.Errorf("%w: %q", ErrNoAddress, h.name), permanent: true}
 	}
 	return nil, "", err
+}
+
+// Place is a host that a mail would be brought to.
+type Place struct {
+	Host  string
+	Addrs []netip.Addr
+}
+
+// Destination gives all hosts that a mail to an address would be brought to, the most wanted first and in one
+// order for everybody. The error is one of those above where it could not be brought anywhere; any other one
+// says that not everything could be learnt.
+func Destination(ctx context.Context, resolver dns.Resolver, to string) (out []Place, err error) {
+	hosts, err := route(ctx, resolver, to)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(hosts, func(a, b host) int { return cmp.Or(cmp.Compare(a.pref, b.pref), cmp.Compare(a.name, b.name)) })
+	for _, h := range hosts {
+		found, _, failed := addresses(ctx, resolver, h)
+		if failed != nil && (err == nil || !errors.Is(failed, ErrNoAddress)) {
+			err = failed // what may pass weighs more: the mail may yet be brought there
+		}
+		if len(found) > 0 {
+			out = append(out, Place{h.name, found})
+		}
+	}
+	if len(out) > 0 && errors.Is(err, ErrNoAddress) {
+		err = nil
+	}
+	return out, err
 }

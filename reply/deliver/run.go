@@ -56,7 +56,10 @@ func (d *Deliverer) claim(ctx context.Context) {
 		d.cfg.Log.ErrorContext(ctx, "queue not read", "error", err)
 	}
 	for _, c := range due {
-		d.line.add(c)
+		if c.Hurried {
+			d.line.reached(domainOf(c.To)) // the operator knows better
+		}
+		d.line.add(c, d.cfg.Now())
 	}
 }
 
@@ -84,6 +87,10 @@ func (d *Deliverer) finish(ctx context.Context, stop context.CancelCauseFunc) {
 	cut := time.AfterFunc(d.cfg.Grace, func() { stop(errStopping) })
 	defer cut.Stop()
 	d.tasks.Wait()
+	d.idle.close()
+	if d.sts != nil {
+		d.sts.Close()
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeeping)
 	defer cancel()
 	d.settleAgain(ctx)
@@ -108,12 +115,38 @@ func (d *Deliverer) one(ctx context.Context, c store.Claimed) {
 		d.line.end(c, slow.Load())
 		d.signal()
 	}()
+	if !d.ours(ctx, c) {
+		return
+	}
 	started := time.Now()
 	what, err := d.guarded(ctx, c)
 	d.record(ctx, c, what, err, time.Since(started))
 	if what.bye != nil {
 		what.bye()
 	}
+}
+
+// ours sees to it that the lease outlasts the try. Where it may not, a new one is asked for: an entry that
+// waited here until its lease was over may be the operator's, who dropped it, or another node's. What cannot be
+// made sure of, as on a full disk, is not sent; it comes back with the end of its lease.
+func (d *Deliverer) ours(ctx context.Context, c store.Claimed) bool {
+	now := d.cfg.Now()
+	if c.Until.After(now.Add(d.cfg.Attempt)) {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeeping)
+	defer cancel()
+	err := d.store.Renew(ctx, c.ID, now)
+	if err == nil {
+		return true
+	}
+	d.line.tried(c.ID)
+	if errors.Is(err, store.ErrUnknown) {
+		d.cfg.Log.InfoContext(ctx, "report not tried: dropped, or another node's", "report", c.ID)
+	} else {
+		d.cfg.Log.ErrorContext(ctx, "report not tried, it comes back: no new lease", "report", c.ID, "error", err)
+	}
+	return false
 }
 
 // guarded turns a panic into a failed try: it must not end the process with every session in it.
@@ -143,28 +176,40 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 	log := d.cfg.Log.With("report", c.ID, "domain", domainOf(c.To), "try", c.Tries+1, "took", took)
 	next := now.Add(d.delay(c.Tries))
 	reason := reasonOf(err, c.To)
+	out := store.Outcome{Reason: reason, Answer: what.said, TLS: what.tls, Host: what.host}
 	switch {
 	case err == nil:
+		d.line.reached(domainOf(c.To))
 		log.InfoContext(ctx, "report delivered", what.attrs()...)
-		err = d.settle(ctx, ending{c.ID, func(ctx context.Context) error { return d.store.Done(ctx, c.ID, now) }})
+		err = d.settle(ctx, ending{c.ID, func(ctx context.Context) error { return d.store.Done(ctx, c.ID, now, out) }})
 	case isPermanent(err):
 		log.WarnContext(ctx, "report not deliverable", "reason", reason)
-		err = d.fail(ctx, c.ID, now, reason)
+		err = d.fail(ctx, c.ID, now, out)
 	case stopping:
 		d.line.tried(c.ID)
 		err = d.store.Release(ctx, c.ID, now)
 	case !next.Add(d.cfg.Every).Before(c.Expires):
 		// The next look at the queue would come too late for that try; its reason would be lost.
 		log.WarnContext(ctx, "report expired", "reason", reason)
-		err = d.fail(ctx, c.ID, now, "expired: "+reason)
+		out.Reason = "expired: " + reason
+		err = d.fail(ctx, c.ID, now, out)
 	default:
+		if unreached(err) {
+			d.line.rest(domainOf(c.To), next)
+		}
 		log.InfoContext(ctx, "report waits for another try", "next", next, "reason", reason)
 		d.line.tried(c.ID)
-		err = d.store.Retry(ctx, c.ID, next, reason)
+		err = d.store.Retry(ctx, c.ID, next, out)
 	}
 	if err != nil {
 		log.ErrorContext(ctx, "outcome not stored yet", "error", err)
 	}
+}
+
+// unreached tells whether nobody was there to talk about the entry: its whole domain is left alone for a while.
+func unreached(err error) bool {
+	r, said := errors.AsType[*refusal](err)
+	return !said || r.command == "greeting" || r.command == "EHLO"
 }
 
 // ending is what became of an entry for good.
@@ -173,8 +218,8 @@ type ending struct {
 	store func(ctx context.Context) error
 }
 
-func (d *Deliverer) fail(ctx context.Context, id string, now time.Time, reason string) error {
-	return d.settle(ctx, ending{id, func(ctx context.Context) error { return d.store.Fail(ctx, id, now, reason) }})
+func (d *Deliverer) fail(ctx context.Context, id string, now time.Time, out store.Outcome) error {
+	return d.settle(ctx, ending{id, func(ctx context.Context) error { return d.store.Fail(ctx, id, now, out) }})
 }
 
 // settle stores an ending. One that cannot be stored, as on a full disk, is kept, for at the end of its

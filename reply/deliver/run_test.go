@@ -39,24 +39,24 @@ func (k *kept) tell(format string, args ...any) {
 	k.told <- line
 }
 
-func (k *kept) Done(ctx context.Context, id string, now time.Time) error {
+func (k *kept) Done(ctx context.Context, id string, now time.Time, o store.Outcome) error {
 	if k.onDone != nil {
 		if err := k.onDone(); err != nil {
 			return err
 		}
 	}
 	defer k.tell("done %s", id)
-	return k.SQLite.Done(ctx, id, now)
+	return k.SQLite.Done(ctx, id, now, o)
 }
 
-func (k *kept) Fail(ctx context.Context, id string, now time.Time, reason string) error {
-	defer k.tell("fail %s: %s", id, reason)
-	return k.SQLite.Fail(ctx, id, now, reason)
+func (k *kept) Fail(ctx context.Context, id string, now time.Time, o store.Outcome) error {
+	defer k.tell("fail %s: %s", id, o.Reason)
+	return k.SQLite.Fail(ctx, id, now, o)
 }
 
-func (k *kept) Retry(ctx context.Context, id string, at time.Time, reason string) error {
-	defer k.tell("retry %s: %s", id, reason)
-	err := k.SQLite.Retry(ctx, id, at, reason)
+func (k *kept) Retry(ctx context.Context, id string, at time.Time, o store.Outcome) error {
+	defer k.tell("retry %s: %s", id, o.Reason)
+	err := k.SQLite.Retry(ctx, id, at, o)
 	if k.onRetry != nil {
 		k.onRetry()
 	}
@@ -98,7 +98,7 @@ func openStore(t *testing.T, dir string, lease time.Duration) *kept {
 
 func put(t *testing.T, k *kept, e reply.Entry) {
 	t.Helper()
-	if full, err := k.Put(t.Context(), e, nil, time.Now()); err != nil || full != "" {
+	if full, err := k.Put(t.Context(), e, nil, time.Now()); err != nil || full.Key != "" {
 		t.Fatalf("put %s: %q, %v", e.ID, full, err)
 	}
 }

@@ -246,7 +246,7 @@ func TestTheEndIsStoredBeforeQUIT(t *testing.T) {
 		if took := time.Since(began); took > 0 {
 			t.Errorf("it was stored after %s", took)
 		}
-		time.Sleep(2 * farewell)
+		time.Sleep(2*farewell + linger)
 		if heard, _ := s.got(); heard[len(heard)-1] != "QUIT" {
 			t.Errorf("heard %q, want QUIT at the end", heard)
 		}

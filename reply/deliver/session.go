@@ -36,28 +36,36 @@ type session struct {
 	in     *bufio.Reader
 	offers map[string]string // extensions of the last EHLO, by keyword in capitals
 	tls    string            // version; or "no" and why
+	said   string            // to the final dot; a stranger's text
 }
 
-// speak has one dialogue with a server. Deadlines bound each step, the context's end cuts the
-// connection. Where the server took the entry, bye ends the connection.
-func (d *Deliverer) speak(ctx context.Context, at server, e reply.Entry, secure bool) (version string, bye func(), err error) {
-	conn, err := d.connect(ctx, at)
-	if err != nil {
-		return "", nil, err
-	}
+// speak has one dialogue with a server that is connected to. Deadlines bound each step, the context's end cuts
+// the connection. Where the server took the entry the session stands.
+func (d *Deliverer) speak(ctx context.Context, conn net.Conn, at server, e reply.Entry, secure bool) (*session, error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
 	s := &session{cfg: d.cfg, tls: "no: not offered"}
 	s.on(conn)
-	err = s.deliver(ctx, at, e, secure)
-	stop()
+	err := s.deliver(ctx, at, e, secure)
 	if err == nil {
-		return s.tls, func() { s.quit(); _ = conn.Close() }, nil
+		return s, nil
 	}
+	s.end(err)
+	return s, blame(ctx, at, err)
+}
+
+// end closes the connection after an error, politely where the server still answers.
+func (s *session) end(err error) {
 	if _, said := errors.AsType[*refusal](err); said {
 		s.quit()
 	}
-	_ = conn.Close()
-	return "", nil, blame(ctx, at, err)
+	_ = s.conn.Close()
+}
+
+// bye ends a connection that nothing is wrong with.
+func (s *session) bye() {
+	s.quit()
+	_ = s.conn.Close()
 }
 
 // connect tells apart what can never be reached from what cannot be reached now.
@@ -105,6 +113,19 @@ func (s *session) deliver(ctx context.Context, at server, e reply.Entry, secure 
 			return err
 		}
 	}
+	if _, on := s.conn.(*tls.Conn); !on && at.security.mandatory {
+		return fmt.Errorf("%w (%s): %s", errPromise, at.security.by, s.tls)
+	}
+	if at.login.User != "" {
+		if err := s.login(at.login); err != nil {
+			return err
+		}
+	}
+	return s.transact(e)
+}
+
+// transact is one mail transaction.
+func (s *session) transact(e reply.Entry) error {
 	params, err := s.params(e)
 	if err != nil {
 		return permanent(err)
@@ -165,9 +186,9 @@ func (s *session) hello() error {
 	return ofHost(err)
 }
 
-// secure begins TLS. RFC 7435: no certificate is asked for, since without TLS the message would go in
-// clear; who listens learns nothing, who stands between is not kept out. An answer other than 220
-// leaves the connection as it is.
+// secure begins TLS. RFC 7435: where nothing was promised no certificate is asked for, since without TLS the
+// message would go in clear; who listens learns nothing, who stands between is not kept out. An answer other than
+// 220 leaves the connection as it is.
 func (s *session) secure(ctx context.Context, at server) error {
 	err := s.command("STARTTLS", "STARTTLS", 2)
 	if r, ok := errors.AsType[*refusal](err); ok {
@@ -177,15 +198,9 @@ func (s *session) secure(ctx context.Context, at server) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errHandshake, err)
 	}
-	c := tls.Client(s.conn, &tls.Config{ServerName: serverName(at.host), InsecureSkipVerify: true})
-	if err := s.deadline(s.cfg.Command); err != nil {
+	if err := s.handshake(ctx, at); err != nil {
 		return err
 	}
-	if err := c.HandshakeContext(ctx); err != nil {
-		return fmt.Errorf("%w: %w", errHandshake, cleaned(err))
-	}
-	s.on(c)
-	s.tls = tls.VersionName(c.ConnectionState().Version)
 	// RFC 3207, 4.2: what the server offered in clear counts no more. In TLS 1.3 the server's no to the
 	// handshake comes here.
 	err = s.hello()
@@ -193,6 +208,24 @@ func (s *session) secure(ctx context.Context, at server) error {
 		return fmt.Errorf("%w: %w", errHandshake, cleaned(err))
 	}
 	return err
+}
+
+// handshake begins TLS on the connection; the certificate is what the host's promise wants.
+func (s *session) handshake(ctx context.Context, at server) error {
+	c := tls.Client(s.conn, &tls.Config{ServerName: serverName(at.host), InsecureSkipVerify: true, VerifyConnection: at.security.verify})
+	if err := s.deadline(s.cfg.Command); err != nil {
+		return err
+	}
+	if err := c.HandshakeContext(ctx); err != nil {
+		s.tls = "no: " + cleaned(err).Error()
+		return fmt.Errorf("%w: %w", errHandshake, cleaned(err))
+	}
+	s.on(c)
+	s.tls = tls.VersionName(c.ConnectionState().Version)
+	if at.security.by != "" {
+		s.tls += " (" + at.security.by + ")"
+	}
+	return nil
 }
 
 // serverName is what SNI may hold: RFC 6066, 3: names, not addresses.
@@ -243,10 +276,11 @@ func (s *session) params(e reply.Entry) (string, error) {
 func (s *session) data(body []byte) error {
 	err := s.message(body)
 	if err == nil {
-		_, err = s.answer("message", 2)
-	}
-	if err == nil {
-		return nil
+		var a answer
+		if a, err = s.answer("message", 2); err == nil {
+			s.said = fmt.Sprintf("%d %s", a.code, a.text())
+			return nil
+		}
 	}
 	r, said := errors.AsType[*refusal](err)
 	return &failure{err: err, stop: true, permanent: said && r.answer.class() == 5}

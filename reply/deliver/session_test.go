@@ -440,15 +440,15 @@ func TestTheContextsEndCutsTheConnection(t *testing.T) {
 
 func TestServerName(t *testing.T) {
 	t.Parallel()
-	for s, want := range map[server]string{
+	for at, want := range map[[2]string]string{
 		{"mx.example.org", "192.0.2.1:25"}:                                           "mx.example.org [192.0.2.1]",
 		{"mx\x1b.example.org", "192.0.2.1:25"}:                                       `mx\x1b.example.org [192.0.2.1]`,
 		{"[192.0.2.1]", "192.0.2.1:25"}:                                              "[192.0.2.1]",
 		{"[IPv6:2001:db8::1]", netip.MustParseAddrPort("[2001:db8::1]:25").String()}: "[IPv6:2001:db8::1]",
 		{"relay.example.org", "relay.example.org:587"}:                               "relay.example.org",
 	} {
-		if got := s.String(); got != want {
-			t.Errorf("%+v: got %q, want %q", s, got, want)
+		if got := (server{host: at[0], addr: at[1]}).String(); got != want {
+			t.Errorf("%+v: got %q, want %q", at, got, want)
 		}
 	}
 	for host, want := range map[string]string{"mx.example.org": "mx.example.org", "[192.0.2.1]": "", "192.0.2.1": "", "[IPv6:2001:db8::1]": "", "2001:db8::1": ""} {

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"checkauth/reply"
+	"checkauth/reply/deliver/mtasts"
 	"checkauth/verify/result"
 )
 
@@ -17,6 +19,7 @@ type taken struct {
 	host  string // name, and the address where we chose it
 	alias string // what a CNAME made of the host's name, or empty
 	tls   string // version; or "no" and why
+	said  string // the server's answer to the message; a stranger's text
 	// bye says goodbye, which waits for the server; nil where nobody took the entry. It comes when the
 	// outcome is stored: a process that ends between the two sends the entry again.
 	bye func()
@@ -62,13 +65,20 @@ func (d *Deliverer) try(ctx context.Context, e reply.Entry) (taken, error) {
 	if d.cfg.Relay != "" {
 		return d.relay(ctx, e)
 	}
-	hosts, err := d.route(ctx, e.To)
+	key := domainOf(e.To)
+	for w := d.idle.take(key); w != nil; w = d.idle.take(key) {
+		if what, err, again := d.over(ctx, key, w, e); !again {
+			return what, err
+		}
+	}
+	hosts, err := route(ctx, d.dns, e.To)
 	if err != nil {
 		return taken{}, err
 	}
+	promised := d.policy(ctx, key)
 	var failed []error
 	for _, h := range hosts {
-		what, errs := d.host(ctx, h, e)
+		what, errs := d.host(ctx, h, promised, e)
 		if len(errs) == 0 {
 			return what, nil
 		}
@@ -89,7 +99,7 @@ func (d *Deliverer) try(ctx context.Context, e reply.Entry) (taken, error) {
 func sendable(e reply.Entry) error {
 	for _, a := range []string{e.From, e.To} {
 		if strings.ContainsFunc(a, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return fmt.Errorf("%w: control character in %q", errBadAddress, a)
+			return fmt.Errorf("%w: control character in %q", ErrBadAddress, a)
 		}
 	}
 	return nil
@@ -97,11 +107,24 @@ func sendable(e reply.Entry) error {
 
 // relay hands the entry to the operator's relay.
 func (d *Deliverer) relay(ctx context.Context, e reply.Entry) (taken, error) {
+	for w := d.idle.take(""); w != nil; w = d.idle.take("") {
+		if what, err, again := d.over(ctx, "", w, e); !again {
+			return what, err
+		}
+	}
 	name, _, err := net.SplitHostPort(d.cfg.Relay)
 	if err != nil {
 		return taken{}, err
 	}
-	what, err := d.at(ctx, server{host: name, addr: d.cfg.Relay}, e)
+	s := server{host: name, addr: d.cfg.Relay, login: d.cfg.Login}
+	if d.cfg.RelayTLS {
+		s.security = security{mandatory: true, by: "relay", verify: d.webPKI(name)}
+	}
+	conn, err := d.connect(ctx, s)
+	if err != nil {
+		return taken{}, &failure{err: err}
+	}
+	what, err := d.at(ctx, "", conn, s, e)
 	if err != nil && !isFinal(err) {
 		// It is the operator's, who will mend it; the entries wait for that.
 		err = &failure{err: err}
@@ -110,15 +133,32 @@ func (d *Deliverer) relay(ctx context.Context, e reply.Entry) (taken, error) {
 }
 
 // host goes through the addresses of one host. The last error is the one that ended it.
-func (d *Deliverer) host(ctx context.Context, h host, e reply.Entry) (taken, []error) {
-	addrs, alias, err := d.addresses(ctx, h)
+func (d *Deliverer) host(ctx context.Context, h host, promised mtasts.Policy, e reply.Entry) (taken, []error) {
+	addrs, alias, err := addresses(ctx, d.dns, h)
 	if err != nil {
 		return taken{}, []error{err}
 	}
+	secure, err := d.security(ctx, domainOf(e.To), h, promised)
+	if err != nil {
+		return taken{}, []error{err}
+	}
+	var left []server
+	for _, a := range d.inOrder(ctx, addrs) {
+		left = append(left, server{host: h.name, addr: netip.AddrPortFrom(a, uint16(d.cfg.Port)).String(), security: secure}) // check saw to the range
+	}
+	if len(left) == 0 {
+		return taken{}, []error{fmt.Errorf("%w of the family %s: %q", ErrNoAddress, d.cfg.Family, h.name)}
+	}
 	var failed []error
-	for _, a := range addrs {
-		s := server{host: h.name, addr: netip.AddrPortFrom(a, uint16(d.cfg.Port)).String()} // check saw to the range
-		what, err := d.at(ctx, s, e)
+	for len(left) > 0 {
+		conn, at, unreached := d.reach(ctx, left)
+		for _, r := range unreached {
+			failed = append(failed, r.err)
+		}
+		if conn == nil {
+			break
+		}
+		what, err := d.at(ctx, domainOf(e.To), conn, left[at], e)
 		if err == nil {
 			what.alias = alias
 			return what, nil
@@ -127,8 +167,19 @@ func (d *Deliverer) host(ctx context.Context, h host, e reply.Entry) (taken, []e
 		if isFinal(err) || ctx.Err() != nil {
 			break
 		}
+		left = without(left, at, unreached)
 	}
 	return taken{}, failed
+}
+
+// without are the servers that nobody has tried yet.
+func without(servers []server, at int, failed []reached) (out []server) {
+	for i, s := range servers {
+		if i != at && !slices.ContainsFunc(failed, func(r reached) bool { return r.at == i }) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // together makes one error of those of all hosts. One that ended the try decides alone; else it is
@@ -154,6 +205,9 @@ func together(failed []error) error {
 type server struct {
 	host string
 	addr string // host:port, as Dial takes it
+
+	security security
+	login    Login
 }
 
 func (s server) String() string {
@@ -164,15 +218,22 @@ func (s server) String() string {
 	return name
 }
 
-// at tries one server, in clear where it offers TLS and then fails at it: RFC 7435, 3: better so than
-// not at all, as long as nobody promised TLS.
-func (d *Deliverer) at(ctx context.Context, s server, e reply.Entry) (taken, error) {
+// at gives the entry to a server that is connected to, in clear where it offers TLS and then fails at it:
+// RFC 7435, 3: better so than not at all, as long as nobody promised TLS.
+func (d *Deliverer) at(ctx context.Context, key string, conn net.Conn, s server, e reply.Entry) (taken, error) {
 	what := taken{host: s.String()}
-	version, bye, err := d.speak(ctx, s, e, true)
-	if handshake := err; errors.Is(err, errHandshake) && ctx.Err() == nil {
-		_, bye, err = d.speak(ctx, s, e, false)
-		version = "no: " + handshake.Error()
+	session, err := d.speak(ctx, conn, s, e, true)
+	what.tls = session.tls
+	if handshake := err; errors.Is(err, errHandshake) && !s.security.mandatory && ctx.Err() == nil {
+		if conn, err = d.connect(ctx, s); err != nil {
+			return what, err
+		}
+		session, err = d.speak(ctx, conn, s, e, false)
+		what.tls = "no: " + handshake.Error()
 	}
-	what.tls, what.bye = version, bye
-	return what, err
+	if err != nil {
+		return what, err
+	}
+	what.said = session.said
+	return d.keeping(key, session, what, 1), nil
 }
