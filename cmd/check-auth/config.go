@@ -34,6 +34,7 @@ type settings struct {
 	SMTP     smtpSettings     `toml:"smtp" embed:"" prefix:"smtp-"`
 	Evaluate evaluateSettings `toml:"evaluate" embed:"" prefix:"evaluate-"`
 	Reply    replySettings    `toml:"reply" embed:"" prefix:"reply-"`
+	Policy   policySettings   `toml:"policy" embed:"" prefix:"policy-"`
 	Deliver  deliverSettings  `toml:"deliver" embed:"" prefix:"deliver-"`
 	Log      logSettings      `toml:"log" embed:"" prefix:"log-"`
 
@@ -74,7 +75,7 @@ type replySettings struct {
 	Service    string   `toml:"service" help:"Local part of the address that tests are sent to."`
 	From       string   `toml:"from" help:"Local part of the address that replies come from."`
 	Selector   string   `toml:"selector" help:"Selector of the DKIM key of our replies."`
-	Templates  string   `toml:"templates" help:"Folder with your own report.txt; empty: the built-in one."`
+	Templates  string   `toml:"templates" help:"Folder with your own report.txt, report.html and words/LANGUAGE.toml, each in place of the built-in one or beside it; empty: the built-in ones."`
 	Compatible bool     `toml:"compatible-subject" name:"compatible-subject" help:"Subject \"Authentication Report\" as Port25's, without the verdict."`
 	Size       size     `toml:"size" help:"Octets of a whole reply."`
 	Queue      duration `toml:"queue" help:"How long a reply is tried."`

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
 	"time"
 
 	"checkauth/reply/deliver"
@@ -15,6 +18,14 @@ import (
 // deliverSettings are how replies leave. The defaults are deliver's own.
 type deliverSettings struct {
 	Relay        string     `toml:"relay" help:"HOST:PORT of a mail server that takes all replies; empty: each goes to its domain's MX."`
+	RelayUser    string     `toml:"relay-user" name:"relay-user" help:"User name at the relay, where it wants one."`
+	RelaySecret  string     `toml:"relay-password-file" name:"relay-password-file" help:"File with the password at the relay, on its first line."`
+	RelayTLS     bool       `toml:"relay-tls" name:"relay-tls" negatable:"" help:"TLS with a valid certificate of its name is a must at the relay; a login needs it, unless the relay is on this machine."`
+	Helo         string     `toml:"helo" help:"Name that we give in EHLO; empty: hostname. Its SPF record is that of our replies."`
+	Family       string     `toml:"family" help:"auto, ipv4 or ipv6. auto tries IPv6 first where our own IPv6 address has a PTR record that leads back to it."`
+	Source       []string   `toml:"source" help:"Addresses of this machine to send from, one a family; empty: the system chooses."`
+	MTASTS       bool       `toml:"mta-sts" name:"mta-sts" negatable:"" help:"Obey what domains promise by MTA-STS."`
+	DANE         bool       `toml:"dane" negatable:"" help:"Obey TLSA records. It needs a resolver that validates DNSSEC and is trusted to say so; without one it does nothing."`
 	Retries      []duration `toml:"retries" help:"Times from a failed try to the next; the last one repeats."`
 	Concurrency  limit      `toml:"concurrency" help:"Deliveries at once."`
 	PerDomain    limit      `toml:"per-domain" help:"Deliveries at once to one domain."`
@@ -28,7 +39,7 @@ type deliverSettings struct {
 func deliverDefaults() deliverSettings {
 	d := deliver.Defaults()
 	s := deliverSettings{Concurrency: limit(d.Concurrency), PerDomain: limit(d.PerDomain), Connect: duration(d.Connect),
-		Command: duration(d.Command), Data: duration(d.Data), Port: d.Port}
+		Command: duration(d.Command), Data: duration(d.Data), Port: d.Port, Family: d.Family, MTASTS: true, DANE: true}
 	for _, r := range d.Retries {
 		s.Retries = append(s.Retries, duration(r))
 	}
@@ -47,11 +58,74 @@ func (s *settings) deliverer(st store.Store, resolver dns.Resolver, log *slog.Lo
 		c.Retries = append(c.Retries, time.Duration(r))
 	}
 	c.Own, c.Log, c.Now = ownAddresses(), log, e.now
+	if t.Helo != "" {
+		c.Hostname = t.Helo
+	}
+	c.Family, c.DANE, c.RelayTLS = t.Family, t.DANE, t.RelayTLS
+	var err error
+	if c.Login, err = t.login(); err != nil {
+		return nil, &exitError{exitConfig, fmt.Errorf("configuration: deliver.relay-password-file: %w", err)}
+	}
+	if c.Source, err = t.sources(); err != nil {
+		return nil, &exitError{exitConfig, fmt.Errorf("configuration: deliver.source: %w", err)}
+	}
+	c.Six = ownSix(c.Source)
+	c.MTASTS = t.MTASTS
 	d, err := deliver.New(c, st, resolver)
 	if err != nil {
 		return nil, &exitError{exitConfig, fmt.Errorf("configuration: %w", err)}
 	}
 	return d, nil
+}
+
+// login is how we are known to the relay.
+func (t deliverSettings) login() (deliver.Login, error) {
+	if t.RelayUser == "" && t.RelaySecret == "" {
+		return deliver.Login{}, nil
+	}
+	if t.Relay == "" || t.RelayUser == "" || t.RelaySecret == "" {
+		return deliver.Login{}, errors.New("relay, relay-user and relay-password-file go together: give all three")
+	}
+	b, err := os.ReadFile(t.RelaySecret)
+	if err != nil {
+		return deliver.Login{}, err
+	}
+	password, _, _ := strings.Cut(string(b), "\n")
+	if password = strings.TrimSuffix(password, "\r"); password == "" {
+		return deliver.Login{}, fmt.Errorf("%s: its first line is empty: want the password", t.RelaySecret)
+	}
+	return deliver.Login{User: t.RelayUser, Password: password}, nil
+}
+
+func (t deliverSettings) sources() (out []netip.Addr, err error) {
+	for _, s := range t.Source {
+		a, err := netip.ParseAddr(s)
+		if err != nil || a.Zone() != "" {
+			return nil, fmt.Errorf("%q: want an address of this machine such as \"192.0.2.1\" or \"2001:db8::1\"", s)
+		}
+		out = append(out, a.Unmap())
+	}
+	return out, nil
+}
+
+// ownSix is the IPv6 address that we send from; the zero address where there is none. Nothing is sent to find
+// out: the system is asked for its route to a root server of the DNS.
+func ownSix(sources []netip.Addr) netip.Addr {
+	for _, a := range sources {
+		if a.Is6() {
+			return a
+		}
+	}
+	conn, err := net.Dial("udp6", "[2001:500:2::c]:53")
+	if err != nil {
+		return netip.Addr{}
+	}
+	defer func() { _ = conn.Close() }()
+	a, err := netip.ParseAddrPort(conn.LocalAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().WithZone("")
 }
 
 // ownAddresses are those of this machine's interfaces: a reply to one of them would come back to us.

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -356,17 +357,33 @@ func (m received) print(out io.Writer) (text string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("the reply cannot be read: %w", err)
 	}
-	part, err := entity.MultipartReader().NextPart()
+	text, err = plainText(entity)
 	if err != nil {
-		return "", fmt.Errorf("the reply has no text part: %w", err)
+		return "", err
 	}
-	b, err := io.ReadAll(part.Body)
-	text = strings.ReplaceAll(string(b), "\r\n", "\n")
 	scan := bufio.NewScanner(strings.NewReader("\n" + text))
 	for scan.Scan() {
 		fmt.Fprintf(out, "    | %s\n", scan.Text())
 	}
-	return text, errors.Join(err, scan.Err())
+	return text, scan.Err()
+}
+
+var errFound = errors.New("found")
+
+// plainText is the first text part, however deep it is.
+func plainText(entity *message.Entity) (text string, err error) {
+	err = entity.Walk(func(_ []int, part *message.Entity, err error) error {
+		if kind, _, _ := part.Header.ContentType(); err != nil || kind != "text/plain" {
+			return err
+		}
+		b, err := io.ReadAll(part.Body)
+		text = strings.ReplaceAll(string(b), "\r\n", "\n")
+		return cmp.Or(err, errFound)
+	})
+	if !errors.Is(err, errFound) {
+		return "", fmt.Errorf("the reply has no text part: %w", cmp.Or(err, io.EOF))
+	}
+	return text, nil
 }
 
 // verifySignature checks the reply as its receiver would.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -52,6 +53,7 @@ func defaults(getenv func(string) string) settings {
 		Evaluate: evaluateSettings{Time: duration(run.Evaluation), SPF: duration(run.SPF), Signatures: run.Signatures},
 		Reply: replySettings{Service: "check-auth", From: "auth-results", Selector: "check-auth", Size: size(letters.Size),
 			Queue: duration(answers.Queue), Again: duration(answers.Again), Operator: int(answers.Operator)},
+		Policy:  policyDefaults(answers.Hourly),
 		Deliver: deliverDefaults(),
 		Log:     logSettings{Level: "info"},
 	}
@@ -121,6 +123,7 @@ func (s *settings) check() error {
 			bad("deliver.relay", "%q: want HOST:PORT, such as \"smtp.example.org:25\"", s.Deliver.Relay)
 		}
 	}
+	s.policy(bad)
 	if s.Deliver.Port > 65535 {
 		bad("deliver.port", "%d: want 1 to 65535", s.Deliver.Port)
 	}
@@ -159,9 +162,19 @@ var levels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelI
 func (l logSettings) logger(e env) *slog.Logger {
 	opts := &slog.HandlerOptions{Level: levels[l.Level]}
 	if l.JSON {
-		return slog.New(slog.NewJSONHandler(e.err, opts))
+		return slog.New(slog.NewJSONHandler(asciiLines{e.err}, opts))
 	}
 	return slog.New(slog.NewTextHandler(e.err, opts))
+}
+
+// asciiLines writes JSON without a rune beyond ASCII: slog leaves those that turn a line around as they are.
+type asciiLines struct{ to io.Writer }
+
+func (w asciiLines) Write(b []byte) (int, error) {
+	if _, err := w.to.Write(compose.ASCII(b)); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 // selfSigned tells whether TLS has to be made up.

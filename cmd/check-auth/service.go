@@ -14,6 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/coreos/go-systemd/v22/daemon"
+
 	"checkauth/reply/compose"
 	"checkauth/reply/deliver"
 	"checkauth/reply/policy"
@@ -106,8 +109,28 @@ func (v *service) openSMTP(s *settings, responder *respond.Responder, e env) err
 	return err
 }
 
-// listen opens all addresses before anything is served, so that a port in use is seen at once.
+// listen opens all addresses before anything is served, so that a port in use is seen at once. Sockets that the
+// service manager holds take their place: it keeps them while the program is started anew, and nobody is refused.
 func (v *service) listen(s *settings) error {
+	handed, err := activation.ListenersWithNames()
+	if err != nil {
+		return &exitError{exitConfig, fmt.Errorf("the service manager's sockets: %w", err)}
+	}
+	for name, all := range handed {
+		for _, l := range all {
+			if l == nil {
+				return &exitError{exitConfig, fmt.Errorf("the service manager's socket %q is no TCP socket: want ListenStream", name)}
+			}
+			if name == "proxy" {
+				v.proxied = append(v.proxied, smtpd.Proxy(l, s.Proxy.Trusted, time.Duration(s.Proxy.Timeout)))
+				continue
+			}
+			v.plain = append(v.plain, l)
+		}
+	}
+	if len(handed) > 0 {
+		return nil
+	}
 	for _, a := range s.Listen {
 		l, err := net.Listen("tcp", a)
 		if err != nil {
@@ -177,7 +200,7 @@ func (s *settings) quota(e env) *dns.Quota {
 }
 
 func (s *settings) addresses() policy.Addresses {
-	a := policy.Addresses{Service: s.Reply.Service, From: s.Reply.From}
+	a := policy.Addresses{Service: s.Reply.Service, From: s.Reply.From, Author: s.Policy.Author, Named: s.Policy.Named}
 	for _, d := range append([]string{s.Hostname}, s.Domains...) {
 		a.Domains = append(a.Domains, strings.TrimSuffix(strings.ToLower(d), "."))
 	}
@@ -195,7 +218,7 @@ func (s *settings) responder(v *service, resolver dns.Resolver, key *sign.Key, e
 	}
 	answers := respond.Defaults()
 	answers.Host, answers.Queue, answers.Again = s.Hostname, time.Duration(s.Reply.Queue), time.Duration(s.Reply.Again)
-	answers.Operator, answers.Log, answers.Now = int64(s.Reply.Operator), v.log, e.now
+	answers.Operator, answers.Hourly, answers.Log, answers.Now = int64(s.Reply.Operator), int64(s.Policy.Total), v.log, e.now
 	checks := evaluate.Config{Evaluation: time.Duration(s.Evaluate.Time), SPF: time.Duration(s.Evaluate.SPF), Signatures: s.Evaluate.Signatures}
 	rules, err := receiverRules(s.Evaluate.Receivers)
 	if err != nil {
@@ -211,9 +234,14 @@ func (s *settings) responder(v *service, resolver dns.Resolver, key *sign.Key, e
 	}
 	spamd := spam.Defaults()
 	spamd.Address = s.Evaluate.Spamd
+	destination := deliver.Destination
+	if s.Deliver.Relay != "" {
+		destination = nil
+	}
 	return &respond.Responder{
-		Config: answers, Compose: composer, Store: v.store, Kick: v.deliverer.Kick,
-		Policy: policy.Config{Own: s.addresses().Own},
+		Destination: destination,
+		Config:      answers, Compose: composer, Store: v.store, Kick: v.deliverer.Kick,
+		Policy: s.policy(func(string, string, ...any) {}), // the lists were read by check
 		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(e), Authorities: authorities(), Now: e.now,
 			Receivers: rules, Atlas: atlas, Lists: lists, Spamd: spamd,
 			Searches: make(chan struct{}, runtime.GOMAXPROCS(0)), Panicked: func(id, method string, p any, stack []byte) {
@@ -283,6 +311,7 @@ func (v *service) run(ctx context.Context) error {
 		back++
 		go func() { ended <- v.smtp.Serve(l) }()
 	}
+	notify(daemon.SdNotifyReady, v.log)
 	var errs []error
 	select {
 	case <-ctx.Done():
@@ -291,6 +320,7 @@ func (v *service) run(ctx context.Context) error {
 		errs = append(errs, err)
 	}
 	v.log.Info("stopping")
+	notify(daemon.SdNotifyStopping, v.log)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.stop+10*time.Second)
 	defer cancel()
 	errs = append(errs, v.smtp.Shutdown(grace))
@@ -300,6 +330,13 @@ func (v *service) run(ctx context.Context) error {
 	}
 	v.plain, v.proxied = nil, nil
 	return errors.Join(append(errs, v.close())...)
+}
+
+// notify tells the service manager, where there is one.
+func notify(state string, log *slog.Logger) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("the service manager is not told", "state", state, "error", err)
+	}
 }
 
 func (v *service) sweep(ctx context.Context) error {

@@ -83,5 +83,8 @@ func (s *settings) roles(a policy.Addresses) func(local, domain string) smtpd.Ro
 	if s.Operator == "" {
 		own[policy.Operator] = smtpd.UnknownUser
 	}
-	return func(local, domain string) smtpd.Role { return own[a.Role(local, domain)] }
+	return func(local, domain string) smtpd.Role {
+		role, _ := a.Role(local, domain)
+		return own[role]
+	}
 }

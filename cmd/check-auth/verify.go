@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -36,6 +37,7 @@ type verifyCmd struct {
 	SaveZone string   `help:"Write the DNS answers that were used to this zone file, to evaluate the message again later." placeholder:"FILE"`
 	Host     string   `default:"localhost" help:"Our own name: authserv-id of Authentication-Results, macro %%{r} of SPF." placeholder:"NAME"`
 	Rules    string   `name:"receivers" help:"File with further receivers and rules, in the form of verify/receivers/receivers.toml." placeholder:"FILE"`
+	Language string   `help:"Language of the report, such as tr; without it the one that the message asks for." placeholder:"TAG"`
 	JSON     bool     `help:"Print JSON."`
 	Full     bool     `help:"Show also what is mailed to a proved sender alone: fields and body."`
 	Message  string   `arg:"" help:"File with the message, or - for standard input."`
@@ -165,13 +167,23 @@ func (c *verifyCmd) print(e env, r *verify.Report, m *verify.Message) error {
 	if err != nil {
 		return err
 	}
-	d := policy.Config{}.Decide(r, e.now())
+	d := policy.Config{}.Decide(r, policy.Facts{}, e.now())
 	if c.Full {
 		d.Class = policy.Proved
 	}
+	if c.Language != "" {
+		if !composer.Speaks(c.Language) {
+			return &exitError{exitUsage, fmt.Errorf("--language %q: want one of %s", c.Language, strings.Join(composer.Languages(), ", "))}
+		}
+		d.Form.Details = []string{c.Language}
+	}
 	var out []byte
 	if c.JSON {
-		out, err = composer.JSON(r, d.Class)
+		if out, err = composer.JSON(r, d.Class); err == nil {
+			var b bytes.Buffer
+			err = json.Indent(&b, out, "", "  ")
+			out = b.Bytes()
+		}
 	} else {
 		var text string
 		text, err = composer.Text(r, d, m.Body)

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"checkauth/reply/policy"
+)
+
+// policySettings say who gets a reply and how many. The defaults are policy's own.
+type policySettings struct {
+	AddressMinute   limit `toml:"address-per-minute" name:"address-per-minute" help:"Reports a minute to one address that is proved."`
+	AddressDay      limit `toml:"address-per-day" name:"address-per-day" help:"Reports a day to one address that is proved."`
+	NetworkHour     limit `toml:"network-per-hour" name:"network-per-hour" help:"Reports an hour on what one client network sends, /24 or /56 of IPv6."`
+	DestinationHour limit `toml:"destination-per-hour" name:"destination-per-hour" help:"Reports an hour to one mail server's address, whatever the domain."`
+	DomainDay       limit `toml:"domain-per-day" name:"domain-per-day" help:"Reports a day to one organisation's domain; providers below apart."`
+	OpenAddressDay  limit `toml:"open-address-per-day" name:"open-address-per-day" help:"Reports a day to an address that nothing proves: it may be a forgery's victim."`
+	OpenNetworkHour limit `toml:"open-network-per-hour" name:"open-network-per-hour" help:"Reports an hour on what one client network sends in unproved names."`
+	OpenDomainHour  limit `toml:"open-domain-per-hour" name:"open-domain-per-hour" help:"Reports an hour to unproved addresses of one domain."`
+	OpenDomainDay   limit `toml:"open-domain-per-day" name:"open-domain-per-day" help:"Reports a day to unproved addresses of one domain."`
+	Total           limit `toml:"total-per-hour" name:"total-per-hour" help:"Reports of this server an hour, to whomever."`
+
+	Providers []string `toml:"providers" help:"Domains of mailbox providers, whose users are many people: domain-per-day does not count them."`
+	Servers   []string `toml:"servers" help:"Domains of mail servers that are the MX of many domains: destination-per-hour does not count them."`
+	Allow     []string `toml:"allow" help:"Mailboxes and domains without a quota for what they are proved to send, and client networks without any; total-per-hour holds."`
+	Block     []string `toml:"block" help:"Mailboxes, domains (with all below) and client networks that are never answered."`
+
+	Author  bool     `toml:"check-auth2" name:"check-auth2" help:"Take check-auth2@: the report goes to the From address, where DMARC passes by a DKIM signature of its very domain."`
+	Named   bool     `toml:"check-auth-user" name:"check-auth-user" help:"Take check-auth-user=domain@: the report goes to user@domain, where that is the From address and it is proved likewise."`
+	Trusted []string `toml:"trusted-domains" name:"trusted-domains" help:"Domains that the two forms above write to without that proof."`
+
+	RefutedShort bool `toml:"short-reply-to-refuted" name:"short-reply-to-refuted" help:"Mail one paragraph to a sender that its own domain disowns (SPF fail, DMARC reject or quarantine), once a day, instead of nothing."`
+	NoReply      bool `toml:"answer-noreply" name:"answer-noreply" negatable:"" help:"Answer also noreply@ and its like."`
+	DryRun       bool `toml:"dry-run" name:"dry-run" help:"Decide everything, mail nothing; the answer and the log say what would have been."`
+}
+
+func policyDefaults(total int64) policySettings {
+	q := policy.DefaultQuotas()
+	return policySettings{
+		AddressMinute: limit(q.AddressMinute), AddressDay: limit(q.AddressDay), NetworkHour: limit(q.NetworkHour),
+		DestinationHour: limit(q.DestinationHour), DomainDay: limit(q.DomainDay),
+		OpenAddressDay: limit(q.OpenAddressDay), OpenNetworkHour: limit(q.OpenNetworkHour),
+		OpenDomainHour: limit(q.OpenDomainHour), OpenDomainDay: limit(q.OpenDomainDay), Total: limit(total),
+		Providers: policy.Providers(), Servers: policy.Servers(), NoReply: true,
+	}
+}
+
+// policy puts the settings into the policy's own terms. bad is told of each list that cannot be read.
+func (s *settings) policy(bad func(key, format string, args ...any)) policy.Config {
+	p, q := s.Policy, policy.DefaultQuotas()
+	q.AddressMinute, q.AddressDay, q.NetworkHour = int64(p.AddressMinute), int64(p.AddressDay), int64(p.NetworkHour)
+	q.DestinationHour, q.DomainDay = int64(p.DestinationHour), int64(p.DomainDay)
+	q.OpenAddressDay, q.OpenNetworkHour = int64(p.OpenAddressDay), int64(p.OpenNetworkHour)
+	q.OpenDomainHour, q.OpenDomainDay = int64(p.OpenDomainHour), int64(p.OpenDomainDay)
+	list := func(key string, entries []string) policy.List {
+		l, err := policy.ParseList(entries)
+		if err != nil {
+			bad("policy."+key, "%w", err)
+		}
+		return l
+	}
+	return policy.Config{
+		Addresses: s.addresses(), Quotas: q, Providers: p.Providers, Servers: p.Servers,
+		Allow: list("allow", p.Allow), Block: list("block", p.Block), Trusted: list("trusted-domains", p.Trusted),
+		ShortToRefuted: p.RefutedShort, AnswerNoReply: p.NoReply, DryRun: p.DryRun,
+	}
+}
