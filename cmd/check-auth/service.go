@@ -281,16 +281,24 @@ func (s *settings) lists() ([]dnsbl.List, error) {
 type front struct{ r *respond.Responder }
 
 func (f front) Begin(ctx context.Context, e verify.Envelope) smtpd.Transaction {
-	return transaction{f.r.Begin(ctx, e)}
+	return transaction{f.r.Begin(ctx, e), f.r.Config.Log}
 }
 
-type transaction struct{ t *respond.Transaction }
+type transaction struct {
+	t   *respond.Transaction
+	log *slog.Logger
+}
 
 func (t transaction) Header(f mail.Fields) { t.t.Header(f) }
 func (t transaction) Abandon()             { t.t.Abandon() }
 
 func (t transaction) Finish(ctx context.Context, m *verify.Message) (smtpd.Answer, error) {
 	a, err := t.t.Finish(ctx, m)
+	if errors.Is(err, store.ErrFull) {
+		// RFC 5321, 4.2.3 and RFC 3463, 3.4: 452 and X.3.1 are what a full disk is called. It passes by itself.
+		t.log.ErrorContext(ctx, "report not stored: no room", "report", m.Envelope.ID, "error", err)
+		return smtpd.Answer{Code: 452, Enhanced: [3]int{4, 3, 1}, Lines: []string{"No room for the report, try again later"}}, nil
+	}
 	return smtpd.Answer(a), err
 }
 

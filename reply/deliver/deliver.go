@@ -69,6 +69,7 @@ type Config struct {
 	Command time.Duration // for one command and its whole answer
 	Data    time.Duration // for the message and the answer to its final dot
 	Attempt time.Duration // for one try with all its hosts; shorter than the store's lease
+	Lease   time.Duration // the store's: an entry that was put just now is ours for so long
 	Grace   time.Duration // for what is running when Run is told to end
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -86,7 +87,7 @@ func Defaults() Config {
 		Hostname: host, Port: 25, Family: AnyFamily, Concurrency: 20, PerDomain: 4,
 		Retries: []time.Duration{time.Minute, 5 * time.Minute, 10 * time.Minute, 20 * time.Minute, time.Hour},
 		Every:   time.Second, Connect: 30 * time.Second, Command: 5 * time.Minute, Data: 10 * time.Minute,
-		Attempt: 15 * time.Minute, Grace: 10 * time.Second,
+		Attempt: 15 * time.Minute, Lease: store.Defaults().Lease, Grace: 10 * time.Second,
 		Log: slog.Default(), Now: time.Now,
 	}
 }
@@ -179,7 +180,7 @@ func New(cfg Config, st Store, resolver dns.Resolver) (*Deliverer, error) {
 // Kick hands over an entry right after Put, so that it leaves without waiting for the next look. It
 // never blocks: where the line is full, the entry goes back to the store and is claimed later.
 func (d *Deliverer) Kick(e reply.Entry) {
-	d.line.add(store.Claimed{Entry: e}, d.cfg.Now())
+	d.line.add(store.Claimed{Entry: e, Until: e.Created.Add(d.cfg.Lease)}, d.cfg.Now())
 	d.signal()
 }
 
