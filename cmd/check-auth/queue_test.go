@@ -280,11 +280,13 @@ func TestDroppedWhileInMemoryIsNotSent(t *testing.T) {
 	put(t, s, queued("zero"), now)
 	d.Kick(queued("zero"))
 	replies.next(t) // from here on the service does not look into the store by itself
-	put(t, s, queued("one"), now.Add(-time.Hour))
+	old := queued("one")
+	old.Created = now.Add(-time.Hour)
+	put(t, s, old, old.Created)
 	if got := play(t, t.Context(), "", "queue", "drop", "--state-dir="+dir, "one"); got.code != exitPass {
 		t.Fatalf("exit %d, %s", got.code, got.err)
 	}
-	d.Kick(queued("one"))
+	d.Kick(old)
 	put(t, s, queued("two"), now)
 	d.Kick(queued("two"))
 	if m := replies.next(t); !strings.Contains(string(m.data), "two") {
