@@ -143,7 +143,9 @@ var fixed = []string{
 
 // Fixed tells whether a sentence is English in every language: programs read it, or SMTP carries it, which is
 // ASCII.
-func Fixed(code string) bool { return strings.HasPrefix(code, "answer-") || slices.Contains(fixed, code) }
+func Fixed(code string) bool {
+	return strings.HasPrefix(code, "answer-") || slices.Contains(fixed, code)
+}
 
 // Languages that there are sentences of, English first.
 func (w *Words) Languages() []string {

@@ -170,7 +170,7 @@ func (s *settings) key(log *slog.Logger) (*sign.Key, error) {
 
 func (s *settings) resolver() (*client.Client, error) {
 	c := client.Defaults()
-	c.Tries, c.Timeout = s.Resolver.Tries, time.Duration(s.Resolver.Timeout)
+	c.Tries, c.Timeout, c.TrustAD = s.Resolver.Tries, time.Duration(s.Resolver.Timeout), s.Resolver.TrustAD
 	for _, r := range s.Resolver.Servers {
 		server, err := addrPort(r, 53)
 		if err != nil {
@@ -179,10 +179,11 @@ func (s *settings) resolver() (*client.Client, error) {
 		c.Servers = append(c.Servers, server)
 	}
 	if len(c.Servers) == 0 {
-		var err error
-		if c.Servers, err = client.FromResolvConf(resolvConf); err != nil {
+		servers, trust, err := client.FromResolvConf(resolvConf)
+		if err != nil {
 			return nil, &exitError{exitConfig, fmt.Errorf("configuration: resolver.servers is empty and %w", err)}
 		}
+		c.Servers, c.TrustAD = servers, c.TrustAD || trust
 	}
 	return client.New(c)
 }

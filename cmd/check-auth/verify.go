@@ -268,11 +268,11 @@ const resolvConf = "/etc/resolv.conf"
 func openResolver(address string) (*client.Client, error) {
 	cfg := client.Defaults()
 	if address == "" {
-		servers, err := client.FromResolvConf(resolvConf)
+		servers, trust, err := client.FromResolvConf(resolvConf)
 		if err != nil {
 			return nil, usage("%w: name a resolver with --resolver HOST:PORT", err)
 		}
-		cfg.Servers = servers
+		cfg.Servers, cfg.TrustAD = servers, trust
 	} else {
 		server, err := addrPort(address, 53)
 		if err != nil {

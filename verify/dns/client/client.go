@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +27,8 @@ type Config struct {
 	Timeout time.Duration    // of one question to one server, over UDP and again over TCP
 
 	// TrustAD believes the AD bit of servers that are not on loopback. On the way from any other
-	// server it could have been set by anybody (RFC 4035, 4.9.3).
+	// server it could have been set by anybody (RFC 4035, 4.9.3). Without it the bit counts where all servers
+	// are on loopback: one that does not validate would be asked where one that does said SERVFAIL.
 	TrustAD bool
 	// Authoritative is for asking a domain's own servers: without RD, and only an answer with AA is
 	// taken. A CNAME that leads out of the server's zones ends the answer: Chain has it, Records is empty.
@@ -85,7 +87,7 @@ func (c *Client) Resolve(ctx context.Context, q dns.Question) (dns.Answer, error
 		if err == nil {
 			err = walk.take(reply.message)
 			walk.answer.Server = reply.server.String()
-			walk.answer.AD = walk.answer.AD && c.trusts(reply.server)
+			walk.answer.AD = walk.answer.AD && c.trusts()
 		}
 		if err != nil {
 			err.Question, err.Time = q, c.config.Now()
@@ -98,7 +100,7 @@ func (c *Client) Resolve(ctx context.Context, q dns.Question) (dns.Answer, error
 	return walk.answer, nil
 }
 
-// trusts tells whether the AD bit of a server means anything.
-func (c *Client) trusts(server netip.AddrPort) bool {
-	return c.config.TrustAD || server.Addr().Unmap().IsLoopback()
+// trusts tells whether the AD bit means anything.
+func (c *Client) trusts() bool {
+	return c.config.TrustAD || !slices.ContainsFunc(c.config.Servers, func(s netip.AddrPort) bool { return !s.Addr().Unmap().IsLoopback() })
 }

@@ -279,6 +279,8 @@ func TestFromResolvConf(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, text, want, fail string }{
 		{"servers in order", "# ours\nsearch example.org\nnameserver 192.0.2.53\noptions edns0\nnameserver\t2001:db8::53 # second\n", "192.0.2.53:53 [2001:db8::53]:53", ""},
+		{"trusted", "nameserver 192.0.2.53\noptions edns0 trust-ad\n", "192.0.2.53:53", ""},
+		{"a comment about trust", "nameserver 192.0.2.53\n# options trust-ad\n", "192.0.2.53:53", ""},
 		{"link-local with its zone", "nameserver fe80::1%lo\n", "[fe80::1%lo]:53", ""},
 		{"three at most", strings.Repeat("nameserver 127.0.0.1\n", 5), "127.0.0.1:53 127.0.0.1:53 127.0.0.1:53", ""},
 		{"a comment is no server", "#nameserver 192.0.2.1\n; nameserver 192.0.2.2\n", "", "has no line such as"},
@@ -290,19 +292,22 @@ func TestFromResolvConf(t *testing.T) {
 			if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			servers, err := client.FromResolvConf(path)
+			servers, trust, err := client.FromResolvConf(path)
 			if c.fail != "" {
 				if err == nil || !strings.Contains(err.Error(), c.fail) || !strings.Contains(err.Error(), path) {
 					t.Errorf("%q: got error %v, want one with the path and %q", c.text, err, c.fail)
 				}
 				return
 			}
+			if want := strings.Contains(c.text, "\noptions edns0 trust-ad\n"); trust != want {
+				t.Errorf("%q: trust-ad %t, want %t", c.text, trust, want)
+			}
 			if got := strings.Trim(fmt.Sprint(servers), "[]"); err != nil || got != strings.Trim(c.want, "[]") {
 				t.Errorf("%q: got %s, error %v; want %s", c.text, got, err, c.want)
 			}
 		})
 	}
-	if _, err := client.FromResolvConf(filepath.Join(t.TempDir(), "missing")); !errors.Is(err, os.ErrNotExist) {
+	if _, _, err := client.FromResolvConf(filepath.Join(t.TempDir(), "missing")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing file: got %v, want an error that is os.ErrNotExist", err)
 	}
 }

@@ -206,13 +206,19 @@ func TestRFC1035_3_3_records_without_data(t *testing.T) {
 // RFC 4035, 4.9.3: AD counts on a way that nobody else can write to.
 func TestRFC4035_4_9_3_trust_in_AD(t *testing.T) {
 	t.Parallel()
-	for server, want := range map[string]bool{"127.0.0.1:53": true, "[::1]:53": true, "[::ffff:127.0.0.1]:53": true, "192.0.2.53:53": false} {
-		at := netip.MustParseAddrPort(server)
-		if got := testClient(t, nil).trusts(at); got != want {
-			t.Errorf("%s: got %t, want %t", server, got, want)
+	for servers, want := range map[string]bool{"127.0.0.1:53": true, "[::1]:53": true, "[::ffff:127.0.0.1]:53": true, "192.0.2.53:53": false,
+		"127.0.0.1:53 [::1]:53": true, "127.0.0.1:53 192.0.2.53:53": false} {
+		at := func(c *Config) {
+			c.Servers = nil
+			for s := range strings.FieldsSeq(servers) {
+				c.Servers = append(c.Servers, netip.MustParseAddrPort(s))
+			}
 		}
-		if !testClient(t, func(c *Config) { c.TrustAD = true }).trusts(at) {
-			t.Errorf("%s with TrustAD: got false", server)
+		if got := testClient(t, at).trusts(); got != want {
+			t.Errorf("%s: got %t, want %t", servers, got, want)
+		}
+		if !testClient(t, func(c *Config) { at(c); c.TrustAD = true }).trusts() {
+			t.Errorf("%s with TrustAD: got false", servers)
 		}
 	}
 }
