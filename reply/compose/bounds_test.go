@@ -133,3 +133,23 @@ func TestOriginal_header_is_bounded(t *testing.T) {
 		}
 	}
 }
+
+// What administrators get is whole: the bound is for what strangers write.
+func TestReply_of_a_usual_case_is_whole(t *testing.T) {
+	t.Parallel()
+	for _, g := range given {
+		// Eleven includes with all their records leave no room for the page.
+		if strings.HasPrefix(g.name, "hostile") || g.name == "spf-eleven-lookups" {
+			continue
+		}
+		r, body := load(t, g.name)
+		e, err := composer(t).Reply(r, decision(r, g.class), body, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := takeApart(t, e.Body); len(got.parts) != 4 {
+			t.Errorf("%s: %d octets, parts %q", g.name, len(e.Body), got.kinds)
+		}
+		t.Logf("%s: %d octets", g.name, len(e.Body))
+	}
+}

@@ -95,8 +95,19 @@ func (c *Composer) HTML(r *verify.Report, d policy.Decision) (string, error) {
 }
 
 func (c *Voice) html(r *verify.Report, d policy.Decision) (string, error) {
+	return c.written(c.pageOf(forClass(r, d.Class), d))
+}
+
+// leanHTML is the same without the details of the checks and their DNS records, which the text part has too.
+func (c *Voice) leanHTML(r *verify.Report, d policy.Decision) (string, error) {
+	p := c.pageOf(forClass(r, d.Class), d)
+	p.Checks, p.Records, p.MoreRecords = nil, nil, p.MoreRecords+len(p.Records)
+	return c.written(p)
+}
+
+func (c *Voice) written(p page) (string, error) {
 	var b strings.Builder
-	if err := c.page.Execute(&b, c.pageOf(forClass(r, d.Class), d)); err != nil {
+	if err := c.page.Execute(&b, p); err != nil {
 		return "", fmt.Errorf("template: %w", err)
 	}
 	return b.String(), nil

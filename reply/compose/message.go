@@ -42,7 +42,7 @@ func (c *Composer) Reply(r *verify.Report, d policy.Decision, body mail.Data, no
 // sets the English ones in r.
 func (c *Composer) parts(voice *Voice, r *verify.Report, d policy.Decision, body mail.Data) ([]part, error) {
 	if d.Short {
-		return []part{{"text/plain; charset=utf-8", "", "quoted-printable", []byte(voice.short(r, d))}}, nil
+		return []part{{contentType: "text/plain; charset=utf-8", encoding: "quoted-printable", data: []byte(voice.short(r, d))}}, nil
 	}
 	text, err := voice.text(r, d, body)
 	if err != nil {
@@ -52,17 +52,21 @@ func (c *Composer) parts(voice *Voice, r *verify.Report, d policy.Decision, body
 	if err != nil {
 		return nil, err
 	}
-	data, err := c.JSON(r, d.Class)
+	lean, err := voice.leanHTML(r, d)
+	if err != nil {
+		return nil, err
+	}
+	data, err := c.JSON(withoutBulk(r), d.Class)
 	if err != nil {
 		return nil, err
 	}
 	return []part{
-		{"text/plain; charset=utf-8", "", "quoted-printable", []byte(text)},
-		{"text/html; charset=utf-8", "", "quoted-printable", []byte(page)},
+		{contentType: "text/plain; charset=utf-8", encoding: "quoted-printable", data: []byte(text)},
+		{contentType: "text/html; charset=utf-8", encoding: "quoted-printable", data: []byte(page), lean: []byte(lean)},
 		// Of ASCII, so that quoted-printable is a quarter smaller than base64.
-		{"application/json; name=report.json", "attachment; filename=report.json", "quoted-printable", data},
-		{"text/rfc822-headers; charset=utf-8", "attachment; filename=headers.txt", "quoted-printable",
-			[]byte(strings.Join(c.original(r, d.Class, mail.Data{}), "\n") + "\n")},
+		{contentType: "application/json; name=report.json", disposition: "attachment; filename=report.json", encoding: "quoted-printable", data: data},
+		{contentType: "text/rfc822-headers; charset=utf-8", disposition: "attachment; filename=headers.txt", encoding: "quoted-printable",
+			data: []byte(strings.Join(c.original(r, d.Class, mail.Data{}), "\n") + "\n")},
 	}, nil
 }
 
@@ -94,8 +98,8 @@ func (c *Composer) Forward(env verify.Envelope, original io.Reader, now time.Tim
 	head := c.head(e.MessageID, c.cfg.Operator, "Mail for "+to, now)
 	note := c.sayPairs("forwarded-to-operator", "to", to, "from", env.MailFrom, "ip", env.Client.Addr().String(), "helo", env.Helo)
 	b, err := written(head, []part{
-		{"text/plain; charset=utf-8", "", "quoted-printable", []byte(wrap(note, "", width) + "\n")},
-		{"application/octet-stream; name=message.eml", "attachment; filename=message.eml", "base64", raw},
+		{contentType: "text/plain; charset=utf-8", encoding: "quoted-printable", data: []byte(wrap(note, "", width) + "\n")},
+		{contentType: "application/octet-stream; name=message.eml", disposition: "attachment; filename=message.eml", encoding: "base64", data: raw},
 	})
 	if err != nil {
 		return e, err
@@ -134,6 +138,7 @@ func oneLine(s string) string {
 type part struct {
 	contentType, disposition, encoding string
 	data                               []byte
+	lean                               []byte // a shorter form of it; nil: there is none
 }
 
 // name of a part for people.
@@ -146,8 +151,12 @@ func (p part) name() string {
 
 // leftOut are the parts that go where the whole would be too large, the first set that is enough: the text says
 // all that the page does, and programs need the JSON.
-var leftOut = [][]string{
-	nil, {"headers.txt"}, {"headers.txt", "text/html"}, {"headers.txt", "report.json"}, {"headers.txt", "text/html", "report.json"},
+var leftOut = []struct {
+	lean  bool // parts that have a shorter form have that
+	parts []string
+}{
+	{}, {true, nil}, {true, []string{"headers.txt"}}, {true, []string{"headers.txt", "text/html"}},
+	{true, []string{"headers.txt", "report.json"}}, {true, []string{"headers.txt", "text/html", "report.json"}},
 }
 
 // signatureRoom is for one: of RSA with 2048 bits it takes about 900 octets, with 4096 some 350 more.
@@ -157,12 +166,16 @@ const signatureRoom = 2 << 10
 // stands, and says so. It is signed once.
 func (c *Composer) fit(voice *Voice, head message.Header, parts []part, now time.Time) ([]byte, error) {
 	room, text := c.cfg.Size-signatureRoom, parts[0].data
-	try := func(names []string, keep int) ([]byte, bool, error) {
-		b, err := written(head, voice.without(parts, names, keep))
+	try := func(step, keep int) ([]byte, bool, error) {
+		some := parts
+		if leftOut[step].lean {
+			some = shorter(parts)
+		}
+		b, err := written(head, voice.without(some, leftOut[step].parts, keep))
 		return b, err == nil && len(b) <= room, err
 	}
-	for _, names := range leftOut {
-		b, fits, err := try(names, len(text))
+	for step := range leftOut {
+		b, fits, err := try(step, len(text))
 		if err != nil {
 			return nil, err
 		}
@@ -171,7 +184,7 @@ func (c *Composer) fit(voice *Voice, head message.Header, parts []part, now time
 		}
 	}
 	for keep := len(text); ; {
-		b, fits, err := try(leftOut[len(leftOut)-1], keep)
+		b, fits, err := try(len(leftOut)-1, keep)
 		if err != nil {
 			return nil, err
 		}
@@ -182,6 +195,17 @@ func (c *Composer) fit(voice *Voice, head message.Header, parts []part, now time
 		// others, and each round has to get on.
 		keep = bytes.LastIndexByte(text[:max(keep*room/len(b)*9/10, 0)], '\n') + 1
 	}
+}
+
+// shorter gives the parts in their shorter forms.
+func shorter(parts []part) []part {
+	out := slices.Clone(parts)
+	for i, p := range out {
+		if p.lean != nil {
+			out[i].data = p.lean
+		}
+	}
+	return out
 }
 
 // without leaves out the parts of these names and the text behind keep, and the text says so.
