@@ -66,8 +66,10 @@ func flat(s string) string { return strings.Join(strings.Fields(s), " ") }
 func TestReply_leaves_out_whole_parts_and_says_so(t *testing.T) {
 	t.Parallel()
 	r, body := load(t, "all-well")
+	c := composer(t)
 	reply := func(size int) taken {
-		e, err := composer(t, func(cfg *Config) { cfg.Size = size }).Reply(r, policy.Decision{Class: policy.Proved}, body, now)
+		c.cfg.Size = size
+		e, err := c.Reply(r, policy.Decision{Class: policy.Proved}, body, now)
 		if err != nil {
 			t.Fatal(err)
 		}

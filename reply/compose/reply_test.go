@@ -19,6 +19,7 @@ import (
 
 	"checkauth/reply/policy"
 	"checkauth/reply/sign"
+	"checkauth/verify/mail"
 	"checkauth/verify/result"
 )
 
@@ -350,6 +351,46 @@ func TestAnswer_is_ASCII_within_the_line(t *testing.T) {
 			if len(l) > 480 || strings.ContainsFunc(l, func(r rune) bool { return r < ' ' || r > '~' }) {
 				t.Errorf("%.40q: got %d octets, %q", v, len(l), l)
 			}
+		}
+	}
+}
+
+// check-auth+tr@ and check-auth+port25@: what stands behind a plus of the address that the test was sent to.
+func TestReply_as_the_address_asks_for_it(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		details           []string
+		header            string
+		subject, language string
+	}{
+		{nil, "", "Authentication Report: PASS example.org", "en"},
+		{[]string{"port25"}, "", "Authentication Report", "en"},
+		{[]string{"TR"}, "", "Authentication Report: PASS example.org", "tr"},
+		{[]string{"tr", "Port25"}, "", "Authentication Report", "tr"},
+		{nil, "Accept-Language: tr-TR, en;q=0.5\r\nContent-Language: en\r\n", "Authentication Report: PASS example.org", "tr"},
+		{[]string{"en"}, "Content-Language: tr\r\n", "Authentication Report: PASS example.org", "en"},
+		{[]string{"xx"}, "Content-Language: tr\r\n", "Authentication Report: PASS example.org", "tr"},
+	} {
+		r, body := load(t, "all-well")
+		extra, err := mail.Parse([]byte(c.header), mail.DefaultBounds())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Message.Fields = append(extra, r.Message.Fields...)
+		e, err := composer(t).Reply(r, policy.Decision{Class: policy.Proved, To: "ann@example.org", Form: policy.Form{Details: c.details}}, body, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := takeApart(t, e.Body)
+		if s, l := got.header.Get("Subject"), got.header.Get("Content-Language"); s != c.subject || l != c.language {
+			t.Errorf("%q, %q: got Subject %q in %q, want %q in %q", c.details, c.header, s, l, c.subject, c.language)
+		}
+		if turkish := strings.Contains(got.parts[0], "otomatik"); turkish != (c.language == "tr") || strings.Contains(got.parts[1], `<html lang="tr"`) != turkish {
+			t.Errorf("%q, %q: the parts are not in %s", c.details, c.header, c.language)
+		}
+		// Programs get English, whatever people get.
+		if !strings.Contains(got.parts[2], "DMARC passes for example.org") {
+			t.Errorf("%q, %q: report.json is not English", c.details, c.header)
 		}
 	}
 }
