@@ -122,7 +122,9 @@ func (c *Composer) Speaks(lang string) bool {
 }
 
 // say puts a reason into words. Arguments come from strangers: they are made safe and short.
-func (c *Voice) say(code result.Code, args result.Args) string {
+func (c *Voice) say(code result.Code, args result.Args) string { return c.sayIn(c.lang, code, args) }
+
+func (c *Voice) sayIn(lang string, code result.Code, args result.Args) string {
 	safe := make(map[string]string, len(args))
 	for _, a := range args {
 		safe[a.Name] = unlink(result.Cut(result.Clean(a.Value), argument))
@@ -131,7 +133,7 @@ func (c *Voice) say(code result.Code, args result.Args) string {
 	if m, ok := safe["method"]; ok {
 		safe["method"] = strings.ToUpper(m)
 	}
-	return c.words.Say(c.lang, string(code), safe)
+	return c.words.Say(lang, string(code), safe)
 }
 
 // argument: octets of one stranger's text within a sentence.

@@ -52,17 +52,14 @@ func (c *Composer) parts(voice *Voice, r *verify.Report, d policy.Decision, body
 	if err != nil {
 		return nil, err
 	}
-	lean, err := voice.leanHTML(r, d)
-	if err != nil {
-		return nil, err
-	}
 	data, err := c.JSON(withoutBulk(r), d.Class)
 	if err != nil {
 		return nil, err
 	}
 	return []part{
 		{contentType: "text/plain; charset=utf-8", encoding: "quoted-printable", data: []byte(text)},
-		{contentType: "text/html; charset=utf-8", encoding: "quoted-printable", data: []byte(page), lean: []byte(lean)},
+		{contentType: "text/html; charset=utf-8", encoding: "quoted-printable", data: []byte(page),
+			lean: func() (string, error) { return voice.leanHTML(r, d) }},
 		// Of ASCII, so that quoted-printable is a quarter smaller than base64.
 		{contentType: "application/json; name=report.json", disposition: "attachment; filename=report.json", encoding: "quoted-printable", data: data},
 		{contentType: "text/rfc822-headers; charset=utf-8", disposition: "attachment; filename=headers.txt", encoding: "quoted-printable",
@@ -138,7 +135,7 @@ func oneLine(s string) string {
 type part struct {
 	contentType, disposition, encoding string
 	data                               []byte
-	lean                               []byte // a shorter form of it; nil: there is none
+	lean                               func() (string, error) // a shorter form of it; nil: there is none
 }
 
 // name of a part for people.
@@ -167,11 +164,12 @@ const signatureRoom = 2 << 10
 func (c *Composer) fit(voice *Voice, head message.Header, parts []part, now time.Time) ([]byte, error) {
 	room, text := c.cfg.Size-signatureRoom, parts[0].data
 	try := func(step, keep int) ([]byte, bool, error) {
-		some := parts
 		if leftOut[step].lean {
-			some = shorter(parts)
+			if err := shorten(parts); err != nil {
+				return nil, false, err
+			}
 		}
-		b, err := written(head, voice.without(some, leftOut[step].parts, keep))
+		b, err := written(head, voice.without(parts, leftOut[step].parts, keep))
 		return b, err == nil && len(b) <= room, err
 	}
 	for step := range leftOut {
@@ -197,15 +195,19 @@ func (c *Composer) fit(voice *Voice, head message.Header, parts []part, now time
 	}
 }
 
-// shorter gives the parts in their shorter forms.
-func shorter(parts []part) []part {
-	out := slices.Clone(parts)
-	for i, p := range out {
-		if p.lean != nil {
-			out[i].data = p.lean
+// shorten puts the parts into their shorter forms, once.
+func shorten(parts []part) error {
+	for i, p := range parts {
+		if p.lean == nil {
+			continue
 		}
+		text, err := p.lean()
+		if err != nil {
+			return err
+		}
+		parts[i].data, parts[i].lean = []byte(text), nil
 	}
-	return out
+	return nil
 }
 
 // without leaves out the parts of these names and the text behind keep, and the text says so.

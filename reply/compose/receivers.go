@@ -3,6 +3,7 @@ package compose
 import (
 	"fmt"
 
+	"checkauth/templates"
 	"checkauth/verify"
 	"checkauth/verify/result"
 )
@@ -59,9 +60,10 @@ func (c *Voice) rule(r verify.ReceiverRule) string {
 	return Item("   - ", fmt.Sprintf("%s (%s; %s)", text, safe(facts), safe(r.Source)))
 }
 
-// sentence is a reason in words: those of an operator's file come with it.
+// sentence is a reason in words: those of an operator's file come with it. What is only our own English, as the
+// JSON has it, is said in the reply's language.
 func (c *Voice) sentence(r result.Reason) string {
-	if r.Text != "" {
+	if r.Text != "" && r.Text != c.sayIn(templates.English, r.Code, r.Args) {
 		return safe(r.Text)
 	}
 	return c.reason(r)

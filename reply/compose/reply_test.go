@@ -394,3 +394,25 @@ func TestReply_as_the_address_asks_for_it(t *testing.T) {
 		}
 	}
 }
+
+// report.json puts English sentences into the report; a reply in another language does not read them.
+func TestReply_is_in_one_language(t *testing.T) {
+	t.Parallel()
+	r, _ := load(t, "founding-story")
+	c := composer(t)
+	if _, err := c.JSON(r, policy.Proved); err != nil {
+		t.Fatal(err)
+	}
+	said := 0
+	for _, v := range r.Receivers {
+		for _, u := range v.Rules {
+			said++
+			if got := c.voices["tr"].sentence(u.Requirement); got == u.Requirement.Text || got == "" {
+				t.Errorf("%s: got %q in Turkish", u.ID, got)
+			}
+		}
+	}
+	if own := (result.Reason{Code: "rule-ours", Text: "The operator's own sentence."}); c.voices["tr"].sentence(own) != own.Text || said == 0 {
+		t.Errorf("%d rules; the operator's own sentence is not said", said)
+	}
+}

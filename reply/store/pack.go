@@ -18,7 +18,7 @@ type packer struct {
 
 func newPacker() (*packer, error) {
 	// The checksum finds a body that the disk has changed; SQLite itself keeps none.
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderCRC(true))
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderCRC(true), zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
