@@ -130,7 +130,7 @@ func ASCII(b []byte) []byte { return ascii(b) }
 // ascii escapes every rune above ASCII in JSON text. Such runes stand in strings alone, where an escape
 // means the same.
 func ascii(b []byte) []byte {
-	if !bytes.ContainsFunc(b, func(r rune) bool { return r >= utf8.RuneSelf || r == 0x7f }) {
+	if !slices.ContainsFunc(b, func(c byte) bool { return c >= 0x7f }) {
 		return b
 	}
 	out := make([]byte, 0, len(b)+len(b)/8)
