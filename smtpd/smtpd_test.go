@@ -558,3 +558,18 @@ func TestAcceptSurvivesAShortage(t *testing.T) {
 	})
 	b.open(false).say("QUIT", "221")
 }
+
+// The last octets of a TLS session are its close_notify: without it a client takes our answer to QUIT for cut off.
+func TestRFC8446_6_1_close_notify(t *testing.T) {
+	t.Parallel()
+	for _, last := range []struct{ line, answer string }{{"QUIT", "221"}, {"GET / HTTP/1.1", ""}} {
+		c := serve(t, &recorder{}, nil).open(true)
+		c.send(last.line + "\r\n")
+		if last.answer != "" {
+			c.want(last.answer)
+		}
+		if rest, err := io.ReadAll(c.in); err != nil {
+			t.Errorf("%s: behind our last answer: %q, %v", last.line, rest, err)
+		}
+	}
+}

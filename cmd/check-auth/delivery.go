@@ -20,7 +20,7 @@ type deliverSettings struct {
 	Relay        string     `toml:"relay" help:"HOST:PORT of a mail server that takes all replies; empty: each goes to its domain's MX."`
 	RelayUser    string     `toml:"relay-user" name:"relay-user" help:"User name at the relay, where it wants one."`
 	RelaySecret  string     `toml:"relay-password-file" name:"relay-password-file" help:"File with the password at the relay, on its first line."`
-	RelayTLS     bool       `toml:"relay-tls" name:"relay-tls" negatable:"" help:"TLS with a valid certificate of its name is a must at the relay; a login needs it, unless the relay is on this machine."`
+	RelayTLS     bool       `toml:"relay-tls" name:"relay-tls" negatable:"" help:"TLS with a valid certificate of its name is a must at the relay, at port 465 from the first octet; a login needs it, unless the relay is on this machine."`
 	Helo         string     `toml:"helo" help:"Name that we give in EHLO; empty: hostname. Its SPF record is that of our replies."`
 	Family       string     `toml:"family" help:"auto, ipv4 or ipv6. auto tries IPv6 first where our own IPv6 address has a PTR record that leads back to it."`
 	Source       []string   `toml:"source" help:"Addresses of this machine to send from, one a family; empty: the system chooses."`

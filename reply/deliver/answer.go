@@ -42,6 +42,17 @@ func (a answer) text() string {
 	return result.Cut(result.Clean(strings.Join(a.lines, " ")), maxText)
 }
 
+// hide takes secrets out of what a server says: some like to repeat what they refuse.
+func (a answer) hide(secrets []string) {
+	for i := range a.lines {
+		for _, secret := range secrets {
+			if secret != "" {
+				a.lines[i] = strings.ReplaceAll(a.lines[i], secret, "(hidden)")
+			}
+		}
+	}
+}
+
 // readAnswer reads one answer. in has a buffer of maxLine octets, so no line takes more memory.
 func readAnswer(in *bufio.Reader) (a answer, err error) {
 	size := 0

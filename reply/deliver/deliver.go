@@ -5,11 +5,13 @@
 // checked at the moment of connecting, what a server sends is bounded, and one that hangs costs nobody
 // else their place.
 //
-// TLS is tried always. Where the domain promises it, by DANE (RFC 7672) or MTA-STS (RFC 8461), a server that does
-// not keep the promise gets nothing; else it is opportunistic (RFC 7435).
+// TLS is tried always. Where the domain promises it, by DANE (RFC 7672) or MTA-STS (RFC 8461), a server that
+// does not keep the promise gets nothing; else it is opportunistic (RFC 7435), and a server that fails at it
+// gets the mail in clear.
 //
-// Where we differ: REQUIRETLS (RFC 8689) is not offered. The client is our own: net/smtp and go-smtp's read an answer of any length into memory, and the latter says EHLO
-// localhost before STARTTLS and takes back every deadline that we set.
+// Where we differ: REQUIRETLS (RFC 8689) is not offered. The client is our own: net/smtp and go-smtp's read an
+// answer of any length into memory, and the latter says EHLO localhost before STARTTLS and takes back every
+// deadline that we set.
 package deliver
 
 import (
@@ -45,7 +47,8 @@ type Store interface {
 type Config struct {
 	Hostname string // in EHLO; our replies' SPF is that of this name
 	Relay    string // host:port that takes everything, on any network; empty: by MX
-	// Login is for the relay, where it wants one; RelayTLS: TLS with a certificate of its name is a must there.
+	// Login is for the relay, where it wants one; RelayTLS: TLS with a certificate of its name is a must there,
+	// at port 465 from the first octet (RFC 8314, 3.3).
 	Login    Login
 	RelayTLS bool
 	// DANE: the resolver validates DNSSEC, so that what it says is validated may be relied on (RFC 7672).
@@ -166,7 +169,8 @@ func New(cfg Config, st Store, resolver dns.Resolver) (*Deliverer, error) {
 		cfg: cfg, store: st, dns: resolver, wake: make(chan struct{}, 1),
 		line: newLine(cfg.Concurrency, cfg.PerDomain),
 	}
-	if cfg.MTASTS {
+	d.line.relayed = cfg.Relay != ""
+	if cfg.MTASTS && cfg.Relay == "" { // the relay's dialer is not guarded
 		sts := mtasts.Defaults()
 		sts.Dial, sts.Roots, sts.Now = cfg.Dial, cfg.Roots, cfg.Now
 		var err error

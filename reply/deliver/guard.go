@@ -99,13 +99,15 @@ func dialer(cfg Config) func(ctx context.Context, network, addr string) (net.Con
 
 // source is the operator's address of the family of an address; nil where the system chooses.
 func (c Config) source(addr string) net.Addr {
-	to, err := netip.ParseAddrPort(addr)
-	if err != nil {
-		return nil // a relay's name
+	four := c.Family == IPv4
+	if to, err := netip.ParseAddrPort(addr); err == nil {
+		four = to.Addr().Unmap().Is4()
+	} else if c.Family == AnyFamily {
+		return nil // a relay's name, which may have addresses of both
 	}
 	for _, a := range c.Source {
-		if a.Is4() == to.Addr().Unmap().Is4() {
-			return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0))
+		if a.Unmap().Is4() == four {
+			return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.Unmap(), 0))
 		}
 	}
 	return nil

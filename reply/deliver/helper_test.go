@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
@@ -45,6 +46,7 @@ const (
 type stub struct {
 	script map[string][]string
 	tls    *tls.Config   // behind STARTTLS; nil: clear text comes in its place
+	first  bool          // TLS from the first octet
 	slow   time.Duration // before the answer to the final dot
 
 	mu      sync.Mutex
@@ -119,11 +121,31 @@ func (s *stub) serve(conn net.Conn) {
 	s.mu.Lock()
 	s.began = append(s.began, time.Now())
 	s.mu.Unlock()
-	in, mark := bufio.NewReader(conn), ""
+	mark := ""
+	if s.first {
+		c := tls.Server(conn, s.tls)
+		if c.Handshake() != nil {
+			return
+		}
+		conn, mark = c, "TLS "
+	}
+	in := bufio.NewReader(conn)
 	var mail string
 	for verb := "greeting"; ; {
 		answer := s.next(verb)
+		taken := verb == "." && answer[0] == '2'
+		if taken { // before the client hears of it
+			s.mu.Lock()
+			s.mails = append(s.mails, mail)
+			s.mu.Unlock()
+		}
 		if !s.say(conn, in, answer) {
+			if taken {
+				s.mu.Lock()
+				i := slices.Index(s.mails, mail)
+				s.mails = slices.Delete(s.mails, i, i+1)
+				s.mu.Unlock()
+			}
 			return
 		}
 		switch {
@@ -149,10 +171,6 @@ func (s *stub) serve(conn net.Conn) {
 				time.Sleep(s.slow)
 			}
 			continue
-		case verb == "." && answer[0] == '2':
-			s.mu.Lock()
-			s.mails = append(s.mails, mail)
-			s.mu.Unlock()
 		}
 		line, err := in.ReadString('\n')
 		if err != nil {
@@ -298,16 +316,74 @@ func want(t *testing.T, err error, wantFate, reason string) {
 // certificate is one that nobody trusts.
 func certificate(t *testing.T) tls.Certificate {
 	t.Helper()
+	return certificateOf(t, nil, &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)})
+}
+
+// authority is a root that signs certificates of servers.
+type authority struct {
+	pool *x509.CertPool
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	own := certificateOf(t, nil, &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Root of a test"}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	})
+	a := &authority{pool: x509.NewCertPool(), cert: own.Leaf, key: own.PrivateKey.(*ecdsa.PrivateKey)}
+	a.pool.AddCert(a.cert)
+	return a
+}
+
+// server is a certificate for these names, shown with the root's.
+func (a *authority) server(t *testing.T, names ...string) tls.Certificate {
+	t.Helper()
+	return certificateOf(t, a, &x509.Certificate{SerialNumber: big.NewInt(2), DNSNames: names, NotAfter: time.Now().Add(time.Hour)})
+}
+
+func certificateOf(t *testing.T, by *authority, sheet *x509.Certificate) tls.Certificate {
+	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sheet := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, sheet, sheet, key.Public(), key)
+	parent, signer := sheet, key
+	if by != nil {
+		parent, signer = by.cert, by.key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, sheet, parent, key.Public(), signer)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}
+	if by != nil {
+		out.Certificate = append(out.Certificate, by.cert.Raw)
+	}
+	return out
+}
+
+// journal is a log that a test reads.
+type journal struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (j *journal) Write(b []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.Write(b)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.text.String()
 }
 
 // tryWhole is try with its goodbye.

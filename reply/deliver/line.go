@@ -26,11 +26,12 @@ type line struct {
 	mu          sync.Mutex
 	concurrency int
 	perDomain   int
+	relayed     bool // everything goes to one server
 	waiting     []store.Claimed
 	queued      map[string]int       // waiting entries by domain
 	running     map[string]int       // by domain
 	known       map[string]bool      // ids that wait, are tried or are kept: an entry is never sent twice at once
-	resting     map[string]time.Time // domains whose servers could not be reached, until then
+	resting     map[string]time.Time // destinations whose servers could not be reached, until then
 	quick, slow int
 	back        []string
 	kept        []ending // not stored yet
@@ -49,7 +50,7 @@ func (l *line) add(c store.Claimed, now time.Time) {
 	domain := domainOf(c.To)
 	switch {
 	case l.known[c.ID]:
-	case !now.Before(l.resting[domain]) && len(l.waiting) < lineLength && l.queued[domain] < lineDomain:
+	case !now.Before(l.resting[l.destination(c.To)]) && len(l.waiting) < lineLength && l.queued[domain] < lineDomain:
 		l.waiting = append(l.waiting, c)
 		l.queued[domain]++
 		l.known[c.ID] = true
@@ -58,34 +59,47 @@ func (l *line) add(c store.Claimed, now time.Time) {
 	}
 }
 
-// mostResting bounds the domains that rest: strangers name them.
+// mostResting bounds the destinations that rest: strangers name them.
 const mostResting = 10000
 
-// rest sends back what waits for a domain, and what comes until then: one entry has seen that its servers
-// cannot be reached, the others need not each find out.
-func (l *line) rest(domain string, until time.Time) {
+// destination is what rests as one: a domain, or the relay.
+func (l *line) destination(to string) string {
+	if l.relayed {
+		return ""
+	}
+	return domainOf(to)
+}
+
+// rest sends back what waits for the destination of an address, and what comes until then: one entry has seen
+// that its servers cannot be reached, the others need not each find out. Where several see it at once the first
+// that is tried again ends it.
+func (l *line) rest(to string, now, until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.resting) >= mostResting {
 		clear(l.resting)
 	}
-	l.resting[domain] = until
+	where := l.destination(to)
+	if old := l.resting[where]; now.Before(old) && old.Before(until) {
+		until = old
+	}
+	l.resting[where] = until
 	l.waiting = slices.DeleteFunc(l.waiting, func(c store.Claimed) bool {
-		if domainOf(c.To) != domain || len(l.back) >= returnLength {
+		if l.destination(c.To) != where || len(l.back) >= returnLength {
 			return false
 		}
 		l.back = append(l.back, c.ID)
 		delete(l.known, c.ID)
-		decrease(l.queued, domain)
+		decrease(l.queued, domainOf(c.To))
 		return true
 	})
 }
 
-// reached ends a domain's rest.
-func (l *line) reached(domain string) {
+// reached ends the rest of an address's destination.
+func (l *line) reached(to string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.resting, domain)
+	delete(l.resting, l.destination(to))
 }
 
 // room is how many entries more may wait.

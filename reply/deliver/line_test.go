@@ -149,7 +149,8 @@ func TestLineOfADomainThatRests(t *testing.T) {
 	}
 	got, all := take(l)
 	l.tried(all[0].ID)
-	l.rest("a.example", now.Add(time.Minute))
+	l.rest("x@a.example", now, now.Add(time.Minute))
+	l.rest("x@a.example", now, now.Add(time.Hour)) // another that ran's later try
 	l.end(all[0], false)
 	l.add(waiting("3", "x@a.example"), now.Add(time.Minute-1))
 	if back := l.returns(); !slices.Equal(got, []string{"0", "2"}) || !slices.Equal(back, []string{"1", "3"}) {
@@ -159,10 +160,44 @@ func TestLineOfADomainThatRests(t *testing.T) {
 	if got, _ := take(l); !slices.Equal(got, []string{"1"}) {
 		t.Errorf("after the rest: got %v, want 1", got)
 	}
-	l.rest("a.example", now.Add(time.Hour))
-	l.reached("a.example")
+	l.rest("x@a.example", now, now.Add(time.Hour))
+	l.reached("x@A.example")
 	l.add(waiting("4", "x@a.example"), now)
 	if n := len(l.returns()); n != 0 {
 		t.Errorf("after its servers were reached %d go back", n)
+	}
+}
+
+// Everything rests with the relay, whatever its domain.
+func TestLineOfARelayThatRests(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	l := newLine(10, 1)
+	l.relayed = true
+	l.add(waiting("1", "x@a.example"), now)
+	l.rest("x@b.example", now, now.Add(time.Minute))
+	l.add(waiting("2", "x@c.example"), now)
+	if got, _ := take(l); len(got) != 0 {
+		t.Errorf("tried %v while the relay rests", got)
+	}
+	l.reached("x@d.example")
+	l.add(waiting("2", "x@c.example"), now)
+	if got, _ := take(l); !slices.Equal(got, []string{"2"}) {
+		t.Errorf("after it was reached: got %v, want 2", got)
+	}
+	if n := len(l.queued); n != 0 {
+		t.Errorf("%d domains are left", n)
+	}
+}
+
+func TestLineForgetsThoseThatRest(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	l := newLine(1, 1)
+	for i := range 2*mostResting + 1 {
+		l.rest(fmt.Sprintf("x@d%d.example", i), now, now.Add(time.Hour))
+	}
+	if n := len(l.resting); n > mostResting {
+		t.Errorf("%d rest, want at most %d", n, mostResting)
 	}
 }

@@ -14,14 +14,16 @@ type Login struct {
 
 var errNoLogin = errors.New("the relay offers neither AUTH PLAIN nor AUTH LOGIN")
 
-// login is RFC 4954 with PLAIN (RFC 4616), or LOGIN, which some relays have alone. It is called within TLS, or on
-// this machine.
+// login is RFC 4954, 4 with PLAIN (RFC 4616), or LOGIN, which some relays have alone. It is called within TLS, or
+// on this machine.
 func (s *session) login(l Login) error {
 	encode := base64.StdEncoding.EncodeToString
+	whole := encode([]byte("\x00" + l.User + "\x00" + l.Password))
+	s.hidden = []string{whole, encode([]byte(l.Password)), l.Password}
 	offered := strings.Fields(strings.ToUpper(s.offers["AUTH"]))
 	for _, name := range offered {
 		if name == "PLAIN" {
-			return named(s.command("AUTH", "AUTH PLAIN "+encode([]byte("\x00"+l.User+"\x00"+l.Password)), 2))
+			return named(s.command("AUTH", "AUTH PLAIN "+whole, 2))
 		}
 	}
 	for _, name := range offered {

@@ -2,9 +2,11 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -23,7 +25,7 @@ type reached struct {
 }
 
 // reach connects to the first of several addresses that answers, RFC 8305, 5: one after another, not waiting
-// long for each. failed are those that are known to fail, in order.
+// long for each. failed are those that are known to fail, in the order of that.
 func (d *Deliverer) reach(ctx context.Context, servers []server) (conn net.Conn, at int, failed []reached) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -36,6 +38,7 @@ func (d *Deliverer) reach(ctx context.Context, servers []server) (conn net.Conn,
 			r := reached{at: i}
 			defer func() {
 				if p := recover(); p != nil {
+					d.cfg.Log.ErrorContext(ctx, "panic in a connection", "host", servers[i].String(), "panic", p, "stack", string(debug.Stack()))
 					r.err = fmt.Errorf("panic: %v", p)
 				}
 				done <- r
@@ -61,7 +64,7 @@ func (d *Deliverer) reach(ctx context.Context, servers []server) (conn net.Conn,
 				timer.Reset(stagger)
 			}
 		case <-timer.C:
-			if next < len(servers) {
+			if next < len(servers) && ctx.Err() == nil {
 				begin()
 				timer.Reset(stagger)
 			}
@@ -70,7 +73,7 @@ func (d *Deliverer) reach(ctx context.Context, servers []server) (conn net.Conn,
 	return nil, -1, failed
 }
 
-// drop closes the connections that come too late.
+// drop closes the connections that come too late. Their attempts are cancelled, so that it does not take long.
 func drop(done <-chan reached, running int) {
 	for range running {
 		if r := <-done; r.conn != nil {
@@ -91,7 +94,7 @@ const (
 func (d *Deliverer) inOrder(ctx context.Context, addrs []netip.Addr) []netip.Addr {
 	var four, six []netip.Addr
 	for _, a := range addrs {
-		if a.Is4() {
+		if a.Unmap().Is4() {
 			four = append(four, a)
 		} else {
 			six = append(six, a)
@@ -119,39 +122,68 @@ func (d *Deliverer) inOrder(ctx context.Context, addrs []netip.Addr) []netip.Add
 	return out
 }
 
+// network is what is dialled: a relay's name may have addresses of both families.
+func (c Config) network() string {
+	switch c.Family {
+	case IPv4:
+		return "tcp4"
+	case IPv6:
+		return "tcp6"
+	}
+	return "tcp"
+}
+
 // sixth remembers whether our own IPv6 address has a name: without one many receivers refuse it.
 type sixth struct {
 	mu    sync.Mutex
 	until time.Time
+	busy  bool // somebody is asking
 	ok    bool
 }
 
-// again is how long that is believed.
-const again = time.Hour
+// How long that is believed: what was learnt, and what could not be.
+const (
+	believed = time.Hour
+	unlearnt = time.Minute
+)
 
+// good waits for nobody else's question: meanwhile what was known before counts.
 func (s *sixth) good(ctx context.Context, d *Deliverer) bool {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now := d.cfg.Now(); now.After(s.until) {
-		s.ok, s.until = confirmed(ctx, d.dns, d.cfg.Six), now.Add(again)
+	if s.busy || d.cfg.Now().Before(s.until) {
+		defer s.mu.Unlock()
+		return s.ok
 	}
-	return s.ok
+	s.busy = true
+	s.mu.Unlock()
+	ok, lasts := false, unlearnt
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.busy, s.ok, s.until = false, ok, d.cfg.Now().Add(lasts)
+	}()
+	var err error
+	if ok, err = confirmed(ctx, d.dns, d.cfg.Six); err == nil {
+		lasts = believed
+	}
+	return ok
 }
 
 // confirmed tells whether an address has a name that leads back to it (RFC 8601, 3).
-func confirmed(ctx context.Context, r dns.Resolver, a netip.Addr) bool {
+func confirmed(ctx context.Context, r dns.Resolver, a netip.Addr) (bool, error) {
 	if !a.Is6() {
-		return false
+		return false, nil
 	}
 	names, err := r.Resolve(ctx, dns.Ask(dns.ReverseName(a), dns.PTR))
 	if err != nil {
-		return false
+		return false, err
 	}
 	for _, n := range names.Records[:min(len(names.Records), 3)] {
-		back, err := r.Resolve(ctx, dns.Ask(n.Target, dns.AAAA))
-		if err == nil && slices.ContainsFunc(back.Records, func(r dns.Record) bool { return r.Addr == a }) {
-			return true
+		back, failed := r.Resolve(ctx, dns.Ask(n.Target, dns.AAAA))
+		if failed == nil && slices.ContainsFunc(back.Records, func(r dns.Record) bool { return r.Addr == a }) {
+			return true, nil
 		}
+		err = errors.Join(err, failed)
 	}
-	return false
+	return false, err
 }

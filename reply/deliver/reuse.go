@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -13,40 +14,50 @@ const (
 	linger    = 2 * time.Second // that it waits for the next entry
 	mostMails = 50              // over one connection; some servers want no more
 	mostIdle  = 100             // connections that wait, in all
+	// mostAge of a connection. For an entry that goes over one that stands nobody asks again what the domain
+	// promises: its first TLSA record or MTA-STS policy is obeyed so much later, as behind any cache.
+	mostAge = time.Minute
 )
 
 // idle are connections that have just delivered something, by the destination: the next entry for it goes over
 // the same one.
 type idle struct {
-	mu     sync.Mutex
-	by     map[string][]*standing
-	n      int
-	closed bool
+	mu      sync.Mutex
+	by      map[string][]*standing
+	n       int
+	closed  bool
+	leaving sync.WaitGroup // those that say goodbye
 }
 
+// standing is a connection that waits.
 type standing struct {
 	s     *session
-	what  taken
-	mails int
+	what  taken // of the entry before
 	timer *time.Timer
 }
 
 // put keeps a connection for a moment, or says goodbye.
-func (i *idle) put(key string, w *standing) {
+func (i *idle) put(key string, s *session, what taken) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.closed || i.n >= mostIdle || w.mails >= mostMails {
-		go w.s.bye()
+	full := i.closed || i.n >= mostIdle
+	// What came in unasked would be taken for the answer to the next command.
+	worn := s.mails >= mostMails || time.Since(s.began) >= mostAge || s.in.Buffered() > 0
+	if full || worn {
+		i.leaving.Go(s.bye)
 		return
 	}
 	if i.by == nil {
 		i.by = map[string][]*standing{}
 	}
+	w := &standing{s: s, what: what}
 	i.by[key] = append(i.by[key], w)
 	i.n++
 	w.timer = time.AfterFunc(linger, func() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
 		if i.remove(key, w) {
-			w.s.bye()
+			i.leaving.Go(s.bye)
 		}
 	})
 }
@@ -54,23 +65,19 @@ func (i *idle) put(key string, w *standing) {
 // take gives the connection that was used last, nil where there is none.
 func (i *idle) take(key string) *standing {
 	i.mu.Lock()
+	defer i.mu.Unlock()
 	list := i.by[key]
 	if len(list) == 0 {
-		i.mu.Unlock()
 		return nil
 	}
 	w := list[len(list)-1]
-	i.mu.Unlock()
-	if !i.remove(key, w) {
-		return nil
-	}
+	i.remove(key, w)
 	w.timer.Stop()
 	return w
 }
 
+// remove is false where somebody else has taken it; i.mu is held.
 func (i *idle) remove(key string, w *standing) bool {
-	i.mu.Lock()
-	defer i.mu.Unlock()
 	for at, x := range i.by[key] {
 		if x == w {
 			i.by[key] = append(i.by[key][:at:at], i.by[key][at+1:]...)
@@ -84,40 +91,52 @@ func (i *idle) remove(key string, w *standing) bool {
 	return false
 }
 
-// close says goodbye to all, and to those that come later.
+// close says goodbye to all, and to those that come later. It waits for the goodbyes.
 func (i *idle) close() {
 	i.mu.Lock()
 	i.closed = true
-	var all []*standing
 	for _, list := range i.by {
-		all = append(all, list...)
+		for _, w := range list {
+			w.timer.Stop()
+			i.leaving.Go(w.s.bye)
+		}
 	}
 	i.by, i.n = nil, 0
 	i.mu.Unlock()
-	var done sync.WaitGroup
-	for _, w := range all {
-		w.timer.Stop()
-		done.Go(w.s.bye)
-	}
-	done.Wait()
+	i.leaving.Wait()
 }
 
-// over sends an entry over a connection that waits. again is true where it is to be sent over a new one: the
-// server was not asked to take the message yet.
-func (d *Deliverer) over(ctx context.Context, key string, w *standing, e reply.Entry) (what taken, err error, again bool) {
+// again sends an entry over a connection that waits for one. done is false where that is still to be done, over
+// a new connection: there is none, it does not suit, or the server did not want this entry over it. One that may
+// have the message is not asked a second time.
+func (d *Deliverer) again(ctx context.Context, key string, e reply.Entry) (what taken, done bool, err error) {
+	w := d.idle.take(key)
+	if w == nil {
+		return what, false, nil
+	}
+	if _, err := w.s.params(e); err != nil {
+		d.idle.put(key, w.s, w.what) // another host of the domain may offer what this one does not
+		return what, false, nil
+	}
 	stop := context.AfterFunc(ctx, func() { _ = w.s.conn.Close() })
 	err = w.s.transact(e)
 	stop()
+	what = w.what
+	what.said = w.s.said
 	if err == nil {
-		return d.keeping(key, w.s, w.what, w.mails+1), nil, false
+		return d.keeping(key, w.s, what), true, nil
 	}
-	w.s.end(err)
-	return w.what, blame(ctx, server{host: w.what.host}, err), !isFinal(err) && ctx.Err() == nil
+	w.s.end()
+	// What is said to MAIL may be about the connection, also with a 5xx: too many mails, too long idle.
+	r, said := errors.AsType[*refusal](err)
+	stale := !isFinal(err) || said && r.command == "MAIL"
+	return what, !stale || ctx.Err() != nil, blame(ctx, what.host, err)
 }
 
 // keeping is what took an entry over a connection that may take the next one. It is kept when the outcome of
 // this one is stored.
-func (d *Deliverer) keeping(key string, s *session, what taken, mails int) taken {
-	what.bye = func() { d.idle.put(key, &standing{s: s, what: what, mails: mails}) }
+func (d *Deliverer) keeping(key string, s *session, what taken) taken {
+	s.mails++
+	what.bye = func() { d.idle.put(key, s, what) }
 	return what
 }

@@ -35,7 +35,10 @@ type host struct {
 	pref uint16 // of its MX record
 	// secure: the answer that named it was validated (RFC 7672, 2.2.1).
 	secure bool
-	addrs  []netip.Addr // of an address literal; else they are asked for when it is the host's turn
+	// domains are the next hop's: the recipient's as DNS asks for it, and what its alias leads to where that is
+	// validated (RFC 7672, 3.2.2).
+	domains []string
+	addrs   []netip.Addr // of an address literal; else they are asked for when it is the host's turn
 }
 
 // route gives the hosts that take mail for an address, the first choice first.
@@ -60,13 +63,20 @@ func route(ctx context.Context, resolver dns.Resolver, to string) ([]host, error
 		return nil, permanent(fmt.Errorf("%w: %q", ErrNoDomain, name))
 	case len(found.Records) == 0:
 		// RFC 5321, 5.1: a domain without MX records is its own host.
-		return []host{{name: name, secure: found.AD}}, nil
+		return []host{{name: name, secure: found.AD, domains: nextHop(name, found)}}, nil
 	}
 	hosts, err := exchangers(name, found.Records)
 	for i := range hosts {
-		hosts[i].secure = found.AD
+		hosts[i].secure, hosts[i].domains = found.AD, nextHop(name, found)
 	}
 	return hosts, err
+}
+
+func nextHop(name string, found dns.Answer) []string {
+	if n := len(found.Chain); n > 0 && found.AD {
+		return []string{name, found.Chain[n-1].Target}
+	}
+	return []string{name}
 }
 
 // literal is RFC 5321, 4.1.3: [192.0.2.1] or [IPv6:2001:db8::1].
@@ -129,7 +139,7 @@ func addresses(ctx context.Context, resolver dns.Resolver, h host) (addrs []neti
 	if len(h.addrs) > 0 {
 		return h.addrs, "", nil
 	}
-	// IPv4 first: many hosts have a reverse name and an SPF term for that alone.
+	var four, six []netip.Addr
 	for _, t := range []dns.Type{dns.A, dns.AAAA} {
 		found, failed := resolver.Resolve(ctx, dns.Ask(h.name, t))
 		if failed != nil {
@@ -137,15 +147,23 @@ func addresses(ctx context.Context, resolver dns.Resolver, h host) (addrs []neti
 			continue
 		}
 		for _, r := range found.Records {
-			addrs = append(addrs, r.Addr)
+			if r.Addr.Unmap().Is4() {
+				four = append(four, r.Addr)
+			} else {
+				six = append(six, r.Addr)
+			}
 		}
 		for _, c := range found.Chain {
 			alias = c.Target
 		}
 	}
-	switch {
+	// Each family has its half, which the other one may use where it is not needed: many of the one must not
+	// hide those of the other, which may be the only ones that we can reach.
+	four = four[:min(len(four), max(maxAddresses/2, maxAddresses-len(six)))]
+	six = six[:min(len(six), maxAddresses-len(four))]
+	switch addrs = slices.Concat(four, six); {
 	case len(addrs) > 0:
-		return addrs[:min(len(addrs), maxAddresses)], alias, nil
+		return addrs, alias, nil
 	case err == nil:
 		err = &failure{err: fmt.Errorf("%w: %q", ErrNoAddress, h.name), permanent: true}
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"checkauth/reply/store"
+	"checkauth/verify/result"
 )
 
 // patience is how long a delivery counts among Concurrency. Some servers hold every client for
@@ -57,7 +58,7 @@ func (d *Deliverer) claim(ctx context.Context) {
 	}
 	for _, c := range due {
 		if c.Hurried {
-			d.line.reached(domainOf(c.To)) // the operator knows better
+			d.line.reached(c.To) // the operator knows better
 		}
 		d.line.add(c, d.cfg.Now())
 	}
@@ -154,6 +155,7 @@ func (d *Deliverer) guarded(ctx context.Context, c store.Claimed) (what taken, e
 	defer func() {
 		if p := recover(); p != nil {
 			d.cfg.Log.ErrorContext(ctx, "panic in a delivery", "report", c.ID, "panic", p, "stack", string(debug.Stack()))
+			what.talked = true // it is no word on the domain
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
@@ -176,10 +178,12 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 	log := d.cfg.Log.With("report", c.ID, "domain", domainOf(c.To), "try", c.Tries+1, "took", took)
 	next := now.Add(d.delay(c.Tries))
 	reason := reasonOf(err, c.To)
-	out := store.Outcome{Reason: reason, Answer: what.said, TLS: what.tls, Host: what.host}
+	out := what.outcome(reason, c.To)
+	if what.talked {
+		d.line.reached(c.To)
+	}
 	switch {
 	case err == nil:
-		d.line.reached(domainOf(c.To))
 		log.InfoContext(ctx, "report delivered", what.attrs()...)
 		err = d.settle(ctx, ending{c.ID, func(ctx context.Context) error { return d.store.Done(ctx, c.ID, now, out) }})
 	case isPermanent(err):
@@ -194,8 +198,8 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 		out.Reason = "expired: " + reason
 		err = d.fail(ctx, c.ID, now, out)
 	default:
-		if unreached(err) {
-			d.line.rest(domainOf(c.To), next)
+		if !what.talked {
+			d.line.rest(c.To, now, next)
 		}
 		log.InfoContext(ctx, "report waits for another try", "next", next, "reason", reason)
 		d.line.tried(c.ID)
@@ -204,12 +208,6 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 	if err != nil {
 		log.ErrorContext(ctx, "outcome not stored yet", "error", err)
 	}
-}
-
-// unreached tells whether nobody was there to talk about the entry: its whole domain is left alone for a while.
-func unreached(err error) bool {
-	r, said := errors.AsType[*refusal](err)
-	return !said || r.command == "greeting" || r.command == "EHLO"
 }
 
 // ending is what became of an entry for good.
@@ -263,12 +261,17 @@ func reasonOf(err error, to string) string {
 	if err == nil {
 		return ""
 	}
-	text := err.Error()
+	text := discreet(err.Error(), to)
+	if len(text) > maxText {
+		text = strings.ToValidUTF8(text[:maxText], "") + "…"
+	}
+	return text
+}
+
+// discreet is a stranger's text without controls and without the recipient.
+func discreet(text, to string) string {
 	if to != "" {
 		text = strings.ReplaceAll(text, to, "recipient")
 	}
-	if len(text) > 500 {
-		text = strings.ToValidUTF8(text[:500], "") + "…"
-	}
-	return text
+	return result.Clean(text)
 }

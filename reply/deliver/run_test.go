@@ -27,8 +27,15 @@ type kept struct {
 	onDone  func() error  // before it is stored
 	wait    time.Duration // for the next thing to be told
 
-	mu  sync.Mutex
-	all []string
+	mu       sync.Mutex
+	all      []string
+	outcomes []store.Outcome
+}
+
+func (k *kept) keep(o store.Outcome) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.outcomes = append(k.outcomes, o)
 }
 
 func (k *kept) tell(format string, args ...any) {
@@ -45,16 +52,19 @@ func (k *kept) Done(ctx context.Context, id string, now time.Time, o store.Outco
 			return err
 		}
 	}
+	k.keep(o)
 	defer k.tell("done %s", id)
 	return k.SQLite.Done(ctx, id, now, o)
 }
 
 func (k *kept) Fail(ctx context.Context, id string, now time.Time, o store.Outcome) error {
+	k.keep(o)
 	defer k.tell("fail %s: %s", id, o.Reason)
 	return k.SQLite.Fail(ctx, id, now, o)
 }
 
 func (k *kept) Retry(ctx context.Context, id string, at time.Time, o store.Outcome) error {
+	k.keep(o)
 	defer k.tell("retry %s: %s", id, o.Reason)
 	err := k.SQLite.Retry(ctx, id, at, o)
 	if k.onRetry != nil {
@@ -276,6 +286,8 @@ func TestConfigIsChecked(t *testing.T) {
 		"Command":     func(c *Config) { c.Command = 0 },
 		"Grace":       func(c *Config) { c.Grace = -1 },
 		"Log":         func(c *Config) { c.Log = nil },
+		"Family":      func(c *Config) { c.Family = "ipv5" },
+		"RelayTLS":    func(c *Config) { c.Relay, c.Login = "relay.example.org:587", Login{"robot", "s3cret!"} },
 	} {
 		c := Defaults()
 		change(&c)

@@ -12,68 +12,92 @@ import (
 	"checkauth/reply/deliver/mtasts"
 )
 
-// errPromise: TLS was promised and is not there. The mail waits: in clear it would go to whoever stands between.
-var errPromise = errors.New("4.7.5 the domain promises TLS that this server does not keep")
+// errPromise: the mail waits, for in clear it would go to whoever stands between.
+var errPromise = errors.New("4.7.5 TLS as promised is a must, and the server does not give it")
 
 // security is what a connection has to keep. The zero one takes what it gets: RFC 7435.
 type security struct {
 	mandatory bool
-	by        string                          // who says so, for the log
+	by        string                          // who says so, for the outcome
+	name      string                          // for SNI; empty: the host's
 	verify    func(tls.ConnectionState) error // nil: the certificate is not looked at
+	missed    func(why error)                 // hears what would have failed, were the policy enforced; may be nil
 }
 
 // policy is what the domain promises by MTA-STS. RFC 8461, 5: where the policy cannot be fetched and none is
-// remembered, there is none.
-func (d *Deliverer) policy(ctx context.Context, domain string) mtasts.Policy {
+// remembered, there is none. An error defers.
+func (d *Deliverer) policy(ctx context.Context, domain string) (mtasts.Policy, error) {
 	if d.sts == nil || strings.HasPrefix(domain, "[") {
-		return mtasts.Policy{}
+		return mtasts.Policy{}, nil
 	}
 	p, err := d.sts.Policy(ctx, domain)
-	if err != nil && ctx.Err() == nil {
-		d.cfg.Log.InfoContext(ctx, "MTA-STS policy not fetched", "domain", domain, "error", err)
+	fetch, known := errors.AsType[*mtasts.FetchError](err)
+	switch {
+	case err != nil && !known:
+		return mtasts.Policy{}, err
+	case known && !fetch.Remembered:
+		d.cfg.Log.InfoContext(ctx, "MTA-STS policy not fetched", "domain", domain, "error", fetch)
 	}
-	return p
+	return p, nil
 }
 
-// security tells what a host has to keep. RFC 8461, 2: DANE goes first, and MTA-STS does not make up for it.
-// An error defers: what was promised could not be learnt.
+// security tells what a host has to keep. RFC 8461, 2: DANE goes first, and MTA-STS does not make up for it;
+// where DANE leaves open who the server is, MTA-STS may say it. An error defers: what was promised could not be
+// learnt, or the host is not one of those that were promised.
 func (d *Deliverer) security(ctx context.Context, domain string, h host, p mtasts.Policy) (security, error) {
-	if d.cfg.DANE && len(h.addrs) == 0 {
-		records, err := dane.Lookup(ctx, d.dns, h.name, d.cfg.Port, h.secure)
-		if err != nil {
-			return security{}, fmt.Errorf("4.7.5 TLSA of %s: %w", server{host: h.name}, err)
+	s, err := d.byDANE(ctx, h)
+	if err != nil || s.verify != nil {
+		return s, err
+	}
+	switch p.Mode {
+	case mtasts.Enforce:
+		if !p.Allows(h.name) {
+			return security{}, fmt.Errorf("%w (MTA-STS): %s is not in the policy", errPromise, server{host: h.name})
 		}
-		if records.Present() {
-			return d.byDANE(records, domain, h), nil
-		}
+		return security{mandatory: true, by: "MTA-STS", verify: d.webPKI(h.name)}, nil
+	case mtasts.Testing:
+		return d.watched(ctx, s, domain, h, p), nil
 	}
-	if p.Mode != mtasts.Enforce && p.Mode != mtasts.Testing {
-		return security{}, nil
-	}
-	allowed := p.Allows(h.name)
-	if p.Mode == mtasts.Testing {
-		if !allowed {
-			d.cfg.Log.InfoContext(ctx, "MTA-STS in testing mode: the host is not in the policy", "domain", domain, "host", server{host: h.name}.String())
-		}
-		return security{}, nil
-	}
-	if !allowed {
-		return security{}, fmt.Errorf("%w: MTA-STS: %s is not in the policy", errPromise, server{host: h.name})
-	}
-	return security{mandatory: true, by: "MTA-STS", verify: d.webPKI(h.name)}, nil
+	return s, nil
 }
 
-// byDANE: RFC 7672, 2.2: records that cannot be used still promise TLS.
-func (d *Deliverer) byDANE(records dane.Records, domain string, h host) security {
-	s := security{mandatory: true, by: "DANE"}
-	if !records.Usable() {
-		s.by = "DANE, no usable record"
-		return s
+// watched: RFC 8461, 5: in testing mode nothing is held up; the log has what would have failed.
+func (d *Deliverer) watched(ctx context.Context, s security, domain string, h host, p mtasts.Policy) security {
+	s.missed = func(why error) {
+		d.cfg.Log.InfoContext(ctx, "MTA-STS in testing mode, not enforced", "domain", domain, "host", server{host: h.name}.String(), "error", why)
 	}
+	if !p.Allows(h.name) {
+		s.missed(errors.New("the host is not in the policy"))
+	}
+	trusted := d.webPKI(h.name)
 	s.verify = func(cs tls.ConnectionState) error {
-		return records.Verify(cs, []string{h.name, domain}, d.cfg.Now())
+		if err := trusted(cs); err != nil {
+			s.missed(cleaned(err))
+		}
+		return nil
 	}
 	return s
+}
+
+// byDANE: RFC 7672, 2.2: records that cannot be used still promise TLS. RFC 7672, 3.2.2: the certificate may be
+// for the next hop's domain, too.
+func (d *Deliverer) byDANE(ctx context.Context, h host) (security, error) {
+	if !d.cfg.DANE || len(h.addrs) > 0 {
+		return security{}, nil
+	}
+	records, err := dane.Lookup(ctx, d.dns, h.name, d.cfg.Port, h.secure)
+	switch {
+	case err != nil:
+		return security{}, fmt.Errorf("4.7.5 %s: %w", server{host: h.name}, err)
+	case !records.Present():
+		return security{}, nil
+	case !records.Usable():
+		return security{mandatory: true, by: "DANE, no usable record", name: records.Base}, nil
+	}
+	// RFC 7672, 8.1: a server that has several certificates shows the one of the records' name.
+	return security{mandatory: true, by: "DANE", name: records.Base, verify: func(cs tls.ConnectionState) error {
+		return records.Verify(cs, h.domains, d.cfg.Now())
+	}}, nil
 }
 
 // webPKI wants a certificate for the name that the system's authorities vouch for: RFC 8461, 4.2.

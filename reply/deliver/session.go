@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -35,28 +36,45 @@ type session struct {
 	conn   net.Conn // TLS once that is on
 	in     *bufio.Reader
 	offers map[string]string // extensions of the last EHLO, by keyword in capitals
-	tls    string            // version; or "no" and why
-	said   string            // to the final dot; a stranger's text
+	tls    string            // version, and who wants it; or "no: " and why; empty until that is known
+	said   string            // the last answer; a stranger's text
+	talked bool              // about an entry: the server is there and takes mail
+	gone   bool              // there is nobody to say goodbye to
+	began  time.Time
+	mails  int      // that it took
+	hidden []string // what no answer may repeat into a log
 }
 
 // speak has one dialogue with a server that is connected to. Deadlines bound each step, the context's end cuts
-// the connection. Where the server took the entry the session stands.
-func (d *Deliverer) speak(ctx context.Context, conn net.Conn, at server, e reply.Entry, secure bool) (*session, error) {
+// the connection. Where the server took the entry the session stands. inClear is why no TLS is tried, or nil.
+func (d *Deliverer) speak(ctx context.Context, conn net.Conn, at server, e reply.Entry, inClear error) (*session, error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	s := &session{cfg: d.cfg, tls: "no: not offered"}
+	s := &session{cfg: d.cfg, began: time.Now()}
+	if inClear != nil {
+		s.tls = "no: " + inClear.Error()
+	}
 	s.on(conn)
-	err := s.deliver(ctx, at, e, secure)
+	err := s.open(ctx, at, inClear == nil)
+	if err == nil {
+		err = s.transact(e)
+	}
 	if err == nil {
 		return s, nil
 	}
-	s.end(err)
-	return s, blame(ctx, at, err)
+	if errors.Is(err, errHandshake) {
+		s.tls = "no: " + err.Error()
+		if at.security.mandatory {
+			err = fmt.Errorf("%w (%s): %w", errPromise, at.security.by, err)
+		}
+	}
+	s.end()
+	return s, blame(ctx, at.String(), err)
 }
 
 // end closes the connection after an error, politely where the server still answers.
-func (s *session) end(err error) {
-	if _, said := errors.AsType[*refusal](err); said {
+func (s *session) end() {
+	if !s.gone {
 		s.quit()
 	}
 	_ = s.conn.Close()
@@ -72,18 +90,18 @@ func (s *session) bye() {
 func (d *Deliverer) connect(ctx context.Context, at server) (net.Conn, error) {
 	within, cancel := context.WithTimeout(ctx, d.cfg.Connect)
 	defer cancel()
-	conn, err := d.cfg.Dial(within, "tcp", at.addr)
+	conn, err := d.cfg.Dial(within, d.cfg.network(), at.addr)
 	if err == nil {
 		return conn, nil
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && errors.Is(err, errUnroutable) {
 		err = &failure{err: op.Err, permanent: true}
 	}
-	return nil, blame(ctx, at, err)
+	return nil, blame(ctx, at.String(), err)
 }
 
 // blame names the server and, where the connection was cut, who cut it.
-func blame(ctx context.Context, at server, err error) error {
+func blame(ctx context.Context, at string, err error) error {
 	_, said := errors.AsType[*refusal](err)
 	out := &failure{permanent: isPermanent(err), stop: isFinal(err)}
 	if !said && !out.permanent && ctx.Err() != nil {
@@ -99,29 +117,43 @@ func (s *session) on(conn net.Conn) {
 	s.conn, s.in = conn, bufio.NewReaderSize(conn, maxLine)
 }
 
-// deliver is the dialogue. What the server says of itself may be another host's luck; what it says of
-// this entry is final.
-func (s *session) deliver(ctx context.Context, at server, e reply.Entry, secure bool) error {
+// open is the dialogue before the first entry. What the server says of itself may be another host's luck; what
+// it says of an entry is final.
+func (s *session) open(ctx context.Context, at server, secure bool) error {
+	if at.implicit {
+		if err := s.handshake(ctx, at); err != nil {
+			return err
+		}
+	}
 	if err := s.greeted(); err != nil {
 		return err
 	}
 	if err := s.hello(); err != nil {
 		return err
 	}
-	if _, offered := s.offers["STARTTLS"]; offered && secure {
+	if _, offered := s.offers["STARTTLS"]; offered && secure && !s.secured() {
 		if err := s.secure(ctx, at); err != nil {
 			return err
 		}
 	}
-	if _, on := s.conn.(*tls.Conn); !on && at.security.mandatory {
-		return fmt.Errorf("%w (%s): %s", errPromise, at.security.by, s.tls)
-	}
-	if at.login.User != "" {
-		if err := s.login(at.login); err != nil {
-			return err
+	if !s.secured() {
+		s.tls = cmp.Or(s.tls, "no: not offered")
+		if at.security.mandatory {
+			return fmt.Errorf("%w (%s): %s", errPromise, at.security.by, s.tls)
+		}
+		if at.security.missed != nil {
+			at.security.missed(errors.New("TLS: " + s.tls))
 		}
 	}
-	return s.transact(e)
+	if at.login.User != "" {
+		return s.login(at.login)
+	}
+	return nil
+}
+
+func (s *session) secured() bool {
+	_, on := s.conn.(*tls.Conn)
+	return on
 }
 
 // transact is one mail transaction.
@@ -130,6 +162,7 @@ func (s *session) transact(e reply.Entry) error {
 	if err != nil {
 		return permanent(err)
 	}
+	s.talked = true
 	for _, c := range []struct{ name, line string }{
 		{"MAIL", "MAIL FROM:<" + e.From + ">" + params},
 		{"RCPT", "RCPT TO:<" + e.To + ">"},
@@ -212,12 +245,12 @@ func (s *session) secure(ctx context.Context, at server) error {
 
 // handshake begins TLS on the connection; the certificate is what the host's promise wants.
 func (s *session) handshake(ctx context.Context, at server) error {
-	c := tls.Client(s.conn, &tls.Config{ServerName: serverName(at.host), InsecureSkipVerify: true, VerifyConnection: at.security.verify})
+	c := tls.Client(s.conn, &tls.Config{ServerName: serverName(cmp.Or(at.security.name, at.host)), InsecureSkipVerify: true, VerifyConnection: at.security.verify})
 	if err := s.deadline(s.cfg.Command); err != nil {
 		return err
 	}
 	if err := c.HandshakeContext(ctx); err != nil {
-		s.tls = "no: " + cleaned(err).Error()
+		s.gone = true
 		return fmt.Errorf("%w: %w", errHandshake, cleaned(err))
 	}
 	s.on(c)
@@ -276,11 +309,11 @@ func (s *session) params(e reply.Entry) (string, error) {
 func (s *session) data(body []byte) error {
 	err := s.message(body)
 	if err == nil {
-		var a answer
-		if a, err = s.answer("message", 2); err == nil {
-			s.said = fmt.Sprintf("%d %s", a.code, a.text())
+		if _, err = s.answer("message", 2); err == nil {
 			return nil
 		}
+	} else {
+		s.gone = true
 	}
 	r, said := errors.AsType[*refusal](err)
 	return &failure{err: err, stop: true, permanent: said && r.answer.class() == 5}
@@ -317,9 +350,11 @@ func (s *session) command(name, line string, class int) error {
 // ask sends a command and reads its answer, within one deadline for both.
 func (s *session) ask(name, line string, class int) (answer, error) {
 	if err := s.deadline(s.cfg.Command); err != nil {
+		s.gone = true
 		return answer{}, fmt.Errorf("%s: %w", name, err)
 	}
 	if _, err := s.conn.Write([]byte(line + "\r\n")); err != nil {
+		s.gone = true
 		return answer{}, fmt.Errorf("%s: %w", name, err)
 	}
 	return s.answer(name, class)
@@ -329,8 +364,14 @@ func (s *session) ask(name, line string, class int) (answer, error) {
 func (s *session) answer(name string, class int) (answer, error) {
 	a, err := readAnswer(s.in)
 	if err != nil {
+		s.gone = true
+		if len(s.hidden) > 0 && errors.Is(err, errNoAnswer) {
+			err = errNoAnswer // without what it quotes
+		}
 		return a, fmt.Errorf("%s: %w", name, err)
 	}
+	a.hide(s.hidden)
+	s.said = fmt.Sprintf("%d %s", a.code, a.text())
 	if a.class() != class {
 		return a, &refusal{command: name, answer: a}
 	}

@@ -11,18 +11,37 @@ import (
 
 	"checkauth/reply"
 	"checkauth/reply/deliver/mtasts"
+	"checkauth/reply/store"
 	"checkauth/verify/result"
 )
 
-// taken is who took an entry, for the log.
+// taken is who took an entry, or whom it was tried with last.
 type taken struct {
-	host  string // name, and the address where we chose it
-	alias string // what a CNAME made of the host's name, or empty
-	tls   string // version; or "no" and why
-	said  string // the server's answer to the message; a stranger's text
-	// bye says goodbye, which waits for the server; nil where nobody took the entry. It comes when the
-	// outcome is stored: a process that ends between the two sends the entry again.
+	host   string // name, and the address where we chose it
+	alias  string // what a CNAME made of the host's name, or empty
+	tls    string // version, and who wants it; or "no: " and why; empty where it did not come to that
+	said   string // the server's last answer; a stranger's text
+	talked bool   // some server was there to hear about the entry
+	// bye keeps the connection for the next entry or says goodbye, which waits for the server; nil where nobody
+	// took the entry. It comes when the outcome is stored: a process that ends between the two sends the entry
+	// again.
 	bye func()
+}
+
+// then is what is known after another server failed, too: of the last that said something.
+func (t taken) then(next taken) taken {
+	talked := t.talked || next.talked
+	if next.said != "" || t.said == "" {
+		t = next
+	}
+	t.talked = talked
+	return t
+}
+
+// outcome is what the store keeps beside the reason.
+func (t taken) outcome(reason, to string) store.Outcome {
+	kept := func(text string) string { return result.Cut(discreet(text, to), maxText) }
+	return store.Outcome{Reason: reason, Answer: kept(t.said), TLS: kept(t.tls), Host: kept(t.host)}
 }
 
 func (t taken) attrs() []any {
@@ -66,22 +85,28 @@ func (d *Deliverer) try(ctx context.Context, e reply.Entry) (taken, error) {
 		return d.relay(ctx, e)
 	}
 	key := domainOf(e.To)
-	for w := d.idle.take(key); w != nil; w = d.idle.take(key) {
-		if what, err, again := d.over(ctx, key, w, e); !again {
-			return what, err
-		}
+	if what, done, err := d.again(ctx, key, e); done {
+		return what, err
 	}
 	hosts, err := route(ctx, d.dns, e.To)
 	if err != nil {
 		return taken{}, err
 	}
-	promised := d.policy(ctx, key)
+	promised, err := d.policy(ctx, key)
+	if err != nil {
+		return taken{}, err
+	}
+	return d.hosts(ctx, hosts, promised, e)
+}
+
+func (d *Deliverer) hosts(ctx context.Context, hosts []host, promised mtasts.Policy, e reply.Entry) (last taken, err error) {
 	var failed []error
 	for _, h := range hosts {
 		what, errs := d.host(ctx, h, promised, e)
 		if len(errs) == 0 {
 			return what, nil
 		}
+		last = last.then(what)
 		failed = append(failed, errs...)
 		if isFinal(errs[len(errs)-1]) {
 			break
@@ -92,7 +117,7 @@ func (d *Deliverer) try(ctx context.Context, e reply.Entry) (taken, error) {
 			break
 		}
 	}
-	return taken{}, together(failed)
+	return last, together(failed)
 }
 
 // sendable: an address with a control character would end the command that it stands in.
@@ -107,22 +132,21 @@ func sendable(e reply.Entry) error {
 
 // relay hands the entry to the operator's relay.
 func (d *Deliverer) relay(ctx context.Context, e reply.Entry) (taken, error) {
-	for w := d.idle.take(""); w != nil; w = d.idle.take("") {
-		if what, err, again := d.over(ctx, "", w, e); !again {
-			return what, err
-		}
+	if what, done, err := d.again(ctx, "", e); done {
+		return what, err
 	}
-	name, _, err := net.SplitHostPort(d.cfg.Relay)
+	name, port, err := net.SplitHostPort(d.cfg.Relay)
 	if err != nil {
 		return taken{}, err
 	}
 	s := server{host: name, addr: d.cfg.Relay, login: d.cfg.Login}
 	if d.cfg.RelayTLS {
+		s.implicit = port == submissions
 		s.security = security{mandatory: true, by: "relay", verify: d.webPKI(name)}
 	}
 	conn, err := d.connect(ctx, s)
 	if err != nil {
-		return taken{}, &failure{err: err}
+		return taken{host: s.String()}, &failure{err: err}
 	}
 	what, err := d.at(ctx, "", conn, s, e)
 	if err != nil && !isFinal(err) {
@@ -132,27 +156,32 @@ func (d *Deliverer) relay(ctx context.Context, e reply.Entry) (taken, error) {
 	return what, err
 }
 
+// submissions is the port of RFC 8314, 3.3, where TLS begins with the first octet.
+const submissions = "465"
+
 // host goes through the addresses of one host. The last error is the one that ended it.
-func (d *Deliverer) host(ctx context.Context, h host, promised mtasts.Policy, e reply.Entry) (taken, []error) {
+func (d *Deliverer) host(ctx context.Context, h host, promised mtasts.Policy, e reply.Entry) (last taken, failed []error) {
+	last.host = server{host: h.name}.String()
 	addrs, alias, err := addresses(ctx, d.dns, h)
 	if err != nil {
-		return taken{}, []error{err}
+		return last, []error{err}
 	}
 	secure, err := d.security(ctx, domainOf(e.To), h, promised)
 	if err != nil {
-		return taken{}, []error{err}
+		return last, []error{err}
 	}
 	var left []server
 	for _, a := range d.inOrder(ctx, addrs) {
-		left = append(left, server{host: h.name, addr: netip.AddrPortFrom(a, uint16(d.cfg.Port)).String(), security: secure}) // check saw to the range
+		// check saw to the port's range
+		left = append(left, server{host: h.name, alias: alias, addr: netip.AddrPortFrom(a, uint16(d.cfg.Port)).String(), security: secure})
 	}
 	if len(left) == 0 {
-		return taken{}, []error{fmt.Errorf("%w of the family %s: %q", ErrNoAddress, d.cfg.Family, h.name)}
+		return last, []error{fmt.Errorf("%w of the family %s: %q", ErrNoAddress, d.cfg.Family, h.name)}
 	}
-	var failed []error
 	for len(left) > 0 {
 		conn, at, unreached := d.reach(ctx, left)
 		for _, r := range unreached {
+			last = last.then(taken{host: left[r.at].String(), alias: alias})
 			failed = append(failed, r.err)
 		}
 		if conn == nil {
@@ -160,16 +189,16 @@ func (d *Deliverer) host(ctx context.Context, h host, promised mtasts.Policy, e 
 		}
 		what, err := d.at(ctx, domainOf(e.To), conn, left[at], e)
 		if err == nil {
-			what.alias = alias
 			return what, nil
 		}
+		last = last.then(what)
 		failed = append(failed, err)
 		if isFinal(err) || ctx.Err() != nil {
 			break
 		}
 		left = without(left, at, unreached)
 	}
-	return taken{}, failed
+	return last, failed
 }
 
 // without are the servers that nobody has tried yet.
@@ -203,10 +232,12 @@ func together(failed []error) error {
 
 // server is one address that is spoken to.
 type server struct {
-	host string
-	addr string // host:port, as Dial takes it
+	host  string
+	alias string // of the host's name, or empty
+	addr  string // host:port, as Dial takes it
 
 	security security
+	implicit bool // TLS from the first octet
 	login    Login
 }
 
@@ -221,19 +252,21 @@ func (s server) String() string {
 // at gives the entry to a server that is connected to, in clear where it offers TLS and then fails at it:
 // RFC 7435, 3: better so than not at all, as long as nobody promised TLS.
 func (d *Deliverer) at(ctx context.Context, key string, conn net.Conn, s server, e reply.Entry) (taken, error) {
-	what := taken{host: s.String()}
-	session, err := d.speak(ctx, conn, s, e, true)
-	what.tls = session.tls
-	if handshake := err; errors.Is(err, errHandshake) && !s.security.mandatory && ctx.Err() == nil {
-		if conn, err = d.connect(ctx, s); err != nil {
-			return what, err
+	session, err := d.speak(ctx, conn, s, e, nil)
+	if errors.Is(err, errHandshake) && !s.security.mandatory && ctx.Err() == nil {
+		conn, failed := d.connect(ctx, s)
+		if failed != nil {
+			return s.taken(session), failed
 		}
-		session, err = d.speak(ctx, conn, s, e, false)
-		what.tls = "no: " + handshake.Error()
+		session, err = d.speak(ctx, conn, s, e, err)
 	}
 	if err != nil {
-		return what, err
+		return s.taken(session), err
 	}
-	what.said = session.said
-	return d.keeping(key, session, what, 1), nil
+	return d.keeping(key, session, s.taken(session)), nil
+}
+
+// taken is what came of a session.
+func (s server) taken(of *session) taken {
+	return taken{host: s.String(), alias: s.alias, tls: of.tls, said: of.said, talked: of.talked}
 }

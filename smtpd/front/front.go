@@ -225,10 +225,11 @@ func (c *Conn) Close() (err error) {
 	c.once.Do(func() {
 		c.gone = true
 		c.wait.close()
+		// RFC 8446, 6.1: without its close_notify the client takes our last words for cut off.
+		if t, ok := c.stream.(*tls.Conn); ok && !c.wait.stopping() {
+			_ = t.CloseWrite()
+		}
 		if w, ok := within(c.Conn).(interface{ CloseWrite() error }); ok && c.linger && !c.wait.stopping() {
-			if t, ok := c.stream.(*tls.Conn); ok {
-				_ = t.CloseWrite()
-			}
 			_ = w.CloseWrite()
 			_ = c.SetReadDeadline(time.Now().Add(lingerTime))
 			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
