@@ -1,6 +1,7 @@
 package smtpd_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
@@ -559,11 +560,15 @@ func TestAcceptSurvivesAShortage(t *testing.T) {
 	b.open(false).say("QUIT", "221")
 }
 
-// The last octets of a TLS session are its close_notify: without it a client takes our answer to QUIT for cut off.
+// The last record of a TLS session is its close_notify: without it a client takes our answer to QUIT for cut off.
 func TestRFC8446_6_1_close_notify(t *testing.T) {
 	t.Parallel()
 	for _, last := range []struct{ line, answer string }{{"QUIT", "221"}, {"GET / HTTP/1.1", ""}} {
-		c := serve(t, &recorder{}, nil).open(true)
+		c := serve(t, &recorder{}, nil).dial()
+		raw := &tapped{Conn: c.c}
+		c.c, c.in = raw, bufio.NewReader(raw)
+		c.want("220")
+		c.starttls(&tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12}) // where an alert is seen from outside
 		c.send(last.line + "\r\n")
 		if last.answer != "" {
 			c.want(last.answer)
@@ -571,5 +576,32 @@ func TestRFC8446_6_1_close_notify(t *testing.T) {
 		if rest, err := io.ReadAll(c.in); err != nil {
 			t.Errorf("%s: behind our last answer: %q, %v", last.line, rest, err)
 		}
+		const alert = 21
+		if kind := lastRecord(raw.read); kind != alert {
+			t.Errorf("%s: the last record is of type %d, want an alert (%d)", last.line, kind, alert)
+		}
 	}
+}
+
+// tapped keeps what was read.
+type tapped struct {
+	net.Conn
+	read []byte
+}
+
+func (c *tapped) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.read = append(c.read, b[:n]...)
+	return n, err
+}
+
+// lastRecord is the type of the last TLS record behind the clear text (RFC 5246, 6.2.1).
+func lastRecord(b []byte) (kind byte) {
+	_, b, _ = bytes.Cut(b, []byte("\r\n220 "))
+	_, b, _ = bytes.Cut(b, []byte("\r\n"))
+	for len(b) >= 5 {
+		kind = b[0]
+		b = b[min(5+(int(b[3])<<8|int(b[4])), len(b)):]
+	}
+	return kind
 }
