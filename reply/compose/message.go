@@ -98,10 +98,7 @@ func (c *Composer) Forward(env verify.Envelope, original io.Reader, now time.Tim
 		{contentType: "text/plain; charset=utf-8", encoding: "quoted-printable", data: []byte(wrap(note, "", width) + "\n")},
 		{contentType: "application/octet-stream; name=message.eml", disposition: "attachment; filename=message.eml", encoding: "base64", data: raw},
 	})
-	if err != nil {
-		return e, err
-	}
-	e.Body, err = c.signed(b, now)
+	e.Body, err = c.signed(b, err, now)
 	return e, err
 }
 
@@ -163,36 +160,46 @@ const signatureRoom = 2 << 10
 // stands, and says so. It is signed once.
 func (c *Composer) fit(voice *Voice, head message.Header, parts []part, now time.Time) ([]byte, error) {
 	room, text := c.cfg.Size-signatureRoom, parts[0].data
-	try := func(step, keep int) ([]byte, bool, error) {
+	take := func(step, keep int) ([]part, error) {
 		if leftOut[step].lean {
 			if err := shorten(parts); err != nil {
-				return nil, false, err
+				return nil, err
 			}
 		}
-		b, err := written(head, voice.without(parts, leftOut[step].parts, keep))
-		return b, err == nil && len(b) <= room, err
+		return voice.without(parts, leftOut[step].parts, keep), nil
 	}
 	for step := range leftOut {
-		b, fits, err := try(step, len(text))
+		some, err := take(step, len(text))
 		if err != nil {
 			return nil, err
 		}
-		if fits {
-			return c.signed(b, now)
+		if octets(some) > room { // written it is longer still
+			continue
+		}
+		if b, err := written(head, some); err != nil || len(b) <= room {
+			return c.signed(b, err, now)
 		}
 	}
 	for keep := len(text); ; {
-		b, fits, err := try(len(leftOut)-1, keep)
+		some, err := take(len(leftOut)-1, keep)
 		if err != nil {
 			return nil, err
 		}
-		if fits || keep == 0 {
-			return c.signed(b, now)
+		b, err := written(head, some)
+		if err != nil || len(b) <= room || keep == 0 {
+			return c.signed(b, err, now)
 		}
 		// In proportion to what is over, and a tenth more: quoted-printable makes some lines longer than
 		// others, and each round has to get on.
-		keep = bytes.LastIndexByte(text[:max(keep*room/len(b)*9/10, 0)], '\n') + 1
+		keep = bytes.LastIndexByte(text[:keep*room/len(b)*9/10], '\n') + 1
 	}
+}
+
+func octets(parts []part) (n int) {
+	for _, p := range parts {
+		n += len(p.data)
+	}
+	return n
 }
 
 // shorten puts the parts into their shorter forms, once.
@@ -233,9 +240,9 @@ func (c *Voice) note(code string, pairs ...string) string {
 }
 
 // signed: what is not mailed has no key.
-func (c *Composer) signed(b []byte, now time.Time) ([]byte, error) {
-	if c.key == nil {
-		return b, nil
+func (c *Composer) signed(b []byte, err error, now time.Time) ([]byte, error) {
+	if err != nil || c.key == nil {
+		return b, err
 	}
 	return c.key.Sign(b, now)
 }
