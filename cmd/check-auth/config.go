@@ -36,6 +36,7 @@ type settings struct {
 	Reply    replySettings    `toml:"reply" embed:"" prefix:"reply-"`
 	Policy   policySettings   `toml:"policy" embed:"" prefix:"policy-"`
 	Deliver  deliverSettings  `toml:"deliver" embed:"" prefix:"deliver-"`
+	Store    storeSettings    `toml:"store" embed:"" prefix:"store-"`
 	Log      logSettings      `toml:"log" embed:"" prefix:"log-"`
 
 	places map[string]string // of the file's keys: "FILE, line N"

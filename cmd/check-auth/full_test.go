@@ -16,7 +16,7 @@ import (
 
 // fullStore has no room as long as left is above zero.
 type fullStore struct {
-	*store.SQLite
+	store.Store
 	left atomic.Int64
 }
 
@@ -24,7 +24,7 @@ func (f *fullStore) Put(ctx context.Context, e reply.Entry, buckets []reply.Buck
 	if f.left.Add(-1) >= 0 {
 		return reply.Full{}, fmt.Errorf("%w: database or disk is full (13)", store.ErrFull)
 	}
-	return f.SQLite.Put(ctx, e, buckets, now)
+	return f.Store.Put(ctx, e, buckets, now)
 }
 
 // RFC 5321, 4.2.3: a full disk is 452, and no matter any more as soon as there is room.
@@ -52,7 +52,7 @@ func TestRFC5321_4_2_3_full_disk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	full := &fullStore{SQLite: v.store}
+	full := &fullStore{Store: v.store}
 	full.left.Store(2)
 	responder.Store = full
 	if err := v.openSMTP(&s, responder, e); err != nil {

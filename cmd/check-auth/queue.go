@@ -22,7 +22,7 @@ type queueCmd struct {
 	Drop  queueDropCmd  `cmd:"" help:"Give up entries that wait: they are not sent."`
 
 	StateDir string `help:"State folder of the service. Without it and --config: systemd's STATE_DIRECTORY, else ~/.local/state/check-auth." placeholder:"DIR" xor:"where"`
-	Config   string `help:"Configuration file of the service, which names its state folder." placeholder:"FILE" xor:"where"`
+	Config   string `help:"Configuration file of the service, which names its state folder or its database." placeholder:"FILE" xor:"where"`
 }
 
 // queueListCmd is `check-auth queue list`.
@@ -56,7 +56,7 @@ type queueDropCmd struct {
 const dropReason = "dropped by the operator"
 
 // open opens the queue of the service that the command line names.
-func (c *queueCmd) open(ctx context.Context, e env) (*store.Beside, error) {
+func (c *queueCmd) open(ctx context.Context, e env) (store.Keeper, error) {
 	s := defaults(e.getenv)
 	if c.Config != "" {
 		if err := s.load(c.Config); err != nil {
@@ -64,13 +64,9 @@ func (c *queueCmd) open(ctx context.Context, e env) (*store.Beside, error) {
 		}
 	}
 	if c.StateDir != "" {
-		s.State = c.StateDir
+		s.State, s.Store = c.StateDir, storeSettings{}
 	}
-	b, err := store.OpenBeside(ctx, s.State)
-	if errors.Is(err, os.ErrNotExist) {
-		err = fmt.Errorf("%w: name the service's with --state-dir or --config", err)
-	}
-	return b, queueError(err)
+	return s.openBeside(ctx)
 }
 
 // queueError gives an error of the store its exit code.
@@ -87,7 +83,7 @@ func queueError(err error) error {
 }
 
 // with runs what is to be done with the queue, and closes it.
-func (c *queueCmd) with(ctx context.Context, e env, do func(*store.Beside) error) (err error) {
+func (c *queueCmd) with(ctx context.Context, e env, do func(store.Keeper) error) (err error) {
 	b, err := c.open(ctx, e)
 	if err != nil {
 		return err
@@ -106,7 +102,7 @@ func (c *queueListCmd) Run(ctx context.Context, e env, shared *queueCmd) error {
 	if err != nil {
 		return err
 	}
-	return shared.with(ctx, e, func(b *store.Beside) error {
+	return shared.with(ctx, e, func(b store.Keeper) error {
 		found, err := b.List(ctx, f, c.Limit+1)
 		if err != nil {
 			return queueError(err)
@@ -151,7 +147,7 @@ func (c *queueShowCmd) Run(ctx context.Context, e env, shared *queueCmd) error {
 	if c.Raw && !c.Message {
 		return usage("--raw is for the message: give --message too")
 	}
-	return shared.with(ctx, e, func(b *store.Beside) error {
+	return shared.with(ctx, e, func(b store.Keeper) error {
 		found, err := b.Show(ctx, c.ID)
 		if errors.Is(err, store.ErrUnknown) {
 			return &exitError{exitFail, fmt.Errorf("no entry %q in the queue: what has ended is forgotten after a day", c.ID)}
@@ -200,7 +196,7 @@ func (c *queueRetryCmd) Run(ctx context.Context, e env, shared *queueCmd) error 
 	if c.All == (len(c.IDs) > 0) {
 		return usage("give report ids, or --all")
 	}
-	return shared.with(ctx, e, func(b *store.Beside) error {
+	return shared.with(ctx, e, func(b store.Keeper) error {
 		if !c.All {
 			return each(e, c.IDs, "is due now", func(id string) error { return b.Retry(ctx, id, e.now()) })
 		}
@@ -218,7 +214,7 @@ func (c *queueRetryCmd) Run(ctx context.Context, e env, shared *queueCmd) error 
 
 // Run drops entries; exit 1 where one of them is not dropped.
 func (c *queueDropCmd) Run(ctx context.Context, e env, shared *queueCmd) error {
-	return shared.with(ctx, e, func(b *store.Beside) error {
+	return shared.with(ctx, e, func(b store.Keeper) error {
 		return each(e, c.IDs, "is dropped", func(id string) error { return b.Drop(ctx, id, e.now(), dropReason) })
 	})
 }

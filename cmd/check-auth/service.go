@@ -40,7 +40,7 @@ type service struct {
 	log            *slog.Logger
 	now            func() time.Time
 	stop           time.Duration
-	store          *store.SQLite
+	store          store.Store
 	deliverer      *deliver.Deliverer
 	smtp           *smtpd.Server
 	plain, proxied []net.Listener
@@ -68,10 +68,8 @@ func openService(s *settings, log *slog.Logger, e env) (_ *service, err error) {
 	if err != nil {
 		return nil, err
 	}
-	stored := store.Defaults()
-	stored.Log = log
-	if v.store, err = store.Open(context.Background(), s.State, stored); err != nil {
-		return nil, &exitError{storeExit(err), err}
+	if v.store, err = s.openStore(context.Background(), log); err != nil {
+		return nil, err
 	}
 	if v.deliverer, err = s.deliverer(v.store, resolver, log, e); err != nil {
 		return nil, err
@@ -89,7 +87,7 @@ func openService(s *settings, log *slog.Logger, e env) (_ *service, err error) {
 // storeExit tells what somebody has to mend from what passes, such as a full disk: with 78 the service
 // manager does not try again.
 func storeExit(err error) int {
-	for _, kind := range []error{store.ErrLocked, store.ErrForeign, store.ErrCorrupt, store.ErrNewer, fs.ErrPermission, fs.ErrNotExist} {
+	for _, kind := range []error{store.ErrLocked, store.ErrTaken, store.ErrForeign, store.ErrCorrupt, store.ErrNewer, fs.ErrPermission, fs.ErrNotExist} {
 		if errors.Is(err, kind) {
 			return exitConfig
 		}

@@ -1,6 +1,10 @@
 package store
 
-import "context"
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
 
 // Commits is how many transactions were committed.
 func (s *SQLite) Commits() int64 { return s.w.commits.Load() }
@@ -35,4 +39,18 @@ func (s *SQLite) Query(query string, to any) error {
 	return s.w.do(context.Background(), func(ctx context.Context, _ *statements) error {
 		return s.w.conn.QueryRowContext(ctx, query).Scan(to)
 	})
+}
+
+// Commits is how many transactions were committed.
+func (p *Postgres) Commits() int64 { return p.w.commits.Load() }
+
+// Setting is what the connections that write have in force, and those that claim.
+func (p *Postgres) Setting(name string) (writer, others string, err error) {
+	err = p.w.do(context.Background(), &pgChange{run: func(b *pgx.Batch, _ func(error)) {
+		b.Queue("SELECT current_setting($1)", name).QueryRow(func(row pgx.Row) error { return row.Scan(&writer) })
+	}})
+	if err == nil {
+		err = p.db.QueryRow("SELECT current_setting($1)", name).Scan(&others)
+	}
+	return writer, others, err
 }

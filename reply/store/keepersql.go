@@ -1,13 +1,9 @@
 package store
 
 import (
-	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
-
-	"checkauth/reply"
 )
 
 // The operator's sentences, which SQLite and PostgreSQL both take.
@@ -26,6 +22,9 @@ const (
 	// Those that are due already are not touched, so that it comes to an end.
 	sqlHurryAll = `UPDATE entries SET due = $1, hurried = 1
 	WHERE id IN (SELECT id FROM entries WHERE state = 'waiting' AND due > $1 LIMIT $2) AND state = 'waiting'`
+
+	// Of the migrations that were run.
+	sqlVersion = `SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version`
 
 	sqlStats  = `SELECT state, COUNT(*), MIN(created) FROM entries GROUP BY state`
 	sqlAsides = `SELECT COUNT(*) FROM entries WHERE aside = 1`
@@ -83,54 +82,4 @@ func scanStored(row interface{ Scan(...any) error }, withBody bool) (s Stored, b
 	s.Created, s.Expires, s.Due, s.Tries = fromNano(created.n), fromNano(expires.n), fromNano(due.n), int(tries.n)
 	s.Fault = errors.Join(utf8.bad, eightBit.bad, created.bad, expires.bad, due.bad, tries.bad, aside.bad)
 	return s, body, nil
-}
-
-// unchanged tells why an entry was not changed.
-func (b *Beside) unchanged(ctx context.Context, tx *sql.Tx, id string) error {
-	var state reply.State
-	var node string
-	var due column
-	err := tx.QueryRowContext(ctx, sqlWhy, id).Scan(&state, &node, &due)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return fmt.Errorf("store: entry %s: %w", id, ErrUnknown)
-	case err != nil:
-		return b.failed(err)
-	case state == reply.Leased:
-		return fmt.Errorf("store: entry %s: %w by %s, whose lease ends at %s", id, ErrLeased, node, fromNano(due.n).Format("15:04:05 UTC"))
-	}
-	return fmt.Errorf("store: entry %s: %w: %s", id, ErrEnded, state)
-}
-
-func stats(ctx context.Context, db *sql.DB) (s Stats, err error) {
-	if err := db.QueryRowContext(ctx, sqlAsides).Scan(&s.Aside); err != nil {
-		return s, err
-	}
-	found, err := db.QueryContext(ctx, sqlStats)
-	if err != nil {
-		return s, err
-	}
-	defer func() { err = errors.Join(err, found.Close()) }()
-	for found.Next() {
-		var state reply.State
-		var n int64
-		var oldest column
-		if err := found.Scan(&state, &n, &oldest); err != nil {
-			return s, err
-		}
-		switch state {
-		case reply.Leased:
-			s.Leased = n
-		case reply.Waiting:
-			s.Waiting = n
-		case reply.Done:
-			s.Done = n
-		case reply.Failed:
-			s.Failed = n
-		}
-		if t := fromNano(oldest.n); (state == reply.Leased || state == reply.Waiting) && oldest.n > 0 && (s.Oldest.IsZero() || t.Before(s.Oldest)) {
-			s.Oldest = t
-		}
-	}
-	return s, found.Err()
 }

@@ -22,6 +22,10 @@ func TestMain(m *testing.M) {
 		produce(dir)
 		return
 	}
+	if url := os.Getenv(childURL); url != "" {
+		childNode(url)
+		return
+	}
 	os.Exit(m.Run())
 }
 

@@ -173,23 +173,28 @@ func migrate(ctx context.Context, db *sql.DB, file string) error {
 	if err := mark(ctx, db); err != nil {
 		return fmt.Errorf("store: %s: %w", file, err)
 	}
+	return up(ctx, goose.DialectSQLite3, db, file, moveAway)
+}
+
+// up runs the migrations that are missing.
+func up(ctx context.Context, dialect goose.Dialect, db *sql.DB, name, wayOut string) error {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, files, goose.WithDisableGlobalRegistry(true))
+	p, err := goose.NewProvider(dialect, db, files, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return fmt.Errorf("store: migrations: %w", err)
 	}
 	current, target, err := p.GetVersions(ctx)
 	if err != nil {
-		return fmt.Errorf("store: %s: %w", file, err)
+		return fmt.Errorf("store: %s: %w", name, err)
 	}
 	if current > target {
-		return fmt.Errorf("store: %s: %w (schema %d, this program knows %d): start the newer check-auth, or %s", file, ErrNewer, current, target, moveAway)
+		return fmt.Errorf("store: %s: %w (schema %d, this program knows %d): start the newer check-auth, or %s", name, ErrNewer, current, target, wayOut)
 	}
 	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("store: %s: migrate from schema %d: %w", file, current, err)
+		return fmt.Errorf("store: %s: migrate from schema %d: %w", name, current, err)
 	}
 	return nil
 }

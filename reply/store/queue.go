@@ -33,31 +33,18 @@ func (s *SQLite) Claim(ctx context.Context, now time.Time, n int) ([]Claimed, er
 	if err != nil {
 		return nil, err
 	}
-	var out []Claimed
-	for _, r := range rows {
-		c, err := s.decode(r)
-		if err != nil {
-			s.cfg.Log.ErrorContext(ctx, "entry set aside", "report", r.ID, "error", err)
-			if err := s.setAside(ctx, r.ID, now, err.Error()); err != nil {
-				s.cfg.Log.ErrorContext(ctx, "entry not set aside, it comes back after its lease", "report", r.ID, "error", err)
-			}
-			continue
-		}
-		c.Until = now.Add(s.cfg.Lease)
-		out = append(out, c)
-	}
-	// RETURNING promises no order. Ids settle what is equal, so that two runs are alike.
-	slices.SortFunc(out, func(a, b Claimed) int {
-		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
-	})
-	return out, nil
+	return s.pack.claimed(ctx, rows, s.cfg, now, s.setAside), nil
 }
 
-func claim(ctx context.Context, tx *statements, node string, lease, now int64, n int) (out []row, err error) {
+func claim(ctx context.Context, tx *statements, node string, lease, now int64, n int) ([]row, error) {
 	found, err := tx.claim.QueryContext(ctx, node, lease, now, n)
 	if err != nil {
 		return nil, fmt.Errorf("store: claim: %w", err)
 	}
+	return scanAll(found)
+}
+
+func scanAll(found *sql.Rows) (out []row, err error) {
 	defer func() { err = errors.Join(err, found.Close()) }()
 	for found.Next() {
 		r, err := scan(found)
@@ -86,11 +73,33 @@ func scan(found *sql.Rows) (r row, err error) {
 	return r, nil
 }
 
-func (s *SQLite) decode(r row) (Claimed, error) {
+// claimed unpacks what was leased, the longest waiting first, and sets aside what cannot be read.
+func (p *packer) claimed(ctx context.Context, rows []row, cfg Config, now time.Time,
+	aside func(ctx context.Context, id string, now time.Time, reason string) error) (out []Claimed) {
+	for _, r := range rows {
+		c, err := p.decode(r)
+		if err != nil {
+			cfg.Log.ErrorContext(ctx, "entry set aside", "report", r.ID, "error", err)
+			if err := aside(ctx, r.ID, now, err.Error()); err != nil {
+				cfg.Log.ErrorContext(ctx, "entry not set aside, it comes back after its lease", "report", r.ID, "error", err)
+			}
+			continue
+		}
+		c.Until = now.Add(cfg.Lease)
+		out = append(out, c)
+	}
+	// RETURNING promises no order. Ids settle what is equal, so that two runs are alike.
+	slices.SortFunc(out, func(a, b Claimed) int {
+		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
+	})
+	return out
+}
+
+func (p *packer) decode(r row) (Claimed, error) {
 	if r.broken != nil {
 		return Claimed{}, r.broken
 	}
-	body, err := s.pack.unpack(r.body)
+	body, err := p.unpack(r.body)
 	if err != nil {
 		return Claimed{}, err
 	}

@@ -91,10 +91,15 @@ func look(ctx context.Context, peek *sql.Stmt, b reply.Bucket, now time.Time) (r
 	case err != nil:
 		return reply.Full{}, fmt.Errorf("store: look at counter %q: %w", b.Key, err)
 	}
+	return fullness(b, n, expires), nil
+}
+
+// fullness is a bucket's, of what its counter says within its window.
+func fullness(b reply.Bucket, n, expires int64) reply.Full {
 	if n < b.Limit {
-		return reply.Full{}, nil
+		return reply.Full{}
 	}
-	return reply.Full{Key: b.Key, Until: fromNano(expires)}, nil
+	return reply.Full{Key: b.Key, Until: fromNano(expires)}
 }
 
 // Seen reads beside the writer.

@@ -106,6 +106,7 @@ func (c Config) check() error {
 // Kinds of errors; errors.Is tells them apart.
 var (
 	ErrLocked  = errors.New("another process uses this folder")
+	ErrTaken   = errors.New("another process serves")
 	ErrForeign = errors.New("not a queue of ours")
 	ErrCorrupt = errors.New("the database is damaged")
 	ErrNewer   = errors.New("made by a newer version")

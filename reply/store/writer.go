@@ -5,109 +5,34 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"sync"
 	"sync/atomic"
 )
-
-// batch is how many writes share a commit at most; it bounds how long the first of them waits.
-const batch = 128
 
 // errRefused undoes one write on purpose: its neighbours go on.
 var errRefused = errors.New("refused")
 
-// write is one caller's change. run may be called again in another transaction, so it keeps nothing
-// but what it read there.
-type write struct {
-	ctx  context.Context
-	run  func(ctx context.Context, tx *statements) error
-	err  error
-	done chan struct{}
-}
-
-// writer owns the only connection that writes. While one commit waits for the disk, further writes
-// gather and share the next one: with 64 sessions a disk of 200 syncs a second stores thousands.
+// writer owns the only connection that writes.
 type writer struct {
+	*group[func(ctx context.Context, tx *statements) error]
 	conn    *sql.Conn
 	sql     *statements
-	queue   chan *write
-	closing chan struct{}
-	closed  chan struct{}
-	once    sync.Once
 	commits atomic.Int64
 }
 
+// write is one caller's change. It may be run again in another transaction, so it keeps nothing but what it
+// read there.
+type write = job[func(ctx context.Context, tx *statements) error]
+
 func newWriter(conn *sql.Conn, st *statements) *writer {
-	w := &writer{
-		conn: conn, sql: st, queue: make(chan *write, batch),
-		closing: make(chan struct{}), closed: make(chan struct{}),
-	}
-	go w.loop()
+	w := &writer{conn: conn, sql: st}
+	w.group = newGroup(w.commit)
 	return w
-}
-
-// do runs one change and returns when it is durable, or is not and never will be.
-func (w *writer) do(ctx context.Context, run func(context.Context, *statements) error) error {
-	job := &write{ctx: ctx, run: run, done: make(chan struct{})}
-	select {
-	case <-w.closing:
-		return ErrClosed
-	default:
-	}
-	select {
-	case w.queue <- job:
-	case <-w.closing:
-		return ErrClosed
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	select {
-	case <-job.done:
-		return job.err
-	case <-w.closed:
-	}
-	// It may have been in the last batch.
-	select {
-	case <-job.done:
-		return job.err
-	default:
-		return ErrClosed
-	}
-}
-
-func (w *writer) loop() {
-	defer close(w.closed)
-	for {
-		select {
-		case first := <-w.queue:
-			w.commit(w.gather(first))
-		case <-w.closing:
-			for len(w.queue) > 0 {
-				w.commit(w.gather(<-w.queue))
-			}
-			return
-		}
-	}
-}
-
-// gather takes what already waits, and waits for nothing.
-func (w *writer) gather(first *write) []*write {
-	jobs := []*write{first}
-	for len(jobs) < batch {
-		select {
-		case job := <-w.queue:
-			jobs = append(jobs, job)
-		default:
-			return jobs
-		}
-	}
-	return jobs
 }
 
 // commit writes all jobs in one transaction and answers them. SQLite may undo a whole transaction at a
 // failed write (a full disk), so after one nothing of it is trusted: the failed job is answered, the
 // others run again without it.
 func (w *writer) commit(jobs []*write) {
-	jobs = begun(jobs)
 	for len(jobs) > 0 {
 		failed, err := w.try(jobs)
 		err = known(err)
@@ -125,26 +50,6 @@ func (w *writer) commit(jobs []*write) {
 		jobs[failed].err = err
 		answer(jobs[failed : failed+1])
 		jobs = append(jobs[:failed], jobs[failed+1:]...)
-	}
-}
-
-// begun drops those whose caller has left before anything was done.
-func begun(jobs []*write) []*write {
-	kept := jobs[:0]
-	for _, job := range jobs {
-		if job.ctx.Err() != nil {
-			job.err = context.Cause(job.ctx)
-			close(job.done)
-			continue
-		}
-		kept = append(kept, job)
-	}
-	return kept
-}
-
-func answer(jobs []*write) {
-	for _, job := range jobs {
-		close(job.done)
 	}
 }
 
@@ -205,10 +110,4 @@ func (w *writer) exec(ctx context.Context, query string) error {
 		return fmt.Errorf("store: %s: %w", query, err)
 	}
 	return nil
-}
-
-// close waits for what has begun.
-func (w *writer) close() {
-	w.once.Do(func() { close(w.closing) })
-	<-w.closed
 }

@@ -1,0 +1,186 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"checkauth/reply"
+)
+
+const (
+	// A row that is there is written as it is: that locks it and gives what it says now, also where another node
+	// made it at this moment. One that is new counts nothing until its entry is taken.
+	pgLockCounters = `INSERT INTO counters (bucket, n, expires) SELECT key, 0, 0 FROM unnest($1::text[]) AS key
+	ON CONFLICT (bucket) DO UPDATE SET n = counters.n RETURNING bucket, n, expires`
+
+	pgCount = `UPDATE counters SET n = now.n, expires = now.expires
+	FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS now (bucket, n, expires) WHERE counters.bucket = now.bucket`
+
+	pgPeek = `SELECT bucket, n, expires FROM counters WHERE bucket = ANY ($1::text[]) AND expires > $2`
+)
+
+// pgPut is an entry on its way into the table.
+type pgPut struct {
+	args    []any // of sqlPut
+	buckets []reply.Bucket
+	now     int64
+	full    reply.Full
+}
+
+// pgCounter is a row of counters, locked.
+type pgCounter struct {
+	n, expires int64
+	changed    bool
+}
+
+type pgCounters map[string]*pgCounter
+
+// Put stores an entry in a commit that it shares with other writes.
+func (p *Postgres) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket, now time.Time) (reply.Full, error) {
+	if e.ID == "" {
+		return reply.Full{}, errors.New("store: an entry without an id")
+	}
+	put := &pgPut{buckets: sorted(buckets), now: nano(now)}
+	texts := []string{e.ID, e.From, e.To, e.MessageID}
+	for _, b := range put.buckets {
+		texts = append(texts, b.Key)
+	}
+	if i := slices.IndexFunc(texts, func(s string) bool { return s != clean(s) }); i >= 0 {
+		return reply.Full{}, fmt.Errorf("store: put %q: %q is no text", e.ID, texts[i])
+	}
+	put.args = []any{e.ID, e.From, e.To, e.MessageID, number(e.UTF8), number(e.EightBit),
+		notNil(e.Digest), nano(e.Created), nano(e.Expires), p.cfg.Node, nano(now.Add(p.cfg.Lease)), p.pack.pack(e.Body)}
+	if err := p.w.do(ctx, &pgChange{put: put}); err != nil {
+		return reply.Full{}, err
+	}
+	return put.full, nil
+}
+
+// clean is a text as PostgreSQL takes it: UTF-8 without NUL.
+func clean(s string) string {
+	if utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 {
+		return s
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// lockCounters begins the transaction with the counters of all entries, in the order of their keys; nil, and no
+// transaction, where there are none.
+func (w *pgWriter) lockCounters(ctx context.Context, jobs []*pgJob) (pgCounters, error) {
+	var keys []string
+	for _, j := range jobs {
+		if j.run.put != nil {
+			for _, b := range j.run.put.buckets {
+				keys = append(keys, b.Key)
+			}
+		}
+	}
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	counters := make(pgCounters, len(keys))
+	b := &pgx.Batch{}
+	b.Queue("BEGIN")
+	b.Queue(pgLockCounters, keys).Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			var key string
+			c := &pgCounter{}
+			if err := rows.Scan(&key, &c.n, &c.expires); err != nil {
+				return err
+			}
+			counters[key] = c
+		}
+		return rows.Err()
+	})
+	return counters, w.conn.SendBatch(ctx, b).Close()
+}
+
+// decide counts an entry in all of its buckets, or in none.
+func (p *pgPut) decide(b *pgx.Batch, counters pgCounters) {
+	p.full = reply.Full{}
+	for _, bucket := range p.buckets {
+		n, expires := int64(0), nano(bucket.Expires)
+		if c := counters[bucket.Key]; c.expires > p.now {
+			n, expires = c.n, c.expires
+		}
+		if p.full = fullness(bucket, n, expires); p.full.Key != "" {
+			return
+		}
+	}
+	for _, bucket := range p.buckets {
+		c := counters[bucket.Key]
+		if c.expires <= p.now {
+			c.n, c.expires = 0, nano(bucket.Expires)
+		}
+		c.n, c.changed = c.n+1, true
+	}
+	b.Queue(sqlPut, p.args...)
+}
+
+// store writes those that have changed.
+func (c pgCounters) store(b *pgx.Batch) {
+	var keys []string
+	var n, expires []int64
+	for key, counter := range c {
+		if counter.changed {
+			keys, n, expires = append(keys, key), append(n, counter.n), append(expires, counter.expires)
+		}
+	}
+	if len(keys) > 0 {
+		b.Queue(pgCount, keys, n, expires)
+	}
+}
+
+// Peek reads beside the writer.
+func (p *Postgres) Peek(ctx context.Context, buckets []reply.Bucket, now time.Time) (reply.Full, error) {
+	buckets = sorted(buckets)
+	keys := make([]string, len(buckets))
+	for i, b := range buckets {
+		keys[i] = clean(b.Key)
+	}
+	var counters pgCounters
+	err := p.look(ctx, "look at counters", func(ctx context.Context) (err error) {
+		counters, err = p.counters(ctx, keys, nano(now))
+		return err
+	})
+	if err != nil {
+		return reply.Full{}, err
+	}
+	for _, b := range buckets {
+		c := counters[b.Key]
+		if c == nil {
+			c = &pgCounter{expires: nano(b.Expires)}
+		}
+		if full := fullness(b, c.n, c.expires); full.Key != "" {
+			return full, nil
+		}
+	}
+	return reply.Full{}, nil
+}
+
+func (p *Postgres) counters(ctx context.Context, keys []string, now int64) (_ pgCounters, err error) {
+	found, err := p.db.QueryContext(ctx, pgPeek, keys, now)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, found.Close()) }()
+	out := pgCounters{}
+	for found.Next() {
+		var key string
+		c := &pgCounter{}
+		if err := found.Scan(&key, &c.n, &c.expires); err != nil {
+			return nil, err
+		}
+		out[key] = c
+	}
+	return out, found.Err()
+}

@@ -1,0 +1,209 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"checkauth/reply"
+)
+
+const (
+	// What another node has locked is its own. $5 is earlier than now by what the clocks may be apart: another node's
+	// lease is over when it is over by every clock.
+	pgClaim = `WITH ripe AS MATERIALIZED (
+		SELECT id FROM entries
+		WHERE state IN ('waiting', 'leased') AND due <= $3 AND (state = 'waiting' OR node = $1 OR due <= $5)
+		ORDER BY due LIMIT $4 FOR UPDATE SKIP LOCKED)
+	UPDATE entries SET state = 'leased', node = $1, due = $2 FROM ripe WHERE entries.id = ripe.id
+	RETURNING entries.id, sender, recipient, message_id, smtputf8, eightbit, digest, created, expires, tries, hurried, body`
+
+	// What another node took over is its own: only an end is everybody's word.
+	pgRetry   = sqlRetry + ` AND node = $7`
+	pgRelease = sqlRelease + ` AND node = $3`
+
+	pgTakeOver = sqlTakeOver + ` AND node = $1`
+)
+
+// pgSweeps wait for nobody: a counter that is being counted is not over, and its lock may be held by who waits for
+// one that is locked here.
+var pgSweeps = []string{
+	`DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE state IN ('done', 'failed') AND due <= $1 FOR UPDATE SKIP LOCKED)`,
+	`DELETE FROM counters WHERE bucket IN (SELECT bucket FROM counters WHERE expires <= $1 FOR UPDATE SKIP LOCKED)`,
+	`DELETE FROM reports WHERE id IN (SELECT id FROM reports WHERE expires <= $1 FOR UPDATE SKIP LOCKED)`,
+	`DELETE FROM secrets WHERE name IN (SELECT name FROM secrets WHERE expires <= $1 FOR UPDATE SKIP LOCKED)`,
+}
+
+// bound: a database that hangs must not hang who asks it.
+func (p *Postgres) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, p.cfg.Timeout, errors.New("the database does not answer"))
+}
+
+// begin is bound for a write: the caller's end is obeyed before it, and not within.
+func (p *Postgres) begin(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if ctx.Err() != nil {
+		return nil, nil, context.Cause(ctx)
+	}
+	ctx, cancel := p.bound(context.WithoutCancel(ctx))
+	return ctx, cancel, nil
+}
+
+func (p *Postgres) failed(ctx context.Context, what string, err error) error {
+	if ctx.Err() != nil {
+		err = errors.Join(err, context.Cause(ctx))
+	}
+	return knownPostgres(fmt.Errorf("store: %s: %w", what, err))
+}
+
+// look reads beside the writer. After a restart of the server each connection is found to be lost, one after the
+// other.
+func (p *Postgres) look(ctx context.Context, what string, read func(context.Context) error) error {
+	ctx, cancel := p.bound(ctx)
+	defer cancel()
+	err := read(ctx)
+	for i := 0; i < p.cfg.Conns && lost(err) && ctx.Err() == nil; i++ {
+		err = read(ctx)
+	}
+	if err != nil {
+		return p.failed(ctx, what, err)
+	}
+	return nil
+}
+
+// Seen reads beside the writer.
+func (p *Postgres) Seen(ctx context.Context, digest []byte, since time.Time) (id string, err error) {
+	if len(digest) == 0 {
+		return "", nil
+	}
+	err = p.look(ctx, "look for a digest", func(ctx context.Context) error {
+		err := p.db.QueryRowContext(ctx, sqlSeen, digest, nano(since)).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return id, err
+}
+
+// Claim leases what is due, beside the writer.
+func (p *Postgres) Claim(ctx context.Context, now time.Time, n int) ([]Claimed, error) {
+	ctx, cancel, err := p.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	found, err := p.db.QueryContext(ctx, pgClaim, p.cfg.Node, nano(now.Add(p.cfg.Lease)), nano(now), n, nano(now.Add(-p.cfg.Apart)))
+	if err != nil {
+		return nil, p.failed(ctx, "claim", err)
+	}
+	rows, err := scanAll(found)
+	if err != nil {
+		return nil, p.failed(ctx, "claim", err)
+	}
+	return p.pack.claimed(ctx, rows, p.cfg.Config, now, p.setAside), nil
+}
+
+// entry runs a sentence that changes one entry.
+func (p *Postgres) entry(ctx context.Context, id, query string, args ...any) error {
+	return p.w.do(ctx, &pgChange{run: func(b *pgx.Batch, fail func(error)) {
+		b.Queue(query, append([]any{id}, args...)...).Exec(func(tag pgconn.CommandTag) error {
+			if tag.RowsAffected() == 0 {
+				fail(fmt.Errorf("store: entry %s: %w", id, ErrUnknown))
+			}
+			return nil
+		})
+	}})
+}
+
+// Renew begins a lease anew.
+func (p *Postgres) Renew(ctx context.Context, id string, now time.Time) error {
+	return p.entry(ctx, id, sqlRenew, nano(now.Add(p.cfg.Lease)), p.cfg.Node)
+}
+
+// Done says that a destination took the entry, whosever it is by now.
+func (p *Postgres) Done(ctx context.Context, id string, now time.Time, o Outcome) error {
+	return p.finish(ctx, id, reply.Done, now, o)
+}
+
+// Fail says that there is no further try.
+func (p *Postgres) Fail(ctx context.Context, id string, now time.Time, o Outcome) error {
+	return p.finish(ctx, id, reply.Failed, now, o)
+}
+
+func (p *Postgres) finish(ctx context.Context, id string, state reply.State, now time.Time, o Outcome) error {
+	return p.entry(ctx, id, sqlFinish, string(state), nano(now.Add(remember)), clean(o.Reason), clean(o.Answer), clean(o.TLS), clean(o.Host))
+}
+
+func (p *Postgres) setAside(ctx context.Context, id string, now time.Time, reason string) error {
+	return p.entry(ctx, id, sqlAside, nano(now.Add(remember)), clean(reason))
+}
+
+// Retry counts a failed try.
+func (p *Postgres) Retry(ctx context.Context, id string, at time.Time, o Outcome) error {
+	return p.entry(ctx, id, pgRetry, nano(at), clean(o.Reason), clean(o.Answer), clean(o.TLS), clean(o.Host), p.cfg.Node)
+}
+
+// Release gives a lease back.
+func (p *Postgres) Release(ctx context.Context, id string, at time.Time) error {
+	return p.entry(ctx, id, pgRelease, nano(at), p.cfg.Node)
+}
+
+// Secrets keeps an offer where there is none of its name, and reads all: two nodes that offer at once wait for each
+// other at the name, and agree.
+func (p *Postgres) Secrets(ctx context.Context, name string, offer []byte, expires, now time.Time) (all map[string][]byte, err error) {
+	err = p.w.do(ctx, &pgChange{run: func(b *pgx.Batch, _ func(error)) {
+		b.Queue(sqlOffer, name, notNil(offer), nano(expires))
+		b.Queue(sqlSecrets, nano(now)).Query(func(rows pgx.Rows) error {
+			all = map[string][]byte{}
+			for rows.Next() {
+				var name string
+				var secret []byte
+				if err := rows.Scan(&name, &secret); err != nil {
+					return err
+				}
+				all[name] = secret
+			}
+			return rows.Err()
+		})
+	}})
+	return all, err
+}
+
+// Stop keeps an address out; it is stored as a digest.
+func (p *Postgres) Stop(ctx context.Context, address string, now time.Time) error {
+	return p.w.do(ctx, &pgChange{run: func(b *pgx.Batch, _ func(error)) { b.Queue(sqlStop, hashed(address), nano(now)) }})
+}
+
+// Resume lets an address in again.
+func (p *Postgres) Resume(ctx context.Context, address string) error {
+	return p.w.do(ctx, &pgChange{run: func(b *pgx.Batch, _ func(error)) { b.Queue(sqlResume, hashed(address)) }})
+}
+
+// Stopped reads beside the writer.
+func (p *Postgres) Stopped(ctx context.Context, address string) (bool, error) {
+	var n int64
+	err := p.look(ctx, "look for a stopped address", func(ctx context.Context) error {
+		return p.db.QueryRowContext(ctx, sqlStopped, hashed(address)).Scan(&n)
+	})
+	return n > 0, err
+}
+
+// Sweep forgets what has expired, beside the writer.
+func (p *Postgres) Sweep(ctx context.Context, now time.Time) error {
+	ctx, cancel, err := p.begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer cancel()
+	for _, query := range pgSweeps {
+		if _, err := p.db.ExecContext(ctx, query, nano(now)); err != nil {
+			return p.failed(ctx, "sweep", err)
+		}
+	}
+	return nil
+}
