@@ -70,7 +70,9 @@ func TestFold(t *testing.T) {
 		"victim@gmail.com":             {"v.i.c.t.i.m@gmail.com", "victim@googlemail.com", "Vic.Tim+x@GoogleMail.com"},
 		"victim@xn--bcher-kva.example": {"victim@bücher.example", "victim@BÜCHER.example", "victim@xn--bcher-kva.example"},
 		"user=example.net@fwd.example": {"SRS0=abcd=XY=example.net=user@fwd.example", "srs0+ef01=ZZ=example.net=user@fwd.example",
-			"SRS1=h=fwd.example==abcd=XY=example.net=user@fwd.example"},
+			"SRS1=h=fwd.example==abcd=XY=example.net=user@fwd.example", "SRS0=abcd=XY=example.net=user+tag@fwd.example", "SRS0=abcd=XY=example.net=prvs=1234abcdef=user@fwd.example"},
+		"user=example.net=fwd.example@second.example": {"SRS1=h=fwd.example==abcd=XY=example.net=user@second.example",
+			"SRS1+hh=fwd.example==ef01=ZZ=example.net=user+tag@second.example"},
 		"v.i.c@example.org":    {"v.i.c@example.org"},
 		"prvs=x=y@example.org": {"prvs=x=y@example.org"},
 		"+@example.org":        {"+@example.org"},
@@ -85,6 +87,23 @@ func TestFold(t *testing.T) {
 			if got := Fold(s); got != want {
 				t.Errorf("%s: got %q, want %q", s, got, want)
 			}
+		}
+	}
+}
+
+// What a forwarder sends back to a stranger is not taken for an address of the forwarder's: the stranger gets the
+// tokens of what he is taken for.
+func TestFoldOfAForwardedStranger(t *testing.T) {
+	t.Parallel()
+	keys := Keys{[]byte("key")}
+	for stranger, victim := range map[string]string{
+		"SRS0=abcd=XY=evil.example=victim+tag@fwd.example":               "victim@fwd.example",
+		"SRS0=abcd=XY=evil.example=victim+a+b=c@fwd.example":             "victim@fwd.example",
+		"SRS0=abcd=XY=evil.example=prvs=1234abcdef=victim+x@fwd.example": "victim@fwd.example",
+		"SRS1=h=evil.example==abcd=XY=example.net=user@fwd.example":      "SRS0=abcd=XY=example.net=user@fwd.example",
+	} {
+		if keys.Valid(Never, victim, keys.Token(Never, stranger, now), now) {
+			t.Errorf("%s (%s): its token stops the reports of %s", stranger, Fold(stranger), victim)
 		}
 	}
 }

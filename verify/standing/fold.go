@@ -12,58 +12,70 @@ import (
 // the dots that Gmail ignores. It is for counting alone, never written to.
 func Fold(address string) string {
 	local, domain := Split(address)
-	local = strings.ToLower(Unquoted(local))
-	for range 5 { // a forwarder of a forwarder; each round takes one wrapping off
-		inner, ok := unwrapped(local)
-		if !ok {
-			break
-		}
-		local = inner
-	}
-	if tag := strings.IndexByte(local, '+'); tag > 0 {
-		local = local[:tag]
-	}
 	domain = ALabels(domain)
+	local = bare(strings.ToLower(Unquoted(local)), domain, 5)
 	if domain == "gmail.com" || domain == "googlemail.com" {
 		local, domain = strings.ReplaceAll(local, ".", ""), "gmail.com"
 	}
 	return local + "@" + domain
 }
 
-// unwrapped takes one wrapping off a local part. Of SRS the address inside stays, its domain too, at the
-// forwarder's domain: anybody can write another's address there, whose counter must not be touched by that.
-func unwrapped(local string) (inner string, ok bool) {
+// bare takes wrappings off a local part (a forwarder of a forwarder has two), then the tag. Of SRS the address
+// inside stays, its domain too, at the forwarder's domain: anybody can have his own address written there, and is
+// sent what goes to it, so that it must be the same as nobody else's.
+func bare(local, domain string, wrappings int) string {
+	inner, of, ok := unwrapped(local, domain)
+	switch {
+	case ok && wrappings > 0 && of != "":
+		return bare(inner, domain, wrappings-1) + "=" + of // the tag goes before the domain comes back
+	case ok && wrappings > 0:
+		return bare(inner, domain, wrappings-1)
+	}
+	if tag := strings.IndexByte(local, '+'); tag > 0 {
+		return local[:tag]
+	}
+	return local
+}
+
+// unwrapped takes one wrapping off a local part of a domain. of is the domain of the local part that was inside,
+// where it has its own.
+func unwrapped(local, domain string) (inner, of string, ok bool) {
 	// BATV: prvs=KDDDSSSSSS=local, the tag before or (as some write it) behind the local part.
 	if rest, found := strings.CutPrefix(local, "prvs="); found {
 		a, b, two := strings.Cut(rest, "=")
 		switch {
 		case !two || a == "" || b == "":
-			return "", false
+			return "", "", false
 		case isBATV(a):
-			return b, true
+			return b, "", true
 		case isBATV(b):
-			return a, true
+			return a, "", true
 		}
-		return "", false
+		return "", "", false
 	}
 	// Barracuda's: btv1==hash==local.
 	if rest, found := strings.CutPrefix(local, "btv1=="); found {
 		if _, inner, two := strings.Cut(rest, "=="); two && inner != "" {
-			return inner, true
+			return inner, "", true
 		}
-		return "", false
+		return "", "", false
 	}
-	// SRS1: SRS1=hash=host==hash=time=domain=local; what follows the two signs is SRS0's, with any separator.
+	// SRS1: SRS1=hash=host==hash=time=domain=local; what follows the two signs is SRS0's, with any separator. It
+	// goes to the host, whose word for the rest nobody checks.
 	if rest, found := cutSRS(local, "srs1"); found {
-		if _, behind, two := strings.Cut(rest, "=="); two {
-			return ofSRS0(behind)
+		if before, behind, two := strings.Cut(rest, "=="); two {
+			_, host, _ := strings.Cut(before, "=")
+			if inner, of, ok = ofSRS0(behind); ok && host != domain {
+				of += "=" + host
+			}
+			return inner, of, ok
 		}
-		return "", false
+		return "", "", false
 	}
 	if rest, found := cutSRS(local, "srs0"); found {
 		return ofSRS0(rest)
 	}
-	return "", false
+	return "", "", false
 }
 
 func isBATV(s string) bool { return len(s) == 10 && strings.Trim(s, "0123456789abcdef") == "" }
@@ -78,12 +90,12 @@ func cutSRS(local, tag string) (string, bool) {
 }
 
 // ofSRS0 reads hash=time=domain=local; the hash and the time are what changes from mail to mail.
-func ofSRS0(s string) (inner string, ok bool) {
+func ofSRS0(s string) (inner, of string, ok bool) {
 	parts := strings.SplitN(s, "=", 4)
 	if len(parts) != 4 || parts[2] == "" || parts[3] == "" {
-		return "", false
+		return "", "", false
 	}
-	return parts[3] + "=" + parts[2], true
+	return parts[3], parts[2], true
 }
 
 // ALabels is a domain in lower case with A-labels (RFC 5890, 2.3.2.1), an address literal in one form. What is
