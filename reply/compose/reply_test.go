@@ -17,9 +17,11 @@ import (
 
 	"github.com/emersion/go-msgauth/dkim"
 
+	"checkauth/reply"
 	"checkauth/reply/policy"
 	"checkauth/reply/sign"
 	"checkauth/verify/mail"
+	"checkauth/verify"
 	"checkauth/verify/result"
 )
 
@@ -414,5 +416,25 @@ func TestReply_is_in_one_language(t *testing.T) {
 	}
 	if own := (result.Reason{Code: "rule-ours", Text: "The operator's own sentence."}); c.voices["tr"].sentence(own) != own.Text || said == 0 {
 		t.Errorf("%d rules; the operator's own sentence is not said", said)
+// A record in an answer is to be published: it is whole, or it is not there.
+func TestAnswer_has_a_record_whole_or_not_at_all(t *testing.T) {
+	t.Parallel()
+	c, given := composer(t), 0
+	for octets := 200; octets < 500; octets += 10 {
+		r, _ := load(t, "all-well")
+		zone := `example.org. 300 IN TXT "v=spf1 `
+		zone += strings.Repeat("x", octets-len(zone)-1) + `"`
+		r.Actions = []verify.Action{{Code: "action-spf-publish", Name: "example.org", Type: "TXT", Zone: zone}}
+		a := c.Answer(policy.Config{}.Full(policy.Decision{}, r, reply.Full{Key: "network-hour/x"}, now))
+		for _, l := range a.Lines {
+			if said, ok := strings.CutPrefix(l, "Publish: "); ok && said != zone {
+				t.Errorf("%d octets: got %q", octets, said)
+			} else if ok {
+				given++
+			}
+		}
+	}
+	if given < 10 {
+		t.Errorf("%d records are given, want those of up to 300 octets", given)
 	}
 }

@@ -12,13 +12,17 @@ func verdict(r *verify.Report) result.Reason {
 }
 
 // refutedLines are class C's: the cause, and why nothing is mailed.
-func refutedLines(r *verify.Report) (out []result.Reason) {
+func refutedLines(in *input) (out []result.Reason) {
+	r := in.r
+	_, domain := Split(r.Session.MailFrom)
 	if c := r.Check(verify.MethodSPF); c.Result == result.Fail {
-		_, domain := Split(r.Session.MailFrom)
 		out = append(out, result.Because("answer-spf-fail", "ip", r.Session.ClientIP, "domain", domain))
 	}
 	if c := r.Check(verify.MethodDMARC); c.Result == result.Fail && c.Details.DMARC != nil {
 		out = append(out, result.Because("answer-dmarc-fail", "domain", c.Details.DMARC.Author, "policy", c.Details.DMARC.Policy))
+	}
+	if len(out) == 0 {
+		out = append(out, result.Because("answer-disowned", "domain", domain))
 	}
 	return append(out, result.Because("answer-refuted-mend", "ip", r.Session.ClientIP, "sender", r.Session.MailFrom))
 }
@@ -31,8 +35,9 @@ func refusalCode(r *verify.Report) [3]int {
 	return [3]int{5, 7, 26}
 }
 
-// longestRecord in octets that still fits into one line of the answer.
-const longestRecord = 400
+// longestRecord in octets: what is longer would be cut when it is put into words, and a record is whole or not
+// there.
+const longestRecord = 300
 
 // todo is the first change of the DNS, where its record fits into a line. What authorises somebody is never
 // among the actions of who is refuted.

@@ -122,7 +122,7 @@ func (c Config) Decide(r *verify.Report, facts Facts, now time.Time) Decision {
 		d.Resume = Fold(in.to)
 	}
 	if in.class == Refuted && !c.ShortToRefuted {
-		return d.refuse(refutedSender, refusalCode(r), in, refutedLines(r)...)
+		return d.refuse(refutedSender, refusalCode(r), in, refutedLines(in)...)
 	}
 	return c.mail(d, in, now)
 }
@@ -147,7 +147,10 @@ func (d Decision) refuse(name string, enhanced [3]int, in *input, says ...result
 	d.Rule, d.Mail, d.Buckets = name, false, nil
 	d.Code, d.Enhanced = 550, enhanced
 	d.Lines = append([]result.Reason{verdict(in.r)}, says...)
-	d.Lines = append(d.Lines, todo(in.r)...)
+	// What the advice took for open its own domain may have disowned, and an answer authorises nobody then.
+	if in.class != Refuted || standing.Of(in.r) == Refuted {
+		d.Lines = append(d.Lines, todo(in.r)...)
+	}
 	why := result.Because("answer-refused", "rule", name, "id", in.r.ID)
 	if name == refutedSender {
 		why = result.Because("answer-refuted", "id", in.r.ID)
@@ -187,7 +190,7 @@ const NodeHour = "node-hour"
 
 // Full is the decision where a counter was full when the reply was to be stored.
 func (c Config) Full(d Decision, r *verify.Report, full reply.Full, now time.Time) Decision {
-	in := &input{r: r}
+	in := &input{r: r, class: d.Class}
 	until := result.Clock(full.Until, now)
 	name, says := "quota "+NodeHour, result.Because("answer-full-node", "until", until)
 	if q, ok := quotaOf(full.Key); ok {

@@ -1,10 +1,12 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"checkauth/reply"
 	"checkauth/verify"
 	"checkauth/verify/dkim"
 	"checkauth/verify/dmarc"
@@ -230,6 +232,32 @@ func TestRFC7372_3_refusals_carry_the_code_of_the_check(t *testing.T) {
 	}), Facts{}, now)
 	if d.Enhanced != [3]int{5, 7, 26} {
 		t.Errorf("SPF and DMARC fail: got %v, want 5.7.26", d.Enhanced)
+	}
+}
+
+// The advice is made before the policy asks for the record of the sender's domain: what would let the client send is
+// not said to who is disowned by that, at once or where a counter is full.
+func TestAnAnswerAuthorisesNobody(t *testing.T) {
+	t.Parallel()
+	r := report(t, "From: mallory@example.net\n", func(r *verify.Report) {
+		r.Actions = []verify.Action{{Code: "action-spf-publish", Name: "example.org", Type: "TXT", Zone: `example.org. 300 IN TXT "v=spf1 ip4:192.0.2.1 ~all"`}}
+	})
+	c := config()
+	short := c
+	short.ShortToRefuted = true
+	said := func(d Decision, code result.Code) bool {
+		return slices.ContainsFunc(d.Lines, func(l result.Reason) bool { return l.Code == code })
+	}
+	refused := c.Decide(r, Facts{Disowned: true}, now)
+	if said(refused, "answer-publish") || !said(refused, "answer-disowned") || refused.Code != 550 {
+		t.Errorf("refuted: got %v, want the cause and no record", refused.Lines)
+	}
+	full := reply.Full{Key: "address-day/a@example.org", Until: now}
+	if d := short.Full(short.Decide(r, Facts{Disowned: true}, now), r, full, now); said(d, "answer-publish") {
+		t.Errorf("over the quota of the short reply: got %v, want no record", d.Lines)
+	}
+	if d := c.Full(c.Decide(r, Facts{}, now), r, full, now); !said(d, "answer-publish") {
+		t.Errorf("an open sender over its quota: got %v, want the record", d.Lines)
 	}
 }
 
