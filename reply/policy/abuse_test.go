@@ -16,6 +16,7 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dkim"
 	"checkauth/verify/dmarc"
+	"checkauth/verify/mail"
 	"checkauth/verify/result"
 )
 
@@ -287,6 +288,11 @@ func TestBlocked(t *testing.T) {
 			t.Errorf("%s from %s: got %+v", k.from, k.ip, d)
 		}
 	}
+	// Who is blocked gets no report on somebody else's envelope either.
+	c.Addresses.Author = true
+	if d := sent(t, c, "check-auth2@verifier.example", Facts{}, author("mallory@example.net", "example.net")); d.Mail || d.Code != 550 || d.Rule != "recipient of the report is blocked" {
+		t.Errorf("as the author: got %+v", d)
+	}
 	for _, bad := range []string{"", "example", "@example.org", "a b@example.org", "192.0.2.0/33", "a@", "http://example.org/"} {
 		if _, err := ParseList([]string{bad}); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", bad)) {
 			t.Errorf("%q: got %v, want an error that names it", bad, err)
@@ -370,12 +376,16 @@ func TestHostile_34(t *testing.T) {
 // author makes the report of a message whose DMARC passes by signatures of these domains.
 func author(from string, domains ...string) func(*verify.Report) {
 	return func(r *verify.Report) {
-		r.Message.Fields[0].Raw = []byte("From: " + from + "\r\n")
+		fields, err := mail.Parse([]byte("From: "+from+"\r\nTo: check-auth2@verifier.example\r\nCc: check-auth-ann=example.org@verifier.example,\r\n Check-Auth-a=b=example.org@verifier.example\r\n"), mail.DefaultBounds())
+		if err != nil {
+			panic(err)
+		}
+		r.Message.Fields = fields
 		r.Session.MailFrom = "bounces@vendor.example"
 		r.Checks[3].Result = result.Pass
 		r.Checks[3].Details.DMARC = &dmarc.Result{Policy: "reject"}
 		for _, d := range domains {
-			r.Checks = append(r.Checks, verify.Check{Method: verify.MethodDKIM, Result: result.Pass, Details: verify.Details{DKIM: &dkim.Signature{Domain: d}}})
+			r.Checks = append(r.Checks, verify.Check{Method: verify.MethodDKIM, Result: result.Pass, Details: verify.Details{DKIM: &dkim.Signature{Domain: d, Signed: []string{"From", "To", "Cc"}}}})
 		}
 	}
 }
@@ -403,6 +413,14 @@ func TestHostile_42(t *testing.T) {
 		{"another domain", "check-auth-ann=example.net@verifier.example", c, author("ann@example.org", "example.org"), ""},
 		{"a signature of a sub-domain", "check-auth2@verifier.example", c, author("ann@example.org", "mail.example.org"), ""},
 		{"a signature of the organisation", "check-auth2@verifier.example", c, author("ann@sub.example.org", "example.org"), ""},
+		{"a mail of the author to somebody else, sent again to us", "check-auth2@verifier.example", c, func(r *verify.Report) {
+			author("ann@example.org", "example.org")(r)
+			r.Message.Fields = r.Message.Fields[:1]
+		}, ""},
+		{"a signature that does not cover To", "check-auth2@verifier.example", c, func(r *verify.Report) {
+			author("ann@example.org", "example.org")(r)
+			r.Checks[4].Details.DKIM.Signed = []string{"From"}
+		}, ""},
 		{"no signature", "check-auth2@verifier.example", c, author("ann@example.org"), ""},
 		{"two authors", "check-auth2@verifier.example", c, author("ann@example.org, bob@example.org", "example.org"), ""},
 		{"a quoted name", "check-auth2@verifier.example", c, author(`"a b"@example.org`, "example.org"), ""},
@@ -423,6 +441,10 @@ func TestHostile_42(t *testing.T) {
 		if role, _ := off.Role(local, "verifier.example"); role != UnknownUser {
 			t.Errorf("%s is taken where it is off", local)
 		}
+	}
+	// Our own address as the author: one of our replies, sent back to us.
+	if d := sent(t, c, "check-auth2@verifier.example", Facts{}, author("auth-results@verifier.example", "verifier.example")); d.Mail || d.Rule != "sender is one of our own addresses" {
+		t.Errorf("our own address: got %+v", d)
 	}
 	// A null sender is never answered, whatever the From field says.
 	if d := sent(t, c, "check-auth2@verifier.example", Facts{}, func(r *verify.Report) {

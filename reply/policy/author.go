@@ -7,6 +7,7 @@ import (
 	"checkauth/verify/dns"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
+	"checkauth/verify/standing"
 )
 
 // authorOf is the one mailbox of the From field; "" where there is not exactly one of a plain form.
@@ -38,14 +39,16 @@ func (c Config) author(r *verify.Report, to string) string {
 	return ""
 }
 
-// provedAuthor: DMARC passes, and by a signature whose d= is the author's domain itself.
+// provedAuthor: DMARC passes, and by a signature whose d= is the author's domain itself, over the address that the
+// message was sent to: else anybody who has a mail of the author could send it here again and again.
 func (c Config) provedAuthor(r *verify.Report) bool {
 	if r.Check(verify.MethodDMARC).Result != result.Pass {
 		return false
 	}
 	_, domain := Split(authorOf(r))
 	for _, k := range r.All(verify.MethodDKIM) {
-		if k.Result == result.Pass && k.Details.DKIM != nil && domain != "" && dns.Canonical(k.Details.DKIM.Domain) == domain {
+		if k.Result == result.Pass && k.Details.DKIM != nil && domain != "" && dns.Canonical(k.Details.DKIM.Domain) == domain &&
+			standing.Addressed(r, k.Details.DKIM) {
 			return true
 		}
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"checkauth/verify"
@@ -60,8 +61,10 @@ var rules = []rule{
 		func(in *input) bool { return in.r.Session.MailFrom == "" }},
 	{"sender is one of our own addresses", "two programs would answer each other for ever", "TestRFC3834_2_no_answer_to_automatic_mail", dropped,
 		func(in *input) bool {
-			local, domain := Split(in.r.Session.MailFrom)
-			return in.c.Addresses.Own(standing.Unquoted(local), domain)
+			return slices.ContainsFunc([]string{in.r.Session.MailFrom, in.to}, func(address string) bool {
+				local, domain := Split(address)
+				return in.c.Addresses.Own(standing.Unquoted(local), domain)
+			})
 		}},
 	{"Auto-Submitted", "any value but no is automatic mail (RFC 3834, 5.2)", "TestRFC3834_2_no_answer_to_automatic_mail", dropped,
 		func(in *input) bool {
@@ -81,12 +84,12 @@ var rules = []rule{
 	{"sender is a robot's address", "mailer-daemon, owner-*, *-request: nobody reads there (RFC 3834, 2)", "TestRFC3834_2_no_answer_to_automatic_mail", dropped,
 		func(in *input) bool {
 			local, _ := Split(in.r.Session.MailFrom)
-			return robot(strings.ToLower(local))
+			return robot(strings.ToLower(standing.Unquoted(local)))
 		}},
 	{"sender takes no replies", "noreply@ and its like, where the operator says so", "TestHostile_34", dropped,
 		func(in *input) bool {
 			local, _ := Split(in.r.Session.MailFrom)
-			return !in.c.AnswerNoReply && noReply(strings.ToLower(local))
+			return !in.c.AnswerNoReply && noReply(strings.ToLower(standing.Unquoted(local)))
 		}},
 	{"no sender domain", "there is nowhere to bring a reply to", "TestRFC3834_2_no_answer_to_automatic_mail", dropped,
 		func(in *input) bool {
@@ -98,11 +101,14 @@ var rules = []rule{
 			bulk := hasToken(in.r, "Precedence", "bulk") || len(in.r.Message.Fields.All("List-Unsubscribe")) > 0
 			return bulk && in.class != Proved
 		}},
-	{"recipient of the report is not proved", "check-auth2@ and check-auth-user=domain@ write to the one From address alone, and only where DMARC passes by a DKIM signature of its very domain, or the operator's list names the domain", "TestHostile_42",
+	{"recipient of the report is not proved", "check-auth2@ and check-auth-user=domain@ write to the one From address alone, and only where DMARC passes by a DKIM signature of its very domain over the address written to, or the operator's list names the domain", "TestHostile_42",
 		refused(policyRefusal, func(in *input) []result.Reason {
 			return []result.Reason{result.Because("answer-form-unproved", "form", string(in.form.Kind))}
 		}),
 		func(in *input) bool { return in.to == "" }},
+	{"recipient of the report is blocked", "the list policy.block, for check-auth2@ and check-auth-user=domain@", "TestBlocked",
+		refused(policyRefusal, func(*input) []result.Reason { return []result.Reason{result.Because("answer-blocked")} }),
+		func(in *input) bool { return in.c.Block.Sender(in.to) }},
 	{"null MX", "the domain says that it takes no mail (RFC 7505, 4.2)", "TestHostile_47",
 		refused([3]int{5, 7, 27}, func(in *input) []result.Reason { return []result.Reason{result.Because("answer-null-mx", "to", in.to)} }),
 		func(in *input) bool { return in.facts.Route.NullMX }},
@@ -146,8 +152,29 @@ func hasToken(r *verify.Report, field string, tokens ...string) bool {
 // firstWord is the value without its parameters and comments, in lower case.
 func firstWord(v string) string {
 	v = strings.ToLower(strings.TrimSpace(v))
+	for strings.HasPrefix(v, "(") { // RFC 5322, 3.2.2: a comment may stand before it
+		v = strings.TrimSpace(behindComment(v))
+	}
 	if i := strings.IndexAny(v, "; \t("); i >= 0 {
 		v = v[:i]
 	}
 	return v
+}
+
+// behindComment cuts a comment with those inside it off the beginning; all of it, where it does not end.
+func behindComment(v string) string {
+	depth := 0
+	for i := 0; i < len(v); i++ {
+		switch v[i] {
+		case '\\':
+			i++
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return v[i+1:]
+			}
+		}
+	}
+	return ""
 }
