@@ -10,9 +10,11 @@ import (
 	"checkauth/verify/standing"
 )
 
-// authorOf is the one mailbox of the From field; "" where there is not exactly one of a plain form.
-func authorOf(r *verify.Report) string {
-	f := mail.ParseFrom(r.Message.Fields)
+func authorOf(r *verify.Report) string { return Author(r.Message.Fields) }
+
+// Author is the one mailbox of the From field; "" where there is not exactly one of a plain form.
+func Author(fields mail.Fields) string {
+	f := mail.ParseFrom(fields)
 	if f.Problem != "" || len(f.Addresses) != 1 || f.Domain == "" {
 		return ""
 	}

@@ -117,7 +117,7 @@ func (r *Responder) Begin(ctx context.Context, env verify.Envelope) *Transaction
 	t := &Transaction{r: r, env: env, ctx: ctx}
 	if env.Purpose == verify.ForTest && !r.Policy.Early(env) {
 		t.eval = r.Run.Begin(ctx, env)
-		t.askRoute()
+		t.askRoute(t.recipient())
 	}
 	return t
 }
@@ -126,6 +126,9 @@ func (r *Responder) Begin(ctx context.Context, env verify.Envelope) *Transaction
 func (t *Transaction) Header(f mail.Fields) {
 	if t.eval != nil {
 		t.eval.Header(f)
+		if t.r.Policy.Addresses.Of(t.env.RcptTo).Kind == policy.ToAuthor {
+			t.askRoute(policy.Author(f))
+		}
 	}
 }
 

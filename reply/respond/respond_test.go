@@ -40,6 +40,7 @@ mx.example.org.         A   192.0.2.1
 soft.example.           MX  10 mx.example.org.
 soft.example.           TXT "v=spf1 ~all"
 _dmarc.soft.example.    TXT "v=DMARC1; p=reject"
+null.example.           MX  0 .
 1.2.0.192.in-addr.arpa. PTR mx.example.org.
 `
 	letter = "From: a@example.org\r\nSubject: test\r\nMessage-ID: <1@example.org>\r\n\r\nhello\r\n"
@@ -537,5 +538,22 @@ func TestHostile_39_the_sender_s_own_policy(t *testing.T) {
 	for i, from := range []string{"From: a@soft.example\r\n", "From: news@example.net\r\n", "From: a@example.net, b@example.net\r\n", ""} {
 		m := h.message(t, from+"Subject: x\r\n\r\nhello\r\n", func(e *verify.Envelope) { e.MailFrom = "victim@soft.example" })
 		h.answers(t, m, 550, fmt.Sprintf("No report is mailed to an unproved address (report id report%d)", i+1))
+	}
+}
+
+// The way of a report to the author is asked for when the From field is there, and in whatever case it is written.
+func TestTheWayToTheAuthor(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.Policy.Addresses.Author, h.Policy.Addresses.Named = true, true
+	var err error
+	if h.Policy.Trusted, err = policy.ParseList([]string{"null.example"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, to := range []string{"check-auth2@", "check-auth-ann=null.example@"} {
+		m := h.message(t, "From: Ann@null.example\r\nSubject: "+to+"\r\n\r\nhello\r\n", func(e *verify.Envelope) { e.RcptTo = []string{to + host} })
+		if a := h.answers(t, m, 550, "null MX"); a.Enhanced != [3]int{5, 7, 27} {
+			t.Errorf("%s: got %v", to, a.Enhanced)
+		}
 	}
 }

@@ -26,14 +26,19 @@ type route struct {
 	policy string
 }
 
-// askRoute begins to ask, unless only the From field will tell who is to be written to.
-func (t *Transaction) askRoute() {
-	to := t.env.MailFrom
-	if f := t.r.Policy.Addresses.Of(t.env.RcptTo); f.Kind == policy.ToNamed {
-		to = f.Named
-	} else if f.Kind == policy.ToAuthor {
-		to = ""
+// recipient is whom a report would go to, as far as the envelope tells; "" where the From field does.
+func (t *Transaction) recipient() string {
+	switch f := t.r.Policy.Addresses.Of(t.env.RcptTo); f.Kind {
+	case policy.ToAuthor:
+		return ""
+	case policy.ToNamed:
+		return f.Named
 	}
+	return t.env.MailFrom
+}
+
+// askRoute begins to ask for the way to an address.
+func (t *Transaction) askRoute(to string) {
 	if to == "" {
 		return
 	}
@@ -80,7 +85,7 @@ func senderPolicy(ctx context.Context, r dns.Resolver, from string) string {
 func (r *route) found(to string) (policy.Route, string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.to != to {
+	if !strings.EqualFold(r.to, to) {
 		return policy.Route{Unknown: true}, r.policy
 	}
 	return r.known, r.policy
