@@ -22,7 +22,8 @@ type Action struct {
 	Args result.Args `json:"args,omitempty"`
 	Text string      `json:"text,omitempty"` // as Reason.Text
 
-	Settings []string `json:"settings,omitempty"` // where a mail system is changed: directives or menus, a program each
+	// Settings are where a mail system is changed: a program each, its directives or menus a line each.
+	Settings []string `json:"settings,omitempty"`
 
 	Why    result.Reason   `json:"why,omitzero"`
 	Before []result.Reason `json:"before,omitempty"` // what to think of first, and what it costs

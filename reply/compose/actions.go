@@ -26,10 +26,51 @@ type advice struct {
 	Name, Field        string // of a record, and what most web forms want as its name, where that is another
 	Type, Value, Zone  string
 	Was                [][]piece // the values that it takes the place of
-	Settings           []string
+	Settings           []setting // where a mail system is changed
 	Why, Proof, Before string
 	When, Where        string
 }
+
+// setting is what to write into which program, a directive or a menu a line.
+type setting struct {
+	Program string
+	Lines   []string
+}
+
+// settingOf takes a text such as "Postfix: main.cf: smtp_helo_name = mail.example.org" apart.
+func settingOf(text string) setting {
+	program, rest, ok := strings.Cut(text, ": ")
+	if !ok {
+		program, rest = "", text
+	}
+	out := setting{Program: toCopy(program)}
+	for l := range strings.SplitSeq(rest, "\n") {
+		out.Lines = append(out.Lines, toCopy(l))
+	}
+	return out
+}
+
+// rows are the setting in the text part. Of several lines each stands alone, below the program.
+func (s setting) rows() []string {
+	item := func(text string, indent int) string { return wrap(text, strings.Repeat(" ", indent), width-indent) }
+	switch {
+	case len(s.Lines) == 1 && s.Program == "":
+		return []string{item(s.Lines[0], 13)}
+	case len(s.Lines) == 1:
+		return []string{item(s.Program+": "+s.Lines[0], 13)}
+	}
+	var out []string
+	if s.Program != "" {
+		out = append(out, s.Program+":")
+	}
+	for _, l := range s.Lines {
+		out = append(out, "  "+item(l, 15))
+	}
+	return out
+}
+
+// toCopy is for what is to be copied: it is never broken, nor cut.
+func toCopy(s string) string { return unlink(result.Clean(s)) }
 
 // piece is a word of a value that a new one takes the place of.
 type piece struct {
@@ -38,24 +79,22 @@ type piece struct {
 }
 
 func (c *Voice) advice(a verify.Action) advice {
-	// A record is to be copied: it is never broken, nor cut.
-	exact := func(s string) string { return unlink(result.Clean(s)) }
 	out := advice{
 		Text: c.say(a.Code, a.Args), Why: c.sentences(a.Why), Proof: c.proof(a.Proof), Before: c.sentences(a.Before...),
 		When: c.sentences(a.When...), Where: c.sentences(c.place(a.Where)...),
 	}
 	for _, s := range a.Settings {
-		out.Settings = append(out.Settings, exact(s))
+		out.Settings = append(out.Settings, settingOf(s))
 	}
 	if a.Name == "" {
 		return out
 	}
-	out.Name, out.Type, out.Value, out.Zone = exact(a.Name)+".", exact(a.Type), exact(a.Value), exact(a.Zone)
+	out.Name, out.Type, out.Value, out.Zone = toCopy(a.Name)+".", toCopy(a.Type), toCopy(a.Value), toCopy(a.Zone)
 	if a.Where != nil && a.Where.Field != a.Name {
-		out.Field = exact(a.Where.Field)
+		out.Field = toCopy(a.Where.Field)
 	}
 	for _, old := range a.Replaces {
-		out.Was = append(out.Was, changed(exact(result.Cut(old, 2*argument)), out.Value))
+		out.Was = append(out.Was, changed(toCopy(result.Cut(old, 2*argument)), out.Value))
 	}
 	return out
 }
@@ -100,8 +139,10 @@ func (c *Voice) action(n int, action verify.Action) []string {
 	}
 	label := "Set"
 	for _, s := range a.Settings {
-		prose(label, s, 13)
-		label = ""
+		for _, l := range s.rows() {
+			row(label, l)
+			label = ""
+		}
 	}
 	prose("Why", a.Why, 11)
 	prose("Proof", a.Proof, 11)

@@ -48,24 +48,11 @@ const (
 )
 
 // step is one thing to do.
-type step struct {
-	advice
-	Settings []setting // where a mail system is changed
-}
-
-// setting is what to write into which program.
-type setting struct{ Program, Text string }
+type step struct{ advice }
 
 func (c *Voice) step(a verify.Action) step {
-	s := step{advice: c.advice(a)}
+	s := step{c.advice(a)}
 	s.Proof = strings.ReplaceAll(s.Proof, "->", "\u2192") // an arrow that no line break takes apart
-	for _, text := range s.advice.Settings {
-		program, rest, ok := strings.Cut(text, ": ")
-		if !ok {
-			program, rest = "", text
-		}
-		s.Settings = append(s.Settings, setting{program, rest})
-	}
 	return s
 }
 

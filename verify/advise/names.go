@@ -134,7 +134,7 @@ func (a *adviser) settings(kind known.Kind, name string) (out []string) {
 	}
 	for _, m := range servers {
 		if s := m.Directive(kind, args); s != "" {
-			out = append(out, m.Name+": "+strings.ReplaceAll(s, "\n", "; "))
+			out = append(out, m.Name+": "+s)
 		}
 	}
 	return out
