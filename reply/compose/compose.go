@@ -127,6 +127,10 @@ func (c *Voice) say(code result.Code, args result.Args) string { return c.sayIn(
 func (c *Voice) sayIn(lang string, code result.Code, args result.Args) string {
 	safe := make(map[string]string, len(args))
 	for _, a := range args {
+		if said, ok := c.durationOf(a.Name, a.Value); ok {
+			safe[a.Name] = said
+			continue
+		}
 		safe[a.Name] = unlink(result.Cut(result.Clean(a.Value), argument))
 	}
 	// Programs get the method's own name, people the one that they know.
