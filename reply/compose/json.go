@@ -2,17 +2,12 @@ package compose
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
-	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
-	"checkauth/verify/arc"
-	"checkauth/verify/result"
 )
 
 // JSON is the report for programs, with the English sentence beside each code. It is one line of pure ASCII: what
@@ -43,85 +38,6 @@ func withoutBulk(r *verify.Report) *verify.Report {
 		out.Receivers[i].Rules = rules
 	}
 	return &out
-}
-
-// forClass leaves out what an unproved address must not get from us: free text of the message.
-func forClass(r *verify.Report, class policy.Class) *verify.Report {
-	if class == policy.Proved {
-		return r
-	}
-	out := *r
-	out.Message.Subject = ""
-	if strings.Contains(r.Message.MessageID, "://") {
-		out.Message.MessageID = "" // a link, and no identifier
-	}
-	if t := r.Session.TLS; t != nil {
-		bare := *t
-		bare.Client = ""
-		out.Session.TLS = &bare
-	}
-	out.Message.From = r.Check(verify.MethodDMARC).Identities["header.from"]
-	out.Checks = slices.Clone(r.Checks)
-	for i, k := range out.Checks {
-		if d := k.Details.DKIM; d != nil {
-			s := *d
-			s.CanonHeader, s.CanonBody = nil, nil
-			s.Identity = s.Identity[max(strings.LastIndexByte(s.Identity, '@'), 0):] // the local part may be any text
-			out.Checks[i].Details.DKIM = &s
-		}
-		if a := k.Details.ARC; a != nil {
-			out.Checks[i].Details.ARC = withoutClaims(a)
-		}
-	}
-	out.Findings = slices.Clone(r.Findings) // none are an empty list, not null
-	for i, f := range out.Findings {
-		if name := ownWords(f.Code); f.Args.Get(name) != "" {
-			out.Findings[i].Args = f.Args.With(name, hashed(f.Args.Get(name)))
-		}
-	}
-	out.Actions = slices.Clone(r.Actions)
-	for i, a := range out.Actions {
-		if list := a.Args.Get("list"); list != "" {
-			out.Actions[i].Args = a.Args.With("list", hashed(list))
-		}
-	}
-	return &out
-}
-
-// hashed stands for the message's own words.
-func hashed(words string) string {
-	return fmt.Sprintf("%d octets, SHA-256 %.8x", len(words), sha256.Sum256([]byte(words)))
-}
-
-// withoutClaims leaves out what hosts are said to have found, which may be any text.
-func withoutClaims(a *arc.Result) *arc.Result {
-	out := *a
-	out.Instances = slices.Clone(a.Instances)
-	for i := range out.Instances {
-		out.Instances[i].Results, out.Instances[i].Authserv = "", ""
-	}
-	return &out
-}
-
-// ownWords is the name of the argument that has the message's own words: "text", apart from these.
-func ownWords(code result.Code) string {
-	switch code {
-	case "dkim-header-rewritten":
-		return "was"
-	case "dkim-subject-tagged":
-		return "tag"
-	case "header-date-malformed":
-		return "date"
-	case "header-message-id-malformed":
-		return "id"
-	case "arc-broken-after", "arc-broken-between", "dkim-verified-before":
-		return "host"
-	case "arc-fail-cv":
-		return "cv"
-	case "mailing-list":
-		return "list"
-	}
-	return "text"
 }
 
 // ASCII is for cmd: JSON text without a rune beyond ASCII.

@@ -182,3 +182,23 @@ func TestJSON_of_an_unproved_sender_leaves_the_report_alone(t *testing.T) {
 		t.Errorf("the report was changed: %q, %q", r.Message.Subject, r.Findings[at].Args.Get("text"))
 	}
 }
+
+// Nothing is mailed to the null sender: who evaluates a bounce by hand sees the records that it rests on.
+func TestJSON_of_a_bounce_has_its_records(t *testing.T) {
+	t.Parallel()
+	r, _ := load(t, "unproved")
+	texts := func(from string) (n int) {
+		r.Session.MailFrom = from
+		for _, k := range forClass(r, policy.Open).Checks {
+			for _, e := range k.Evidence {
+				if e.Type == "TXT" && len(e.Data) > 0 && strings.HasPrefix(e.Data[0], `"`) {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	if bounce, other := texts(""), texts("a@elsewhere.example"); bounce < 2 || other >= bounce {
+		t.Errorf("%d texts for the null sender, %d for a stranger", bounce, other)
+	}
+}

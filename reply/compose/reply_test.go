@@ -20,8 +20,8 @@ import (
 	"checkauth/reply"
 	"checkauth/reply/policy"
 	"checkauth/reply/sign"
-	"checkauth/verify/mail"
 	"checkauth/verify"
+	"checkauth/verify/mail"
 	"checkauth/verify/result"
 )
 
@@ -416,6 +416,9 @@ func TestReply_is_in_one_language(t *testing.T) {
 	}
 	if own := (result.Reason{Code: "rule-ours", Text: "The operator's own sentence."}); c.voices["tr"].sentence(own) != own.Text || said == 0 {
 		t.Errorf("%d rules; the operator's own sentence is not said", said)
+	}
+}
+
 // A record in an answer is to be published: it is whole, or it is not there.
 func TestAnswer_has_a_record_whole_or_not_at_all(t *testing.T) {
 	t.Parallel()
