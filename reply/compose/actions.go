@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"checkauth/verify"
 	"checkauth/verify/result"
@@ -50,21 +51,23 @@ func settingOf(text string) setting {
 	return out
 }
 
-// rows are the setting in the text part. Of several lines each stands alone, below the program.
+// rows are the setting in the text part, below the program where they do not fit beside it. A way through menus is
+// broken into lines, a directive never.
 func (s setting) rows() []string {
-	item := func(text string, indent int) string { return wrap(text, strings.Repeat(" ", indent), width-indent) }
-	switch {
-	case len(s.Lines) == 1 && s.Program == "":
-		return []string{item(s.Lines[0], 13)}
-	case len(s.Lines) == 1:
-		return []string{item(s.Program+": "+s.Lines[0], 13)}
+	const room = width - 11
+	if one := s.Program + ": " + s.Lines[0]; len(s.Lines) == 1 && s.Program != "" && utf8.RuneCountInString(one) <= room {
+		return []string{one}
 	}
+	indent := ""
 	var out []string
 	if s.Program != "" {
-		out = append(out, s.Program+":")
+		out, indent = append(out, s.Program+":"), "  "
 	}
 	for _, l := range s.Lines {
-		out = append(out, "  "+item(l, 15))
+		if strings.Contains(l, " > ") {
+			l = wrap(l, strings.Repeat(" ", 15), room-4)
+		}
+		out = append(out, indent+l)
 	}
 	return out
 }

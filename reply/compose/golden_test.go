@@ -214,8 +214,8 @@ func TestText_summary_has_one_word_a_check(t *testing.T) {
 	}
 }
 
-// copied are lines whose value is to be copied as it is.
-var copied = regexp.MustCompile(`^   (Name|Value|Zone|Was) `)
+// copied are lines whose value is to be copied as it is: of records, and directives behind the name of their file.
+var copied = regexp.MustCompile(`^   (Name|Value|Zone|Was) |^ {13}\S+: `)
 
 // What prose there is fits a terminal; records stay whole so that they can be copied.
 func TestText_of_an_honest_report_has_no_long_prose(t *testing.T) {

@@ -441,3 +441,24 @@ func TestAnswer_has_a_record_whole_or_not_at_all(t *testing.T) {
 		t.Errorf("%d records are given, want those of up to 300 octets", given)
 	}
 }
+
+// What is set is copied: a directive is one line, whatever its length, and each stands alone.
+func TestSettings_are_not_broken(t *testing.T) {
+	t.Parallel()
+	long := "main.cf: smtp_helo_name = " + strings.Repeat("long.", 12) + "example"
+	menu := "Tools & Settings > Mail Server Settings > DKIM > Allow signing outgoing mail, and so forth"
+	for _, c := range []struct {
+		text string
+		want []string
+	}{
+		{"Postfix: main.cf: myhostname = mail.example.org", []string{"Postfix: main.cf: myhostname = mail.example.org"}},
+		{"Postfix: main.cf: a = b\nmain.cf: c = d", []string{"Postfix:", "  main.cf: a = b", "  main.cf: c = d"}},
+		{"Postfix: " + long, []string{"Postfix:", "  " + long}},
+		{"Plesk: " + menu, []string{"Plesk:", "  Tools & Settings > Mail Server Settings > DKIM > Allow signing\n" + strings.Repeat(" ", 15) + "outgoing mail, and so forth"}},
+		{"control/helohost", []string{"control/helohost"}},
+	} {
+		if got := settingOf(c.text).rows(); !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.text, got, c.want)
+		}
+	}
+}
