@@ -228,15 +228,19 @@ func (t *Transaction) mail(ctx context.Context, d policy.Decision, report *verif
 	if until, ok := t.r.cap.take(t.r.Config.Hourly, now); !ok {
 		return t.r.Policy.Full(d, report, reply.Full{Key: policy.NodeHour, Until: until}, now), nil
 	}
+	stored := false
+	defer func() {
+		if !stored {
+			t.r.cap.giveBack()
+		}
+	}()
 	e, err := t.r.Compose.Reply(report, d, m.Body, now)
 	if err != nil {
 		return d, err
 	}
 	e.Digest = digest
 	full, err = t.put(ctx, e, d.Buckets, now)
-	if err != nil || full.Key != "" {
-		t.r.cap.giveBack()
-	}
+	stored = err == nil && full.Key == ""
 	if err != nil {
 		return d, err
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -529,6 +531,27 @@ func TestNodeHour(t *testing.T) {
 	h.answers(t, h.message(t, letter, from("c")), 550, "No report is mailed: quota node-hour (report id report4)")
 	h.now = h.now.Add(time.Hour)
 	h.answers(t, h.message(t, letter, from("c")), 250, "report report5 to")
+}
+
+// A reply that could not be written is none of the hour's.
+func TestNodeHourOfRepliesThatFail(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.Config.Hourly = 1
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "report.txt"), []byte(`{{if eq .Sender "a@example.org"}}{{.Nosuch}}{{end}}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	letters := compose.Defaults()
+	letters.Host, letters.Service, letters.From, letters.Templates = host, "check-auth@"+host, "auth-results@"+host, dir
+	var err error
+	if h.Compose, err = compose.New(letters, h.key); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.takes(t, t.Context(), h.message(t, letter, nil)); err == nil || !strings.Contains(err.Error(), "report.txt:1:") {
+		t.Errorf("got %v, want the layout's fault", err)
+	}
+	h.answers(t, h.message(t, letter, func(e *verify.Envelope) { e.MailFrom = "b@example.org" }), 250, "report report2 to")
 }
 
 // A victim whose domain asks for reject hears nothing, whatever the forger writes into From.
