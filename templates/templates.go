@@ -85,7 +85,10 @@ func (w *Words) read(from fs.FS, dir string) error {
 			return fmt.Errorf("%s: %w", name, position(err))
 		}
 		lang := strings.TrimSuffix(path.Base(f), ".toml")
-		if _, err := language.Parse(lang); err != nil {
+		if tag, err := language.Parse(lang); err != nil || tag.String() != lang {
+			if err == nil {
+				err = fmt.Errorf("%q is written %q", lang, tag)
+			}
 			return fmt.Errorf("%s: the file's name is no language (want one such as de.toml or pt-BR.toml): %w", name, err)
 		}
 		if dir != "" {

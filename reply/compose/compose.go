@@ -87,6 +87,24 @@ func newVoice(cfg Config, words *templates.Words, lang string) (_ *Voice, err er
 	return v, err
 }
 
+// longestForm of a report in octets, before it is fitted into a mail: a layout that writes on and on is ended.
+const longestForm = 8 << 20
+
+// bounded takes what a layout writes, so far.
+type bounded struct {
+	layout string
+	text   strings.Builder
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.text.Len()+len(p) > longestForm {
+		return 0, fmt.Errorf("%s writes more than %d octets", b.layout, longestForm)
+	}
+	return b.text.Write(p)
+}
+
+func (b *bounded) String() string { return b.text.String() }
+
 // rehearse runs the layouts: a template that names what there is not is seen only then.
 func (c *Composer) rehearse() error {
 	for _, p := range rehearsals() {
@@ -100,11 +118,15 @@ func (c *Composer) rehearse() error {
 	return nil
 }
 
+// manyWishes: of a field that nobody has need of twice. Each is matched with every language.
+const manyWishes = 2
+
 // voice gives the language that a message asks for: in the address that it was sent to, else in its header.
 func (c *Composer) voice(r *verify.Report, d policy.Decision) *Voice {
 	wishes := append([]string(nil), d.Form.Details...)
 	for _, field := range []string{"Accept-Language", "Content-Language"} { // RFC 3282
-		for _, f := range r.Message.Fields.All(field) {
+		all := r.Message.Fields.All(field)
+		for _, f := range all[:min(len(all), manyWishes)] {
 			wishes = append(wishes, f.Value())
 		}
 	}

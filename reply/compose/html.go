@@ -93,7 +93,7 @@ func (c *Voice) leanHTML(r *verify.Report, d policy.Decision) (string, error) {
 }
 
 func (c *Voice) written(p page) (string, error) {
-	var b strings.Builder
+	b := bounded{layout: c.page.Name()}
 	if err := c.page.Execute(&b, p); err != nil {
 		return "", fmt.Errorf("template: %w", err)
 	}

@@ -392,3 +392,40 @@ func luminance(colour string) float64 {
 	}
 	return sum
 }
+
+// A layout that writes without an end, or makes a function panic, is refused at the start with its file.
+func TestRehearsal_ends_a_layout_that_does_not(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ file, layout, line string }{
+		{"report.txt", "ok\n{{range 1000000000000}}more and more{{end}}", "report.txt writes more than"},
+		{"report.html", "ok\n{{range 1000000000000}}more and more{{end}}", "report.html writes more than"},
+		{"report.txt", "ok\n\n{{define \"a\"}}x{{template \"a\"}}{{end}}{{template \"a\"}}", "report.txt:3:"},
+		{"report.txt", "{{rule \"=\" -1}}", "report.txt:1:"},
+		{"report.txt", "{{nosuch .Host}}", "report.txt:1:"},
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, c.file), []byte(c.layout), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := New(Config{Templates: dir}, nil); err == nil || !strings.Contains(err.Error(), c.line) {
+			t.Errorf("%s, %.30q: got %v, want a refusal with %s", c.file, c.layout, err, c.line)
+		}
+	}
+}
+
+// Of a field that asks for a language the first two are looked at: a header may have a thousand.
+func TestLanguage_of_a_thousand_fields(t *testing.T) {
+	t.Parallel()
+	c := composer(t)
+	for header, want := range map[string]string{
+		strings.Repeat("Accept-Language: de\r\n", 1) + "Accept-Language: tr\r\n":    "tr",
+		strings.Repeat("Accept-Language: de\r\n", 900) + "Accept-Language: tr\r\n":  "en",
+		strings.Repeat("Accept-Language: de\r\n", 900) + "Content-Language: tr\r\n": "tr",
+	} {
+		r, _ := load(t, "all-well")
+		within(t, r, header+"\r\n")
+		if got := c.voice(r, policy.Decision{}).lang; got != want {
+			t.Errorf("%.60q: got %s, want %s", header, got, want)
+		}
+	}
+}

@@ -69,7 +69,7 @@ func (c *Voice) text(r *verify.Report, d policy.Decision, body mail.Data) (strin
 		v.Checks = append(v.Checks, section{"Name server", said})
 	}
 	v.Original = c.original(r, d.Class, body)
-	var b strings.Builder
+	b := bounded{layout: c.layout.Name()}
 	if err := c.layout.Execute(&b, v); err != nil {
 		return "", fmt.Errorf("template: %w", err)
 	}
