@@ -112,6 +112,15 @@ func TestClasses(t *testing.T) {
 			r.Session.ClientIP = "192.0.2.1"
 			r.Checks[1].Details.IPRev = &iprev.Result{Confirmed: []string{"c-192-0-2-1.hsd1.example.org", "pool7.dsl.example.org"}}
 		}, Open},
+		{"the confirmed name is one of a hosting provider's machines", func(r *verify.Report) {
+			r.Checks[1].Result = result.Pass
+			r.Checks[1].Details.IPRev = &iprev.Result{Confirmed: []string{"vps-4711.example.org", "ns3012345.example.org"}}
+		}, Open},
+		{"the domain has a number, the name a short one", func(r *verify.Report) {
+			r.Session.MailFrom = "a@163.example"
+			r.Checks[1].Result = result.Pass
+			r.Checks[1].Details.IPRev = &iprev.Result{Confirmed: []string{"mx12.163.example"}}
+		}, Proved},
 		{"the client's name is, but is not confirmed", func(r *verify.Report) {
 			r.Checks[1].Result = result.Fail
 			r.Checks[1].Details.IPRev = &iprev.Result{Names: []string{"mx1.example.org"}}

@@ -96,8 +96,22 @@ func provedByName(r *verify.Report) bool {
 	domain := Domain(r)
 	ip, _ := netip.ParseAddr(r.Session.ClientIP)
 	for _, name := range c.Details.IPRev.Confirmed {
-		// An access provider has a name below its own domain for the line of each customer.
-		if SameOrganisation(name, domain) && !iprev.Generic(dns.Canonical(name), ip.Unmap()) {
+		// A provider has a name below its own domain for the line or the machine of each customer.
+		if SameOrganisation(name, domain) && !iprev.Generic(dns.Canonical(name), ip.Unmap()) && !numbered(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// numbered: vps-4711, vmi123456 and their like are customers' machines by the hundred; mx1 and web07 are one's own.
+func numbered(name string) bool {
+	run := 0
+	for _, c := range strings.TrimSuffix(dns.Canonical(name), Organisation(name)) {
+		if run++; c < '0' || c > '9' {
+			run = 0
+		}
+		if run == 3 {
 			return true
 		}
 	}
