@@ -22,7 +22,7 @@ type policySettings struct {
 	Allow     []string `toml:"allow" help:"Mailboxes and domains without a quota for what they are proved to send, and client networks without any; total-per-hour holds."`
 	Block     []string `toml:"block" help:"Mailboxes, domains (with all below) and client networks that are never answered."`
 
-	Author  bool     `toml:"check-auth2" name:"check-auth2" help:"Take check-auth2@: the report goes to the From address, where DMARC passes by a DKIM signature of its very domain."`
+	Author  bool     `toml:"check-auth2" name:"check-auth2" help:"Take check-auth2@: the report goes to the From address, where DMARC passes by a DKIM signature of its very domain over the To or Cc that names us."`
 	Named   bool     `toml:"check-auth-user" name:"check-auth-user" help:"Take check-auth-user=domain@: the report goes to user@domain, where that is the From address and it is proved likewise."`
 	Trusted []string `toml:"trusted-domains" name:"trusted-domains" help:"Domains that the two forms above write to without that proof."`
 
