@@ -7,6 +7,7 @@ import (
 	"fmt"
 	htmltemplate "html/template"
 	"strings"
+	"sync"
 	texttemplate "text/template"
 	"time"
 
@@ -52,7 +53,9 @@ type Voice struct {
 	words  *templates.Words
 	lang   string
 	layout *texttemplate.Template
-	page   *htmltemplate.Template
+	// meanings are the same in every report.
+	meanings func() []section
+	page     *htmltemplate.Template
 }
 
 // New makes a Composer. key may be nil where nothing is mailed (verify). An operator's file that is broken is
@@ -74,6 +77,7 @@ func New(cfg Config, key *sign.Key) (*Composer, error) {
 
 func newVoice(cfg Config, words *templates.Words, lang string) (_ *Voice, err error) {
 	v := &Voice{cfg: cfg, words: words, lang: lang}
+	v.meanings = sync.OnceValue(v.explained)
 	say := func(code string, pairs ...string) string { return v.sayPairs(code, pairs...) }
 	v.layout, err = templates.Report(cfg.Templates, texttemplate.FuncMap{
 		"rule": func(char string, n int) string { return strings.Repeat(char, n) },
@@ -96,7 +100,13 @@ type bounded struct {
 	text   strings.Builder
 }
 
+// usualForm is about how long a form of a report gets.
+const usualForm = 24 << 10
+
 func (b *bounded) Write(p []byte) (int, error) {
+	if b.text.Len() == 0 {
+		b.text.Grow(usualForm)
+	}
 	if b.text.Len()+len(p) > longestForm {
 		return 0, fmt.Errorf("%s writes more than %d octets", b.layout, longestForm)
 	}

@@ -18,6 +18,7 @@ func (c *Composer) JSON(r *verify.Report, class policy.Class) ([]byte, error) {
 	r = forClass(r, class)
 	c.fill(r)
 	var b bytes.Buffer
+	b.Grow(usualForm)
 	if err := json.NewEncoder(&b).Encode(r); err != nil {
 		return nil, fmt.Errorf("JSON of report %s: %w", r.ID, err)
 	}

@@ -251,6 +251,7 @@ func (c *Composer) signed(b []byte, err error, now time.Time) ([]byte, error) {
 // 5.1.4).
 func written(head message.Header, parts []part) ([]byte, error) {
 	var b bytes.Buffer
+	b.Grow(octets(parts)*5/4 + 4<<10)
 	head = head.Copy()
 	w, err := message.CreateWriter(&b, head)
 	if err != nil {

@@ -48,7 +48,7 @@ func (c *Voice) text(r *verify.Report, d policy.Decision, body mail.Data) (strin
 		Sender: reversePath(r), Client: safe(r.Session.ClientIP), Date: date(r.Time),
 		Verdict: c.verdict(r),
 		Helo:    safe(r.Session.Helo), Source: safe(r.Session.ClientIP), MailFrom: safe(r.Session.MailFrom),
-		Summary: c.summary(r), Explained: c.explained(),
+		Summary: c.summary(r), Explained: c.meanings(),
 		Again: d.Again, Never: d.Never,
 	}
 	v.Actions = c.actions(r)
