@@ -104,7 +104,7 @@ func (c Config) Recipient(r *verify.Report) (to string, f Form) {
 // Decide takes a finished report. now is the clock of all windows.
 func (c Config) Decide(r *verify.Report, facts Facts, now time.Time) Decision {
 	in := &input{c: c, r: r, facts: facts, class: standing.Of(r)}
-	if in.class == Open && facts.Disowned {
+	if in.class == Open && facts.Disowned && !standing.Signed(r) {
 		in.class = Refuted
 	}
 	in.to, in.form = c.Recipient(r)

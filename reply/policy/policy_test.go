@@ -66,6 +66,25 @@ func signed(domain, header string, names ...string) func(*verify.Report) {
 	}
 }
 
+// The envelope sender's own DMARC policy refutes whom nothing of its domain vouches for.
+func TestDisowned(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		change func(*verify.Report)
+		want   Class
+	}{
+		{"nothing passes", nil, Refuted},
+		{"SPF passes", setSPF(result.Pass, 32), Proved},
+		{"a signature of the domain passes, of another mailbox", signed("example.org", "From: b@example.org\r\nTo: check-auth@verifier.example\r\n", "From", "To"), Open},
+		{"a signature of another domain passes", signed("example.net", "From: b@example.net\r\nTo: check-auth@verifier.example\r\n", "From", "To"), Refuted},
+	} {
+		if d := config().Decide(report(t, "", c.change), Facts{Disowned: true}, now); d.Class != c.want {
+			t.Errorf("%s: got class %s, want %s", c.name, d.Class, c.want)
+		}
+	}
+}
+
 func TestClasses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

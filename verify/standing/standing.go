@@ -74,6 +74,14 @@ func provedByDKIM(r *verify.Report) bool {
 	return false
 }
 
+// Signed tells whether a signature of the envelope sender's organisation passes, whichever mailbox it is of: by the
+// rules of DMARC mail of that domain would pass.
+func Signed(r *verify.Report) bool {
+	return slices.ContainsFunc(r.All(verify.MethodDKIM), func(c verify.Check) bool {
+		return c.Result == result.Pass && c.Details.DKIM != nil && SameOrganisation(c.Details.DKIM.Domain, Domain(r))
+	})
+}
+
 // Addressed tells whether a signature covers a To or Cc that names the address that the message was sent to.
 func Addressed(r *verify.Report, d *dkim.Signature) bool {
 	for _, name := range []string{"To", "Cc"} {
