@@ -17,6 +17,7 @@ import (
 	"checkauth/reply/policy"
 	"checkauth/templates"
 	"checkauth/verify"
+	"checkauth/verify/mail"
 )
 
 // pages are the replies whose HTML part has a golden file.
@@ -427,5 +428,25 @@ func TestLanguage_of_a_thousand_fields(t *testing.T) {
 		if got := c.voice(r, policy.Decision{}).lang; got != want {
 			t.Errorf("%.60q: got %s, want %s", header, got, want)
 		}
+	}
+}
+
+// The built-in layouts are rehearsed here, in every language, and not at each start.
+func TestRehearsal_of_the_built_in_layouts(t *testing.T) {
+	t.Parallel()
+	c := composer(t)
+	for lang, v := range c.voices {
+		for i, p := range rehearsals() {
+			shown := forClass(p.r, p.d.Class)
+			if _, err := v.text(shown, p.d, mail.Data{}); err != nil {
+				t.Errorf("%s, report %d, text: %v", lang, i, err)
+			}
+			if _, err := v.html(shown, p.d); err != nil {
+				t.Errorf("%s, report %d, page: %v", lang, i, err)
+			}
+		}
+	}
+	if err := c.rehearse(); err != nil {
+		t.Error(err)
 	}
 }

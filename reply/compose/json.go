@@ -15,7 +15,11 @@ import (
 // is not is written as \u escapes, so that no byte of a stranger reaches a terminal raw. It fills in
 // the sentences of r, and leaves out what its class does not get.
 func (c *Composer) JSON(r *verify.Report, class policy.Class) ([]byte, error) {
-	r = forClass(r, class)
+	return c.json(forClass(r, class))
+}
+
+// json takes a report as its class gets it.
+func (c *Composer) json(r *verify.Report) ([]byte, error) {
 	c.fill(r)
 	var b bytes.Buffer
 	b.Grow(usualForm)

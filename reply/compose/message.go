@@ -44,6 +44,7 @@ func (c *Composer) parts(voice *Voice, r *verify.Report, d policy.Decision, body
 	if d.Short {
 		return []part{{contentType: "text/plain; charset=utf-8", encoding: "quoted-printable", data: []byte(voice.short(r, d))}}, nil
 	}
+	r = forClass(r, d.Class)
 	text, err := voice.text(r, d, body)
 	if err != nil {
 		return nil, err
@@ -52,7 +53,7 @@ func (c *Composer) parts(voice *Voice, r *verify.Report, d policy.Decision, body
 	if err != nil {
 		return nil, err
 	}
-	data, err := c.JSON(withoutBulk(r), d.Class)
+	data, err := c.json(withoutBulk(r))
 	if err != nil {
 		return nil, err
 	}

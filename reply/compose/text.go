@@ -38,11 +38,11 @@ type section struct {
 
 // Text is the report's text part, LF line ends, in the language that the message asks for.
 func (c *Composer) Text(r *verify.Report, d policy.Decision, body mail.Data) (string, error) {
-	return c.voice(r, d).text(r, d, body)
+	return c.voice(r, d).text(forClass(r, d.Class), d, body)
 }
 
+// text takes a report as its class gets it.
 func (c *Voice) text(r *verify.Report, d policy.Decision, body mail.Data) (string, error) {
-	r = forClass(r, d.Class)
 	v := view{
 		Host: c.cfg.Host, Service: c.cfg.Service, Operator: c.cfg.Operator,
 		Sender: reversePath(r), Client: safe(r.Session.ClientIP), Date: date(r.Time),

@@ -78,41 +78,47 @@ var (
 	byDestination = func(r reach) []string { return r.destinations }
 )
 
+// What several classes have in common: the same counter, so the same rule.
+var (
+	openNetworkHour = quota{"open-network-hour", byNetwork, func(q Quotas) int64 { return q.OpenNetworkHour }, hour, fullNetwork,
+		"forged senders from one network", "TestHostile_40"}
+	destinationHour = quota{"destination-hour", byDestination, func(q Quotas) int64 { return q.DestinationHour }, hour, fullDestination,
+		"domains of one's own whose MX points at a victim; servers that many domains share (policy.servers) apart; what could not be learnt has one counter", "TestQuotaOfADestination"}
+)
+
+// addressDay is one counter for all classes, which bound it differently.
+func addressDay(limit func(Quotas) int64) quota {
+	return quota{"address-day", byAddress, limit, day, fullAddress,
+		"however the address is spelt; one counter for all classes", "TestHostile_41"}
+}
+
 // quotas by class.
 var quotas = map[Class][]quota{
 	Proved: {
 		{"address-minute", byAddress, func(q Quotas) int64 { return q.AddressMinute }, minute, fullAddress,
 			"one test at a time", "TestQuotaOfAnAddress"},
-		{"address-day", byAddress, func(q Quotas) int64 { return q.AddressDay }, day, fullAddress,
-			"however the address is spelt; one counter for all classes", "TestHostile_41"},
+		addressDay(func(q Quotas) int64 { return q.AddressDay }),
 		{"network-hour", byNetwork, func(q Quotas) int64 { return q.NetworkHour }, hour, fullNetwork,
 			"/24, or /56 of IPv6", "TestQuotaOfANetwork"},
-		{"destination-hour", byDestination, func(q Quotas) int64 { return q.DestinationHour }, hour, fullDestination,
-			"domains of one's own whose MX points at a victim; servers that many domains share (policy.servers) apart; what could not be learnt has one counter", "TestQuotaOfADestination"},
+		destinationHour,
 		{"domain-day", byOwnDomain, func(q Quotas) int64 { return q.DomainDay }, day, fullDomain,
 			"the organisation's domain; providers apart", "TestQuotaOfADomain"},
 	},
 	Open: {
-		{"address-day", byAddress, func(q Quotas) int64 { return q.OpenAddressDay }, day, fullAddress,
-			"however the address is spelt; one counter for all classes", "TestHostile_41"},
-		{"open-network-hour", byNetwork, func(q Quotas) int64 { return q.OpenNetworkHour }, hour, fullNetwork,
-			"forged senders from one network", "TestHostile_40"},
+		addressDay(func(q Quotas) int64 { return q.OpenAddressDay }),
+		openNetworkHour,
 		{"open-domain-hour", byDomain, func(q Quotas) int64 { return q.OpenDomainHour }, hour, fullDomain,
 			"many victims at one domain", "TestHostile_40"},
 		{"open-domain-day", byDomain, func(q Quotas) int64 { return q.OpenDomainDay }, day, fullDomain,
 			"many victims at one domain", "TestHostile_40"},
-		{"destination-hour", byDestination, func(q Quotas) int64 { return q.DestinationHour }, hour, fullDestination,
-			"domains of one's own whose MX points at a victim; servers that many domains share (policy.servers) apart; what could not be learnt has one counter", "TestQuotaOfADestination"},
+		destinationHour,
 	},
 	Refuted: {
-		{"address-day", byAddress, func(q Quotas) int64 { return q.RefutedAddressDay }, day, fullAddress,
-			"however the address is spelt; one counter for all classes", "TestHostile_41"},
-		{"open-network-hour", byNetwork, func(q Quotas) int64 { return q.OpenNetworkHour }, hour, fullNetwork,
-			"forged senders from one network", "TestHostile_40"},
+		addressDay(func(q Quotas) int64 { return q.RefutedAddressDay }),
+		openNetworkHour,
 		{"refuted-domain-hour", byDomain, func(q Quotas) int64 { return q.RefutedDomainHour }, hour, fullDomain,
 			"many victims at one domain", "TestShortToRefuted"},
-		{"destination-hour", byDestination, func(q Quotas) int64 { return q.DestinationHour }, hour, fullDestination,
-			"domains of one's own whose MX points at a victim; servers that many domains share (policy.servers) apart; what could not be learnt has one counter", "TestQuotaOfADestination"},
+		destinationHour,
 	},
 }
 

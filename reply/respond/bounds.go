@@ -26,8 +26,8 @@ func (r *Responder) keys(ctx context.Context, now time.Time) (policy.Keys, error
 	k := &r.tokens
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	const day = 24 * time.Hour
-	period := now.Unix() / int64(policy.KeyLife*day/time.Second)
+	const day, length = 24 * time.Hour, int64(policy.KeyLife * 24 * time.Hour / time.Second)
+	period := now.Unix() / length
 	if k.keys != nil && k.period == period {
 		return k.keys, nil
 	}
@@ -36,7 +36,7 @@ func (r *Responder) keys(ctx context.Context, now time.Time) (policy.Keys, error
 		return nil, fmt.Errorf("making a key for tokens: %w", err)
 	}
 	name := fmt.Sprintf("token/%08d", period)
-	expires := time.Unix((period+1)*int64(policy.KeyLife*day/time.Second), 0).Add(policy.TokenLife*day + day)
+	expires := time.Unix((period+1)*length, 0).Add(policy.TokenLife*day + day)
 	all, err := r.Store.Secrets(ctx, name, offer, expires, now)
 	if err != nil {
 		return nil, err

@@ -72,7 +72,7 @@ func (r *Responder) destination(ctx context.Context, resolver dns.Resolver, to s
 // senderPolicy is what the DMARC record that applies to the envelope sender's domain asks for, whoever the author
 // says to be.
 func senderPolicy(ctx context.Context, r dns.Resolver, from string) string {
-	domain := from[strings.LastIndexByte(from, '@')+1:]
+	_, domain := policy.Split(from)
 	if domain == "" || strings.HasPrefix(domain, "[") {
 		return ""
 	}

@@ -62,24 +62,26 @@ func narrow(s *spf.Result, v6 bool) bool {
 // replay a mail of their own in its name. And it proves that mailbox only where it was written to us, else anybody
 // who has a mail of it could.
 func provedByDKIM(r *verify.Report) bool {
-	domain, from := Domain(r), mail.ParseFrom(r.Message.Fields)
+	from := mail.ParseFrom(r.Message.Fields)
 	if from.Problem != "" || len(from.Addresses) != 1 || Fold(from.Addresses[0].Local+"@"+from.Domain) != Fold(r.Session.MailFrom) {
 		return false
 	}
-	for _, c := range r.All(verify.MethodDKIM) {
-		if d := c.Details.DKIM; c.Result == result.Pass && d != nil && SameOrganisation(d.Domain, domain) && Addressed(r, d) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(signatures(r), func(d *dkim.Signature) bool { return Addressed(r, d) })
 }
 
 // Signed tells whether a signature of the envelope sender's organisation passes, whichever mailbox it is of: by the
 // rules of DMARC mail of that domain would pass.
-func Signed(r *verify.Report) bool {
-	return slices.ContainsFunc(r.All(verify.MethodDKIM), func(c verify.Check) bool {
-		return c.Result == result.Pass && c.Details.DKIM != nil && SameOrganisation(c.Details.DKIM.Domain, Domain(r))
-	})
+func Signed(r *verify.Report) bool { return len(signatures(r)) > 0 }
+
+// signatures are those of the envelope sender's organisation that pass.
+func signatures(r *verify.Report) (out []*dkim.Signature) {
+	domain := Domain(r)
+	for _, c := range r.All(verify.MethodDKIM) {
+		if d := c.Details.DKIM; c.Result == result.Pass && d != nil && SameOrganisation(d.Domain, domain) {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // Addressed tells whether a signature covers a To or Cc that names the address that the message was sent to.
@@ -156,9 +158,6 @@ func SameOrganisation(a, b string) bool {
 
 // Domain of MAIL FROM, canonical; empty with the null reverse-path.
 func Domain(r *verify.Report) string {
-	at := strings.LastIndexByte(r.Session.MailFrom, '@')
-	if at < 0 {
-		return ""
-	}
-	return dns.Canonical(r.Session.MailFrom[at+1:])
+	_, domain := Split(r.Session.MailFrom)
+	return dns.Canonical(domain)
 }
