@@ -46,7 +46,7 @@ var allowed = map[string][]string{
 	"reply/policy":     {"reply", "verify"},
 	"reply/compose":    {"reply", "verify", "templates"},
 	"reply/store":      {"reply", "reply/store"},
-	"reply/deliver":    {"reply", "verify/dns", "verify/result"},
+	"reply/deliver":    {"reply", "verify/dns", "verify/inbound", "verify/result"},
 	"reply/respond":    {"reply", "verify"},
 	"cmd":              {"cmd", "smtpd", "verify", "reply", "templates"},
 }

@@ -75,15 +75,15 @@ func (s *state) stray(f form, name string, a dns.Answer) {
 	}
 }
 
-// field is name=value between two semicolons.
-type field struct{ name, value string }
+// Field is name=value between two semicolons.
+type Field struct{ Name, Value string }
 
 // maxFields of a record are read; one with more is no policy.
 const maxFields = 50
 
-// fields takes apart what stands behind a version: RFC 8461, 3.1: semicolons with blanks around them; one
+// Fields takes apart what stands behind a version: RFC 8461, 3.1: semicolons with blanks around them; one
 // may end the record. RFC 8460, 3 has the same; BIMI has blanks around "=" as well.
-func fields(rest string, blanks bool) (out []field, ok bool) {
+func Fields(rest string, blanks bool) (out []Field, ok bool) {
 	rest = strings.TrimLeft(rest, " \t")
 	if !strings.HasPrefix(rest, ";") {
 		return nil, false
@@ -101,16 +101,16 @@ func fields(rest string, blanks bool) (out []field, ok bool) {
 		if blanks {
 			name, value = strings.TrimRight(name, " \t"), strings.TrimLeft(value, " \t")
 		}
-		if !ok || !isFieldName(name) {
+		if !ok || !IsFieldName(name) {
 			return nil, false
 		}
-		out = append(out, field{name, value})
+		out = append(out, Field{name, value})
 	}
 	return out, true
 }
 
-// isFieldName: RFC 8461, 3.1: a letter or digit and at most 31 of letters, digits, "_", "-" and ".".
-func isFieldName(s string) bool {
+// IsFieldName: RFC 8461, 3.1: a letter or digit and at most 31 of letters, digits, "_", "-" and ".".
+func IsFieldName(s string) bool {
 	for i := range len(s) {
 		if !alphanumeric(s[i]) && (i == 0 || strings.IndexByte("_-.", s[i]) < 0) {
 			return false
@@ -123,8 +123,8 @@ func alphanumeric(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
 }
 
-// isFieldValue: RFC 8461, 3.1: visible ASCII without "=" and ";".
-func isFieldValue(s string) bool {
+// IsFieldValue: RFC 8461, 3.1: visible ASCII without "=" and ";".
+func IsFieldValue(s string) bool {
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c > '~' || c == '=' || c == ';' {
 			return false
@@ -135,19 +135,20 @@ func isFieldValue(s string) bool {
 
 // validSTS: RFC 8461, 3.1: an id of 1 to 32 letters and digits, in front of extensions.
 func validSTS(rest string) bool {
-	fs, ok := fields(rest, false)
+	fs, ok := Fields(rest, false)
 	ids := 0
 	for _, f := range fs {
-		if f.name == "id" {
+		if f.Name == "id" {
 			ids++
-			ok = ok && isID(f.value)
+			ok = ok && IsID(f.Value)
 		}
-		ok = ok && isFieldValue(f.value)
+		ok = ok && IsFieldValue(f.Value)
 	}
 	return ok && ids == 1
 }
 
-func isID(s string) bool {
+// IsID: RFC 8461, 3.1: 1 to 32 letters and digits.
+func IsID(s string) bool {
 	for i := range len(s) {
 		if !alphanumeric(s[i]) {
 			return false
@@ -158,15 +159,15 @@ func isID(s string) bool {
 
 // validRPT: RFC 8460, 3: rua is a list of mailto: and https: addresses.
 func validRPT(rest string) bool {
-	fs, ok := fields(rest, false)
+	fs, ok := Fields(rest, false)
 	lists := 0
 	for _, f := range fs {
-		if f.name != "rua" {
-			ok = ok && isFieldValue(f.value)
+		if f.Name != "rua" {
+			ok = ok && IsFieldValue(f.Value)
 			continue
 		}
 		lists++
-		for u := range strings.SplitSeq(f.value, ",") {
+		for u := range strings.SplitSeq(f.Value, ",") {
 			u = strings.Trim(u, " \t")
 			ok = ok && (isMailto(u) || isHTTPS(u))
 		}
@@ -177,15 +178,15 @@ func validRPT(rest string) bool {
 // validBIMI: l is there, and it and a, the certificate, are addresses of https: or empty: a domain that
 // wants no logo has both empty.
 func validBIMI(rest string) bool {
-	fs, ok := fields(rest, true)
+	fs, ok := Fields(rest, true)
 	locations := 0
 	for _, f := range fs {
-		switch strings.ToLower(f.name) {
+		switch strings.ToLower(f.Name) {
 		case "l":
 			locations++
-			ok = ok && (f.value == "" || isHTTPS(f.value))
+			ok = ok && (f.Value == "" || isHTTPS(f.Value))
 		case "a":
-			ok = ok && (f.value == "" || isHTTPS(f.value))
+			ok = ok && (f.Value == "" || isHTTPS(f.Value))
 		}
 	}
 	return ok && locations == 1

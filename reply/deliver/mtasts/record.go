@@ -8,10 +8,8 @@ import (
 	"golang.org/x/net/idna"
 
 	"checkauth/verify/dns"
+	"checkauth/verify/inbound"
 )
-
-// maxFields of a record are read; one with more is no record.
-const maxFields = 50
 
 // recordID reads the texts at _mta-sts and gives the id of the one record among them, or "".
 //
@@ -31,14 +29,14 @@ func recordID(texts []string) string {
 	return id
 }
 
-// version gives what stands behind the version and its semicolon. RFC 8461, 3.1: the grammar has blanks
+// version gives what stands behind the version, which a semicolon ends. RFC 8461, 3.1: the grammar has blanks
 // before the semicolon, its prose has none (RFC 8461, erratum 6285); we take both.
 func version(text string) (rest string, ok bool) {
 	rest, ok = strings.CutPrefix(text, "v=STSv1")
 	if !ok {
 		return "", false
 	}
-	return strings.CutPrefix(strings.TrimLeft(rest, blanks), ";")
+	return rest, strings.HasPrefix(strings.TrimLeft(rest, blanks), ";")
 }
 
 const blanks = " \t"
@@ -46,56 +44,22 @@ const blanks = " \t"
 // fieldsID reads the fields behind the version; "" where one is malformed or no id is there. RFC 8461,
 // 3.2: of fields with one name the first counts, in records too.
 func fieldsID(rest string) string {
-	parts := strings.Split(rest, ";")
-	if n := len(parts); n > 1 && strings.Trim(parts[n-1], blanks) == "" {
-		parts = parts[:n-1] // one semicolon may end the record
-	}
-	if len(parts) > maxFields {
+	fields, ok := inbound.Fields(rest, false)
+	if !ok {
 		return ""
 	}
 	id := ""
-	for _, part := range parts {
-		name, value, ok := strings.Cut(strings.Trim(part, blanks), "=")
-		if !ok || !isName(name) || !isExtension(value) {
+	for _, f := range fields {
+		if !inbound.IsFieldValue(f.Value) {
 			return ""
 		}
-		if name == "id" && id == "" {
-			if id = value; !isID(id) {
+		if f.Name == "id" && id == "" {
+			if id = f.Value; !inbound.IsID(id) {
 				return ""
 			}
 		}
 	}
 	return id
-}
-
-// isName: RFC 8461, 3.1 and 3.2: a letter or digit, and at most 31 of letters, digits, "_", "-" and ".".
-func isName(s string) bool {
-	for i := range len(s) {
-		if !alphanumeric(s[i]) && (i == 0 || strings.IndexByte("_-.", s[i]) < 0) {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 32
-}
-
-// isExtension: RFC 8461, 3.1: visible ASCII without "=" and ";".
-func isExtension(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c > '~' || c == '=' || c == ';' {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// isID: RFC 8461, 3.1: 1 to 32 letters and digits.
-func isID(s string) bool {
-	for i := range len(s) {
-		if !alphanumeric(s[i]) {
-			return false
-		}
-	}
-	return s != "" && len(s) <= 32
 }
 
 func alphanumeric(c byte) bool {
