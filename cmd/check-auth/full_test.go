@@ -59,15 +59,7 @@ func TestRFC5321_4_2_3_full_disk(t *testing.T) {
 		t.Fatal(err)
 	}
 	addr := v.plain[0].Addr().String()
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- v.run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	runs(t, v.run)
 	for _, want := range []int{452, 452, 250} {
 		code, text := dialogue(t, addr, "anna@sender.example", "check-auth@verifier.example", mailOf(1))
 		if code != want || want == 452 && !strings.HasPrefix(text, "4.3.1 ") {

@@ -249,18 +249,12 @@ func delivering(t *testing.T, dir string, change func(*deliver.Config)) (*store.
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx) }()
 	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
 	})
+	runs(t, d.Run) // its cleanup comes first
 	return s, d
 }
 

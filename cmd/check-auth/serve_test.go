@@ -252,6 +252,19 @@ func TestServeTakesWhatItShould(t *testing.T) {
 	}
 }
 
+// runs lets something run until the test ends.
+func runs(t testing.TB, run func(context.Context) error) {
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // inProcess runs the service within the test and gives its address.
 func inProcess(t testing.TB, s *settings) string {
 	t.Helper()
@@ -265,14 +278,6 @@ func inProcess(t testing.TB, s *settings) string {
 		t.Fatal(err)
 	}
 	addr := v.plain[0].Addr().String()
-	ctx, stop := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- v.run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
+	runs(t, v.run)
 	return addr
 }

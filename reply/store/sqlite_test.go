@@ -266,28 +266,14 @@ func BenchmarkEnqueue(b *testing.B) {
 		b.Run(fmt.Sprint("producers=", producers), func(b *testing.B) {
 			s := open(b, b.TempDir())
 			before := s.Commits()
-			jobs := make(chan int)
-			var all sync.WaitGroup
-			for range producers {
-				all.Go(func() {
-					for i := range jobs {
-						e := storetest.Entry(fmt.Sprint("e", i))
-						e.Body = body
-						buckets := []reply.Bucket{{Key: fmt.Sprint("address/", i%1000), Limit: 1 << 40, Expires: e.Expires}}
-						if _, err := s.Put(b.Context(), e, buckets, storetest.Start); err != nil {
-							b.Error(err)
-						}
-					}
-				})
-			}
-			b.ReportAllocs()
-			n := 0
-			for b.Loop() {
-				jobs <- n
-				n++
-			}
-			close(jobs)
-			all.Wait()
+			n := produceIn(b, producers, func(i int) {
+				e := storetest.Entry(fmt.Sprint("e", i))
+				e.Body = body
+				buckets := []reply.Bucket{{Key: fmt.Sprint("address/", i%1000), Limit: 1 << 40, Expires: e.Expires}}
+				if _, err := s.Put(b.Context(), e, buckets, storetest.Start); err != nil {
+					b.Error(err)
+				}
+			})
 			b.ReportMetric(float64(n)/float64(s.Commits()-before), "entries/commit")
 		})
 	}
@@ -300,35 +286,21 @@ func BenchmarkLife(b *testing.B) {
 		b.Run(fmt.Sprint("producers=", producers), func(b *testing.B) {
 			s := open(b, b.TempDir())
 			before := s.Commits()
-			jobs := make(chan int)
-			var all sync.WaitGroup
-			for range producers {
-				all.Go(func() {
-					for i := range jobs {
-						e := storetest.Entry(fmt.Sprint("e", i))
-						e.Body = body
-						if _, err := s.Put(b.Context(), e, nil, storetest.Start); err != nil {
-							b.Error(err)
-						}
-						claimed, err := s.Claim(b.Context(), storetest.Start.Add(storetest.Lease), 1)
-						if err != nil || len(claimed) != 1 {
-							b.Errorf("claimed %d, %v", len(claimed), err)
-							continue
-						}
-						if err := s.Done(b.Context(), claimed[0].ID, storetest.Start, store.Outcome{Answer: "2.0.0 queued", TLS: "TLS 1.3"}); err != nil {
-							b.Error(err)
-						}
-					}
-				})
-			}
-			b.ReportAllocs()
-			n := 0
-			for b.Loop() {
-				jobs <- n
-				n++
-			}
-			close(jobs)
-			all.Wait()
+			n := produceIn(b, producers, func(i int) {
+				e := storetest.Entry(fmt.Sprint("e", i))
+				e.Body = body
+				if _, err := s.Put(b.Context(), e, nil, storetest.Start); err != nil {
+					b.Error(err)
+				}
+				claimed, err := s.Claim(b.Context(), storetest.Start.Add(storetest.Lease), 1)
+				if err != nil || len(claimed) != 1 {
+					b.Errorf("claimed %d, %v", len(claimed), err)
+					return
+				}
+				if err := s.Done(b.Context(), claimed[0].ID, storetest.Start, store.Outcome{Answer: "2.0.0 queued", TLS: "TLS 1.3"}); err != nil {
+					b.Error(err)
+				}
+			})
 			b.ReportMetric(float64(s.Commits()-before)/float64(n), "commits/entry")
 		})
 	}
