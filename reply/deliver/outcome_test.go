@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -143,11 +144,11 @@ func TestOneHostThatAnswersIsEnough(t *testing.T) {
 // With a relay that is not there no domain's entries are tried.
 func TestARelayThatCannotBeReachedRests(t *testing.T) {
 	t.Parallel()
-	dials := 0
+	var dials atomic.Int64
 	change := func(cfg *Config) {
 		cfg.Relay, cfg.Concurrency, cfg.Retries = "192.0.2.1:25", 1, []time.Duration{10 * time.Minute}
 		cfg.Dial = func(context.Context, string, string) (net.Conn, error) {
-			dials++
+			dials.Add(1)
 			return nil, errors.New("connection refused")
 		}
 	}
@@ -159,8 +160,8 @@ func TestARelayThatCannotBeReachedRests(t *testing.T) {
 			d.Kick(e)
 		}
 		time.Sleep(9 * time.Minute)
-		if dials != 1 {
-			t.Errorf("%d connections were tried, want 1: %q", dials, k.history())
+		if n := dials.Load(); n != 1 {
+			t.Errorf("%d connections were tried, want 1: %q", n, k.history())
 		}
 	})
 }
