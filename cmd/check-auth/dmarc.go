@@ -126,7 +126,7 @@ func (s *dmarcShow) text() string {
 	var b strings.Builder
 	line := func(l string) { b.WriteString(l + "\n") }
 	s.result(line, s.Word, s.Reason)
-	line(compose.Field("From domain:", s.Domain+inOrganisation(s.Domain, s.Org)))
+	line(compose.Field("Domain of From:", s.Domain+inOrganisation(s.Domain, s.Org)))
 	s.walks(line)
 	if s.Record != "" {
 		s.record(line)

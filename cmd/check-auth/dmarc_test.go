@@ -39,7 +39,7 @@ func TestDMARC(t *testing.T) {
 		say  []string
 	}{
 		{"one's own record", []string{"example.org"}, exitPass, []string{
-			"Result:         pass (the record at _dmarc.example.org applies)\nFrom domain:    example.org\n",
+			"Result:         pass (the record at _dmarc.example.org applies)\nDomain of From: example.org\n",
 			"Walk:           _dmarc.example.org: a record, which applies\n                _dmarc.org: nothing\n",
 			"Record:         v=DMARC1; p=reject; sp=quarantine;", "Tags:           v=DMARC1 (column 1)\n                p=reject (column 11)\n",
 			"Policy:         reject (p= of _dmarc.example.org)\nAlignment:      SPF strict (aspf=s), DKIM relaxed (adkim=r)\n",
@@ -50,10 +50,10 @@ func TestDMARC(t *testing.T) {
 			"news.example.org (organisational domain example.org)", "Policy:         quarantine (sp= of _dmarc.example.org)"}},
 		{"a name that does not exist", []string{"ghost.example.org"}, exitPass, []string{
 			"Policy:         none (np= of _dmarc.example.org)", "By RFC 7489:    quarantine (sp= of _dmarc.example.org)"}},
-		{"an address", []string{"ann@news.example.org"}, exitPass, []string{"From domain:    news.example.org"}},
-		{"--from alone", []string{"--from=Ann <ann@news.example.org>"}, exitPass, []string{"From domain:    news.example.org"}},
+		{"an address", []string{"ann@news.example.org"}, exitPass, []string{"Domain of From: news.example.org"}},
+		{"--from alone", []string{"--from=Ann <ann@news.example.org>"}, exitPass, []string{"Domain of From: news.example.org"}},
 		{"--from and what passes", []string{"news.example.org", "--from=ann@example.org"}, exitPass, []string{
-			"From domain:    example.org\n", "SPF pass:       news.example.org (organisational domain example.org): not aligned", "DKIM pass:      news.example.org (organisational domain example.org): aligned",
+			"Domain of From: example.org\n", "SPF pass:       news.example.org (organisational domain example.org): not aligned", "DKIM pass:      news.example.org (organisational domain example.org): aligned",
 			"Walk of other:  _dmarc.news.example.org: nothing"}},
 		{"in letters", []string{"b\u00fccher.example."}, exitPass, []string{"psd=n, which ends the walk, which applies"}},
 		{"no record", []string{"example.net"}, exitFail, []string{"Result:         none (no DMARC record for example.net)", "1. warning: "}},

@@ -130,7 +130,7 @@ func (c *Voice) dmarcDetails(d *dmarc.Result) []string {
 		out = append(out, field("Policy:", fmt.Sprintf("%s (%s= of _dmarc.%s%s)", safe(d.Policy), safe(d.Tag), safe(d.PolicyName), testing)))
 	}
 	if d.Author != "" {
-		out = append(out, field("From domain:", safe(d.Author)+organisation(d.Author, d.Org)))
+		out = append(out, field("Domain of From:", safe(d.Author)+organisation(d.Author, d.Org)))
 	}
 	if d.SPF.Domain != "" {
 		out = append(out, c.alignment("SPF domain:", d.SPF))

@@ -319,7 +319,7 @@ func (b *bench) checkPage(t *testing.T, s string, class policy.Class, from int, 
 	if !ok {
 		all := map[string]bool{}
 		for _, text := range []string{"example.org", strings.Repeat("x", 2000), strings.Repeat("word ", 400)} {
-			out, err := v.html(forClass(b.maker(from).report(text), class), policy.Decision{Class: class, Again: again, Never: never})
+			out, err := v.written(v.pageOf(forClass(b.maker(from).report(text), class), policy.Decision{Class: class, Again: again, Never: never}))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -78,19 +78,14 @@ func pageFuncs(say func(code string, pairs ...string) string) htmltemplate.FuncM
 
 // HTML is the report's HTML part, in the language that the message asks for.
 func (c *Composer) HTML(r *verify.Report, d policy.Decision) (string, error) {
-	return c.voice(r, d).html(forClass(r, d.Class), d)
+	v := c.voice(r, d)
+	return v.written(v.pageOf(forClass(r, d.Class), d))
 }
 
-// html takes a report as its class gets it.
-func (c *Voice) html(r *verify.Report, d policy.Decision) (string, error) {
-	return c.written(c.pageOf(r, d))
-}
-
-// leanHTML is the same without the details of the checks and their DNS records, which the text part has too.
-func (c *Voice) leanHTML(r *verify.Report, d policy.Decision) (string, error) {
-	p := c.pageOf(r, d)
+// lean is the same without the details of the checks and their DNS records, which the text part has too.
+func (p page) lean() page {
 	p.Checks, p.Records, p.MoreRecords = nil, nil, p.MoreRecords+len(p.Records)
-	return c.written(p)
+	return p
 }
 
 func (c *Voice) written(p page) (string, error) {

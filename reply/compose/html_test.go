@@ -441,7 +441,7 @@ func TestRehearsal_of_the_built_in_layouts(t *testing.T) {
 			if _, err := v.text(shown, p.d, mail.Data{}); err != nil {
 				t.Errorf("%s, report %d, text: %v", lang, i, err)
 			}
-			if _, err := v.html(shown, p.d); err != nil {
+			if _, err := v.written(v.pageOf(shown, p.d)); err != nil {
 				t.Errorf("%s, report %d, page: %v", lang, i, err)
 			}
 		}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/emersion/go-message"
 
@@ -40,16 +39,17 @@ func (c *Composer) Reply(r *verify.Report, d policy.Decision, body mail.Data, no
 
 // parts are the forms of the report, the one that must stay first. Sentences are put into the JSON last: it
 // sets the English ones in r.
-func (c *Composer) parts(voice *Voice, r *verify.Report, d policy.Decision, body mail.Data) ([]part, error) {
+func (c *Composer) parts(voice *Voice, r *verify.Report, d policy.Decision, body mail.Data) ([]*part, error) {
 	if d.Short {
-		return []part{{contentType: "text/plain; charset=utf-8", encoding: "quoted-printable", data: []byte(voice.short(r, d))}}, nil
+		return []*part{{contentType: "text/plain; charset=utf-8", data: []byte(voice.short(r, d))}}, nil
 	}
 	r = forClass(r, d.Class)
 	text, err := voice.text(r, d, body)
 	if err != nil {
 		return nil, err
 	}
-	page, err := voice.html(r, d)
+	page := voice.pageOf(r, d)
+	html, err := voice.written(page)
 	if err != nil {
 		return nil, err
 	}
@@ -57,13 +57,12 @@ func (c *Composer) parts(voice *Voice, r *verify.Report, d policy.Decision, body
 	if err != nil {
 		return nil, err
 	}
-	return []part{
-		{contentType: "text/plain; charset=utf-8", encoding: "quoted-printable", data: []byte(text)},
-		{contentType: "text/html; charset=utf-8", encoding: "quoted-printable", data: []byte(page),
-			lean: func() (string, error) { return voice.leanHTML(r, d) }},
-		// Of ASCII, so that quoted-printable is a quarter smaller than base64.
-		{contentType: "application/json; name=report.json", disposition: "attachment; filename=report.json", encoding: "quoted-printable", data: data},
-		{contentType: "text/rfc822-headers; charset=utf-8", disposition: "attachment; filename=headers.txt", encoding: "quoted-printable",
+	return []*part{
+		{contentType: "text/plain; charset=utf-8", data: []byte(text)},
+		{contentType: "text/html; charset=utf-8", data: []byte(html),
+			lean: func() (string, error) { return voice.written(page.lean()) }},
+		{contentType: "application/json; name=report.json", disposition: "attachment; filename=report.json", data: data},
+		{contentType: "text/rfc822-headers; charset=utf-8", disposition: "attachment; filename=headers.txt",
 			data: []byte(strings.Join(c.original(r, d.Class, mail.Data{}), "\n") + "\n")},
 	}, nil
 }
@@ -80,7 +79,7 @@ func (c *Voice) short(r *verify.Report, d policy.Decision) string {
 
 // plainASCII: RFC 6531, 3.4: any other address needs SMTPUTF8.
 func plainASCII(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
+	return !strings.ContainsFunc(s, beyondASCII)
 }
 
 // Forward makes a mail to the operator with a message for postmaster, abuse or our own replies' address
@@ -95,10 +94,10 @@ func (c *Composer) Forward(env verify.Envelope, original io.Reader, now time.Tim
 	to := result.Cut(result.ASCII(strings.Join(env.RcptTo, ", ")), 200)
 	head := c.head(e.MessageID, c.cfg.Operator, "Mail for "+to, now)
 	note := c.sayPairs("forwarded-to-operator", "to", to, "from", env.MailFrom, "ip", env.Client.Addr().String(), "helo", env.Helo)
-	b, err := written(head, []part{
-		{contentType: "text/plain; charset=utf-8", encoding: "quoted-printable", data: []byte(wrap(note, "", width) + "\n")},
-		{contentType: "application/octet-stream; name=message.eml", disposition: "attachment; filename=message.eml", encoding: "base64", data: raw},
-	})
+	b, err := written(head, []*part{
+		{contentType: "text/plain; charset=utf-8", data: []byte(wrap(note, "", width) + "\n")},
+		{contentType: opaque, disposition: "attachment; filename=message.eml", data: raw},
+	}, signatureRoom)
 	e.Body, err = c.signed(b, err, now)
 	return e, err
 }
@@ -107,7 +106,7 @@ func (c *Composer) Forward(env verify.Envelope, original io.Reader, now time.Tim
 func (c *Composer) head(id, to, subject string, now time.Time) message.Header {
 	var h message.Header
 	// The last one added stands on top.
-	h.SetContentType("multipart/mixed", nil)
+	setMultipart(&h, "mixed")
 	h.Set("MIME-Version", "1.0")
 	h.Set("X-Auto-Response-Suppress", "All")
 	h.Set("Auto-Submitted", "auto-replied")
@@ -130,20 +129,6 @@ func oneLine(s string) string {
 	}, s)
 }
 
-type part struct {
-	contentType, disposition, encoding string
-	data                               []byte
-	lean                               func() (string, error) // a shorter form of it; nil: there is none
-}
-
-// name of a part for people.
-func (p part) name() string {
-	if p.disposition == "" {
-		return strings.TrimSuffix(p.contentType, "; charset=utf-8")
-	}
-	return strings.TrimPrefix(p.disposition, "attachment; filename=")
-}
-
 // leftOut are the parts that go where the whole would be too large, the first set that is enough: the text says
 // all that the page does, and programs need the JSON.
 var leftOut = []struct {
@@ -159,9 +144,9 @@ const signatureRoom = 2 << 10
 
 // fit leaves out parts where the whole would be too large, then the end of the text, in which the original
 // stands, and says so. It is signed once.
-func (c *Composer) fit(voice *Voice, head message.Header, parts []part, now time.Time) ([]byte, error) {
+func (c *Composer) fit(voice *Voice, head message.Header, parts []*part, now time.Time) ([]byte, error) {
 	room, text := c.cfg.Size-signatureRoom, parts[0].data
-	take := func(step, keep int) ([]part, error) {
+	take := func(step, keep int) ([]*part, error) {
 		if leftOut[step].lean {
 			if err := shorten(parts); err != nil {
 				return nil, err
@@ -177,7 +162,7 @@ func (c *Composer) fit(voice *Voice, head message.Header, parts []part, now time
 		if octets(some) > room { // written it is longer still
 			continue
 		}
-		if b, err := written(head, some); err != nil || len(b) <= room {
+		if b, err := written(head, some, signatureRoom); err != nil || len(b) <= c.cfg.Size {
 			return c.signed(b, err, now)
 		}
 	}
@@ -186,17 +171,17 @@ func (c *Composer) fit(voice *Voice, head message.Header, parts []part, now time
 		if err != nil {
 			return nil, err
 		}
-		b, err := written(head, some)
-		if err != nil || len(b) <= room || keep == 0 {
+		b, err := written(head, some, signatureRoom)
+		if err != nil || len(b) <= c.cfg.Size || keep == 0 {
 			return c.signed(b, err, now)
 		}
 		// In proportion to what is over, and a tenth more: quoted-printable makes some lines longer than
 		// others, and each round has to get on.
-		keep = bytes.LastIndexByte(text[:keep*room/len(b)*9/10], '\n') + 1
+		keep = bytes.LastIndexByte(text[:keep*room/(len(b)-signatureRoom)*9/10], '\n') + 1
 	}
 }
 
-func octets(parts []part) (n int) {
+func octets(parts []*part) (n int) {
 	for _, p := range parts {
 		n += len(p.data)
 	}
@@ -204,8 +189,8 @@ func octets(parts []part) (n int) {
 }
 
 // shorten puts the parts into their shorter forms, once.
-func shorten(parts []part) error {
-	for i, p := range parts {
+func shorten(parts []*part) error {
+	for _, p := range parts {
 		if p.lean == nil {
 			continue
 		}
@@ -213,25 +198,29 @@ func shorten(parts []part) error {
 		if err != nil {
 			return err
 		}
-		parts[i].data, parts[i].lean = []byte(text), nil
+		p.replace([]byte(text))
+		p.lean = nil
 	}
 	return nil
 }
 
 // without leaves out the parts of these names and the text behind keep, and the text says so.
-func (c *Voice) without(parts []part, names []string, keep int) []part {
-	text := parts[0]
-	text.data = slices.Clone(text.data[:keep])
-	out := []part{text}
+func (c *Voice) without(parts []*part, names []string, keep int) []*part {
+	var notes []byte
+	out := []*part{parts[0]}
 	for _, p := range parts[1:] {
 		if slices.Contains(names, p.name()) {
-			out[0].data = append(out[0].data, c.note("part-left-out", "part", p.name(), "octets", fmt.Sprint(len(p.data)))...)
+			notes = append(notes, c.note("part-left-out", "part", p.name(), "octets", fmt.Sprint(len(p.data)))...)
 			continue
 		}
 		out = append(out, p)
 	}
-	if left := len(parts[0].data) - keep; left > 0 {
-		out[0].data = append(out[0].data, c.note("rest-left-out", "octets", fmt.Sprint(left))...)
+	whole := parts[0].data
+	if left := len(whole) - keep; left > 0 {
+		notes = append(notes, c.note("rest-left-out", "octets", fmt.Sprint(left))...)
+	}
+	if len(notes) > 0 {
+		out[0] = &part{contentType: parts[0].contentType, data: slices.Concat(whole[:keep], notes)}
 	}
 	return out
 }
@@ -240,81 +229,24 @@ func (c *Voice) note(code string, pairs ...string) string {
 	return "\n" + wrap(c.sayPairs(code, pairs...), "", width) + "\n"
 }
 
-// signed: what is not mailed has no key.
+// signed puts the signature in front of a message that has room for it there. What is not mailed has no key.
 func (c *Composer) signed(b []byte, err error, now time.Time) ([]byte, error) {
-	if err != nil || c.key == nil {
-		return b, err
-	}
-	return c.key.Sign(b, now)
-}
-
-// written is the MIME message. The first parts, without a disposition, say the same in other forms (RFC 2046,
-// 5.1.4).
-func written(head message.Header, parts []part) ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(octets(parts)*5/4 + 4<<10)
-	head = head.Copy()
-	w, err := message.CreateWriter(&b, head)
 	if err != nil {
-		return nil, fmt.Errorf("composing the reply: %w", err)
+		return nil, err
 	}
-	forms := 0
-	for forms < len(parts) && parts[forms].disposition == "" {
-		forms++
+	if c.key == nil {
+		return b[signatureRoom:], nil
 	}
-	if err := writeForms(w, parts[:forms]); err != nil {
-		return nil, fmt.Errorf("composing the reply: %w", err)
-	}
-	for _, p := range parts[forms:] {
-		if err := write(w, p); err != nil {
-			return nil, fmt.Errorf("composing the reply's %s: %w", p.contentType, err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		return nil, fmt.Errorf("composing the reply: %w", err)
-	}
-	// RFC 4155: a mailbox in a file marks such a line, which breaks the signature. It can only stand in
-	// quoted-printable.
-	return bytes.ReplaceAll(b.Bytes(), []byte("\r\nFrom "), []byte("\r\nFrom=\r\n ")), nil
-}
-
-// writeForms: one form alone needs no multipart around it.
-func writeForms(w *message.Writer, forms []part) error {
-	if len(forms) == 1 {
-		return write(w, forms[0])
-	}
-	var h message.Header
-	h.SetContentType("multipart/alternative", nil)
-	inner, err := w.CreatePart(h)
+	field, err := c.key.Signature(b[signatureRoom:], now)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, p := range forms {
-		if err := write(inner, p); err != nil {
-			return err
-		}
+	if len(field) > signatureRoom {
+		return nil, fmt.Errorf("a signature of %d octets: want %d at most", len(field), signatureRoom)
 	}
-	return inner.Close()
-}
-
-func write(w *message.Writer, p part) error {
-	var h message.Header
-	h.Set("Content-Transfer-Encoding", p.encoding)
-	if p.disposition != "" {
-		h.Set("Content-Disposition", p.disposition)
-	}
-	h.Set("Content-Type", p.contentType)
-	pw, err := w.CreatePart(h)
-	if err != nil {
-		return err
-	}
-	if strings.HasPrefix(p.contentType, "text/") {
-		p.data = bytes.ReplaceAll(p.data, []byte("\n"), []byte("\r\n"))
-	}
-	if _, err := pw.Write(p.data); err != nil {
-		return err
-	}
-	return pw.Close()
+	b = b[signatureRoom-len(field):]
+	copy(b, field)
+	return b, nil
 }
 
 // wellFormedID: RFC 5322, 3.6.4, without the obsolete forms; a longer one than a line holds is left out.

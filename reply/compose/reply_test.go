@@ -52,6 +52,7 @@ func (out *taken) read(t testing.TB, contentType, encoding string, in io.Reader)
 	}
 	if !strings.HasPrefix(kind, "multipart/") {
 		switch strings.ToLower(encoding) {
+		case "7bit":
 		case "quoted-printable":
 			in = quotedprintable.NewReader(in)
 		case "base64":
