@@ -36,16 +36,24 @@ type page struct {
 	Authorities []authority
 }
 
-// tinted is a result and how it looks. The word says all, the colour only repeats it.
-type tinted struct{ Text, Tone string }
+// tinted is a result and how it looks: good, bad, to be careful about, or none of them. The word says all, the colour
+// only repeats it.
+type tinted struct {
+	Text               string
+	Good, Bad, Caution bool
+}
 
-// The tones of a word, which the layout gives colours.
+// tone of a word, which the layout gives a colour.
+type tone int
+
 const (
-	good    = "good"
-	bad     = "bad"
-	caution = "caution"
-	plain   = "plain"
+	plain tone = iota
+	good
+	bad
+	caution
 )
+
+func toned(text string, t tone) tinted { return tinted{text, t == good, t == bad, t == caution} }
 
 // step is one thing to do.
 type step struct{ advice }
@@ -99,7 +107,7 @@ func (c *Voice) written(p page) (string, error) {
 // pageOf takes a report as its class gets it.
 func (c *Voice) pageOf(r *verify.Report, d policy.Decision) page {
 	p := page{
-		Lang: c.lang, Verdict: tinted{strings.TrimSuffix(c.verdictWord(r), "."), verdictTones[r.Verdict.Word]}, Why: c.verdictWhy(r),
+		Lang: c.lang, Verdict: toned(strings.TrimSuffix(c.verdictWord(r), "."), verdictTones[r.Verdict.Word]), Why: c.verdictWhy(r),
 		Greeting: c.sayPairs("greeting-what", "host", c.cfg.Host, "service", c.cfg.Service, "sender", reversePath(r),
 			"client", r.Session.ClientIP, "date", date(r.Time)),
 		Unproved: d.Class != policy.Proved, Again: d.Again, Never: d.Never,
@@ -122,19 +130,16 @@ func (c *Voice) pageOf(r *verify.Report, d policy.Decision) page {
 	return p
 }
 
-var verdictTones = map[verify.VerdictWord]string{verify.Authenticated: good, verify.NotProved: bad, verify.Unknown: caution}
+var verdictTones = map[verify.VerdictWord]tone{verify.Authenticated: good, verify.NotProved: bad, verify.Unknown: caution}
 
 // tones of the result words; any other is plain.
-var tones = map[result.Word]string{
+var tones = map[result.Word]tone{
 	result.Pass: good, "ham": good, result.Fail: bad, result.PermError: bad, "spam": bad,
 	result.SoftFail: caution, result.Neutral: caution, result.Policy: caution, result.TempError: caution,
 }
 
 func tint(w result.Word) tinted {
-	if t, ok := tones[w]; ok {
-		return tinted{string(w), t}
-	}
-	return tinted{string(w), plain}
+	return toned(string(w), tones[w])
 }
 
 // checkName is what people call a check.
@@ -184,16 +189,12 @@ type receiver struct {
 }
 
 // verdictsToned: what becomes of the mail.
-var verdictsToned = map[string]string{"accept": good, "junk": caution, "defer": caution, "reject": bad}
+var verdictsToned = map[string]tone{"accept": good, "junk": caution, "defer": caution, "reject": bad}
 
 func (c *Voice) verdicts(all []verify.Receiver) []receiver {
 	var out []receiver
 	for _, v := range all {
-		tone := plain
-		if t, ok := verdictsToned[v.Verdict]; ok {
-			tone = t
-		}
-		r := receiver{Name: safe(v.Name), Word: tinted{c.reason(v.Why), tone}}
+		r := receiver{Name: safe(v.Name), Word: toned(c.reason(v.Why), verdictsToned[v.Verdict])}
 		for _, u := range v.Rules {
 			// What binds bulk mail alone says little to a test mail: the text part has it.
 			if u.State == verify.NotMet && u.Scope == "all" {

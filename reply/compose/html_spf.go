@@ -10,7 +10,7 @@ import (
 
 // branch is a row of SPF's tree: a record's name, or one of its terms.
 type branch struct {
-	Depth   int    // 0 to deepest
+	Level   level
 	Record  string // whose terms follow; empty: a term
 	Term    string
 	Word    tinted
@@ -28,12 +28,20 @@ const (
 	manyFound = 6
 )
 
+// level of a row below the record itself. The layout indents each in its own way: what is put in never gets into an
+// attribute.
+type level struct{ One, Two, Three, Four, Five bool }
+
+func levelOf(depth int) level {
+	return level{depth == 1, depth == 2, depth == 3, depth == 4, depth == deepest}
+}
+
 // tree is SPF's on its way to rows.
 type tree struct {
 	*Voice
 	spf  *spf.Result
 	said string // the reason that stands beside the result: it is not said again
-	tone string // of the result
+	tone tone   // of the result
 	rows []branch
 	more int // terms that are left out
 }
@@ -44,7 +52,7 @@ func (c *Voice) spfTree(d *details, k verify.Check) {
 	if s.Root == nil {
 		return
 	}
-	t := tree{Voice: c, spf: s, said: k.Reason.String(), tone: tint(k.Result).Tone}
+	t := tree{Voice: c, spf: s, said: k.Reason.String(), tone: tones[k.Result]}
 	t.record(s.Root, 0)
 	d.Terms, d.MoreTerms = t.rows, t.more
 	d.Facts = c.facts(prose("html-whole", c.whole(s.Whole)...), exact("html-explanation", s.Explanation))
@@ -54,7 +62,7 @@ func (t *tree) record(rec *spf.Record, depth int) {
 	name := safe(rec.Domain)
 	// What an include names need not be said again.
 	if n := len(t.rows); n == 0 || n < longTree && !strings.HasSuffix(t.rows[n-1].Term, name) {
-		t.rows = append(t.rows, branch{Depth: depth, Record: name})
+		t.rows = append(t.rows, branch{Level: levelOf(depth), Record: name})
 	}
 	for i := range rec.Terms {
 		term := &rec.Terms[i]
@@ -75,9 +83,9 @@ func (t *tree) decides(rec *spf.Record, term *spf.Term) bool {
 }
 
 func (t *tree) term(rec *spf.Record, term *spf.Term, depth int) branch {
-	b := branch{Depth: depth, Term: safe(term.Text), Word: t.outcome(term.Outcome), Lookups: term.Lookups, Voids: term.Voids}
+	b := branch{Level: levelOf(depth), Term: safe(term.Text), Word: t.outcome(term.Outcome), Lookups: term.Lookups, Voids: term.Voids}
 	if t.decides(rec, term) {
-		b.Word.Tone = t.tone
+		b.Word = toned(b.Word.Text, t.tone)
 	}
 	if term.Outcome == spf.NotReached || term.Outcome == spf.Modifier && term.Record == nil {
 		return b
@@ -99,15 +107,15 @@ func (t *tree) term(rec *spf.Record, term *spf.Term, depth int) branch {
 func (t *tree) outcome(o spf.Outcome) tinted {
 	switch o {
 	case spf.Match:
-		return tinted{t.sayPairs("html-match"), plain}
+		return toned(t.sayPairs("html-match"), plain)
 	case spf.NoMatch:
-		return tinted{t.sayPairs("html-no-match"), plain}
+		return toned(t.sayPairs("html-no-match"), plain)
 	case spf.NotReached:
-		return tinted{t.sayPairs("html-not-reached"), plain}
+		return toned(t.sayPairs("html-not-reached"), plain)
 	case spf.Failed:
-		return tinted{t.sayPairs("html-error"), bad}
+		return toned(t.sayPairs("html-error"), bad)
 	}
-	return tinted{t.sayPairs("html-modifier"), plain}
+	return toned(t.sayPairs("html-modifier"), plain)
 }
 
 // whole is what the tree needs where no term matches, and which terms need it.

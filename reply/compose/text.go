@@ -22,18 +22,24 @@ type view struct {
 	Actions   []string // lines of what to do now
 	Found     []string // numbered findings that call for a change and that no action mends
 	Remarks   []string // findings that are good to know
-	Summary   []string // a line a check
+	Summary   string   // a line a check
 	Helo      string
 	Source    string
 	MailFrom  string
 	Checks    []section
 	Explained []section
-	Original  []string // lines of the original
+	Original  string // as far as it is shown
 }
 
-type section struct {
-	Name  string
-	Lines []string
+// section is a heading and whole lines.
+type section struct{ Name, Text string }
+
+// joined are lines as a text, each with its end.
+func joined(lines []string) string {
+	if len(lines) == 0 {
+		return ""
+	}
+	return strings.Join(lines, "\n") + "\n"
 }
 
 // Text is the report's text part, LF line ends, in the language that the message asks for.
@@ -48,7 +54,7 @@ func (c *Voice) text(r *verify.Report, d policy.Decision, body mail.Data) (strin
 		Sender: reversePath(r), Client: safe(r.Session.ClientIP), Date: date(r.Time),
 		Verdict: c.verdict(r),
 		Helo:    safe(r.Session.Helo), Source: safe(r.Session.ClientIP), MailFrom: safe(r.Session.MailFrom),
-		Summary: c.summary(r), Explained: c.meanings(),
+		Summary: joined(c.summary(r)), Explained: c.meanings(),
 		Again: d.Again, Never: d.Never,
 	}
 	v.Actions = c.actions(r)
@@ -60,15 +66,15 @@ func (c *Voice) text(r *verify.Report, d policy.Decision, body mail.Data) (strin
 		v.Remarks = append(v.Remarks, wrap(s, "   ", width-3))
 	}
 	for _, k := range r.Checks {
-		v.Checks = append(v.Checks, section{labels[k.Method].details, c.details(r, k, d.Class)})
+		v.Checks = append(v.Checks, section{labels[k.Method].details, joined(c.details(r, k, d.Class))})
 	}
 	if rules := c.receivers(r.Receivers); len(rules) > 0 {
-		v.Checks = append(v.Checks, section{"Receiver rules", rules})
+		v.Checks = append(v.Checks, section{"Receiver rules", joined(rules)})
 	}
 	if said := c.authoritative(r.Authoritative); len(said) > 0 {
-		v.Checks = append(v.Checks, section{"Name server", said})
+		v.Checks = append(v.Checks, section{"Name server", joined(said)})
 	}
-	v.Original = c.original(r, d.Class, body)
+	v.Original = joined(c.original(r, d.Class, body))
 	b := bounded{layout: c.layout.Name()}
 	if err := c.layout.Execute(&b, v); err != nil {
 		return "", fmt.Errorf("template: %w", err)
@@ -241,7 +247,7 @@ func (c *Voice) explained() []section {
 		s := section{Name: e.method}
 		for _, w := range e.words {
 			code := result.Code("explain-" + strings.ToLower(e.method) + "-" + string(w))
-			s.Lines = append(s.Lines, string(w)+":", "    "+wrap(c.say(code, nil), "    ", width-4))
+			s.Text += string(w) + ":\n    " + wrap(c.say(code, nil), "    ", width-4) + "\n"
 		}
 		out = append(out, s)
 	}

@@ -57,7 +57,11 @@ func quotedLine(s string) string { return "> " + s }
 
 // defang makes what looks like a link no link.
 func defang(s string) string {
-	return www.ReplaceAllString(unlink(s), "$1 .")
+	s = unlink(s)
+	if !strings.Contains(s, ".") {
+		return s
+	}
+	return www.ReplaceAllString(s, "$1 .")
 }
 
 var www = regexp.MustCompile(`(?i)(www)\.`)

@@ -251,17 +251,21 @@ func bodyHash(body []byte) (sum [sha256.Size]byte) {
 	return sum
 }
 
-// single appends a line with one space for each run of blanks.
+// single appends a line with one space for each run of blanks. Few lines have such runs.
 func single(out, line []byte) []byte {
-	for {
-		n := bytes.IndexByte(line, ' ')
-		if t := bytes.IndexByte(line, '\t'); t >= 0 && (n < 0 || t < n) {
-			n = t
-		}
-		if n < 0 {
-			return append(out, line...)
-		}
-		out = append(append(out, line[:n]...), ' ')
-		line = bytes.TrimLeft(line[n:], " \t")
+	if bytes.IndexByte(line, '\t') < 0 && !bytes.Contains(line, []byte("  ")) {
+		return append(out, line...)
 	}
+	blank := false
+	for _, c := range line {
+		if c == ' ' || c == '\t' {
+			blank = true
+			continue
+		}
+		if blank {
+			out, blank = append(out, ' '), false
+		}
+		out = append(out, c)
+	}
+	return out
 }
