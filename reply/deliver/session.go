@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -324,11 +325,39 @@ func (s *session) message(body []byte) error {
 	if err := s.deadline(s.cfg.Data); err != nil {
 		return err
 	}
-	out := textproto.NewWriter(bufio.NewWriter(s.conn)).DotWriter()
-	if _, err := out.Write(body); err != nil {
+	// In large pieces: over TLS each is a record of its own.
+	out := bufio.NewWriterSize(s.conn, 16<<10)
+	if err := writeDotted(out, body); err != nil {
 		return err
 	}
-	return out.Close()
+	return out.Flush()
+}
+
+// writeDotted writes a message with its dots doubled and the final dot.
+func writeDotted(out *bufio.Writer, body []byte) error {
+	if lines := bytes.Count(body, []byte("\r\n")); lines != bytes.Count(body, []byte("\n")) || lines != bytes.Count(body, []byte("\r")) || !bytes.HasSuffix(body, []byte("\r\n")) {
+		// Line ends to be mended, which no reply of ours has; the library looks at each octet.
+		w := textproto.NewWriter(out).DotWriter()
+		if _, err := w.Write(body); err != nil {
+			return err
+		}
+		return w.Close()
+	}
+	for dot := bytes.HasPrefix(body, []byte(".")); len(body) > 0; dot = true {
+		if dot {
+			_ = out.WriteByte('.') // a fault comes back with the next write
+		}
+		end := len(body)
+		if n := bytes.Index(body, []byte("\n.")); n >= 0 {
+			end = n + 1
+		}
+		if _, err := out.Write(body[:end]); err != nil {
+			return err
+		}
+		body = body[end:]
+	}
+	_, err := out.WriteString(".\r\n")
+	return err
 }
 
 // quit says goodbye, as far as the server listens.

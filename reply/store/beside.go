@@ -50,8 +50,7 @@ func OpenBeside(ctx context.Context, dir string) (_ *Beside, err error) {
 	if _, err := b.db.ExecContext(ctx, "PRAGMA journal_mode = WAL"); err != nil {
 		return nil, b.failed(err)
 	}
-	b.pack, err = newPacker()
-	return b, err
+	return b, nil
 }
 
 // usable asks the file system alone. To open and close the file here would take its locks from a service

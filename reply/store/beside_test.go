@@ -173,7 +173,7 @@ func TestBeside_shows_what_cannot_be_read(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, change := range []string{"UPDATE entries SET body = 'no zstd' WHERE id = 'body'", "UPDATE entries SET created = 'yesterday', body = 7 WHERE id = 'type'"} {
+	for _, change := range []string{"UPDATE entries SET body = 'no block' WHERE id = 'body'", "UPDATE entries SET created = 'yesterday', body = 7 WHERE id = 'type'"} {
 		if err := s.Exec(change); err != nil {
 			t.Fatal(err)
 		}

@@ -14,7 +14,6 @@ import (
 type keeper struct {
 	name  string // of the database, for errors
 	db    *sql.DB
-	pack  *packer
 	known func(error) error // puts the database's errors into our kinds
 }
 
@@ -52,7 +51,7 @@ func (k *keeper) Show(ctx context.Context, id string) (Stored, error) {
 	case len(body) == 0 || s.Fault != nil:
 		return s, nil
 	}
-	s.Body, s.Fault = k.pack.unpack(body)
+	s.Body, s.Fault = unpack(body)
 	return s, nil
 }
 
@@ -137,9 +136,6 @@ func (k *keeper) Stats(ctx context.Context) (Stats, error) {
 
 // Close gives the file back.
 func (k *keeper) Close() error {
-	if k.pack != nil {
-		k.pack.close()
-	}
 	if k.db == nil {
 		return nil
 	}

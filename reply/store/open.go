@@ -26,7 +26,6 @@ type SQLite struct {
 	read  *sql.DB
 	peek  *sql.Stmt // of read
 	w     *writer
-	pack  *packer
 }
 
 var _ Store = (*SQLite)(nil)
@@ -74,9 +73,6 @@ func (s *SQLite) open(ctx context.Context, file string) (err error) {
 		if err := create(ctx, file); err != nil {
 			return fmt.Errorf("store: %s: %w", file, err)
 		}
-	}
-	if s.pack, err = newPacker(); err != nil {
-		return err
 	}
 	if s.write, err = sql.Open("sqlite", dsn(file, options...)); err != nil {
 		return fmt.Errorf("store: %s: %w", file, err)
@@ -223,9 +219,6 @@ func (s *SQLite) Close() error {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}
-	}
-	if s.pack != nil {
-		s.pack.close()
 	}
 	// Last: until here the folder is in use.
 	errs = append(errs, unlock(s.lock))

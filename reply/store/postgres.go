@@ -23,10 +23,9 @@ import (
 // soon as it is back. A write whose commit was sent and not answered is an error: it may be there all the same,
 // and Seen then says so.
 type Postgres struct {
-	cfg  PostgresConfig
-	w    *pgWriter
-	db   *sql.DB // look-ups, claims and sweeps
-	pack *packer
+	cfg PostgresConfig
+	w   *pgWriter
+	db  *sql.DB // look-ups, claims and sweeps
 }
 
 var _ Store = (*Postgres)(nil)
@@ -115,9 +114,6 @@ func OpenPostgres(ctx context.Context, cfg PostgresConfig) (_ *Postgres, err err
 
 func (p *Postgres) open(ctx context.Context, conn *pgx.ConnConfig) (err error) {
 	if err := migratePostgres(ctx, conn); err != nil {
-		return err
-	}
-	if p.pack, err = newPacker(); err != nil {
 		return err
 	}
 	w := &pgWriter{config: conn, node: p.cfg.Node, timeout: p.cfg.Timeout}
@@ -213,9 +209,6 @@ func (p *Postgres) Close() error {
 	}
 	if p.db != nil {
 		errs = append(errs, p.db.Close())
-	}
-	if p.pack != nil {
-		p.pack.close()
 	}
 	return errors.Join(errs...)
 }

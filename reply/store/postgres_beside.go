@@ -49,6 +49,5 @@ func OpenPostgresBeside(ctx context.Context, cfg PostgresConfig) (_ *PostgresBes
 	if err := sameVersion(b.name, have, want); err != nil {
 		return nil, err
 	}
-	b.pack, err = newPacker()
-	return b, err
+	return b, nil
 }

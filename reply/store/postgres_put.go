@@ -55,8 +55,10 @@ func (p *Postgres) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucke
 	if i := slices.IndexFunc(texts, func(s string) bool { return s != clean(s) }); i >= 0 {
 		return reply.Full{}, fmt.Errorf("store: put %q: %q is no text", e.ID, texts[i])
 	}
+	body, packed := pack(e.Body)
+	defer packed()
 	put.args = []any{e.ID, e.From, e.To, e.MessageID, number(e.UTF8), number(e.EightBit),
-		notNil(e.Digest), nano(e.Created), nano(e.Expires), p.cfg.Node, nano(now.Add(p.cfg.Lease)), p.pack.pack(e.Body)}
+		notNil(e.Digest), nano(e.Created), nano(e.Expires), p.cfg.Node, nano(now.Add(p.cfg.Lease)), body}
 	if err := p.w.do(ctx, &pgChange{put: put}); err != nil {
 		return reply.Full{}, err
 	}

@@ -105,7 +105,7 @@ func (p *Postgres) Claim(ctx context.Context, now time.Time, n int) ([]Claimed, 
 	if err != nil {
 		return nil, p.failed(ctx, "claim", err)
 	}
-	return p.pack.claimed(ctx, rows, p.cfg.Config, now, p.setAside), nil
+	return claimed(ctx, rows, p.cfg.Config, now, p.setAside), nil
 }
 
 // entry runs a sentence that changes one entry.

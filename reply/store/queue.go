@@ -33,7 +33,7 @@ func (s *SQLite) Claim(ctx context.Context, now time.Time, n int) ([]Claimed, er
 	if err != nil {
 		return nil, err
 	}
-	return s.pack.claimed(ctx, rows, s.cfg, now, s.setAside), nil
+	return claimed(ctx, rows, s.cfg, now, s.setAside), nil
 }
 
 func claim(ctx context.Context, tx *statements, node string, lease, now int64, n int) ([]row, error) {
@@ -74,10 +74,10 @@ func scan(found *sql.Rows) (r row, err error) {
 }
 
 // claimed unpacks what was leased, the longest waiting first, and sets aside what cannot be read.
-func (p *packer) claimed(ctx context.Context, rows []row, cfg Config, now time.Time,
+func claimed(ctx context.Context, rows []row, cfg Config, now time.Time,
 	aside func(ctx context.Context, id string, now time.Time, reason string) error) (out []Claimed) {
 	for _, r := range rows {
-		c, err := p.decode(r)
+		c, err := decode(r)
 		if err != nil {
 			cfg.Log.ErrorContext(ctx, "entry set aside", "report", r.ID, "error", err)
 			if err := aside(ctx, r.ID, now, err.Error()); err != nil {
@@ -95,11 +95,11 @@ func (p *packer) claimed(ctx context.Context, rows []row, cfg Config, now time.T
 	return out
 }
 
-func (p *packer) decode(r row) (Claimed, error) {
+func decode(r row) (Claimed, error) {
 	if r.broken != nil {
 		return Claimed{}, r.broken
 	}
-	body, err := p.unpack(r.body)
+	body, err := unpack(r.body)
 	if err != nil {
 		return Claimed{}, err
 	}

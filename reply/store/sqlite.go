@@ -18,7 +18,8 @@ func (s *SQLite) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket,
 		return full, errors.New("store: an entry without an id")
 	}
 	buckets = sorted(buckets)
-	body := s.pack.pack(e.Body)
+	body, packed := pack(e.Body)
+	defer packed()
 	err = s.w.do(ctx, func(ctx context.Context, tx *statements) error {
 		for _, b := range buckets {
 			counted, err := count(ctx, tx, b, now)

@@ -157,7 +157,7 @@ func (d *draft) length() (n int) {
 func (a *adviser) draft(ctx context.Context, domain string) *draft {
 	d := &draft{adviser: a, domain: domain}
 	for _, f := range a.Report.Findings {
-		if spfWork[f.Code] != 0 && d.concerns(f) {
+		if spfWork[f.Code] != 0 && d.concerns(f) && !a.inside(f) {
 			d.findings = append(d.findings, f)
 		}
 	}
@@ -169,6 +169,11 @@ func (a *adviser) draft(ctx context.Context, domain string) *draft {
 		}
 	}
 	return d
+}
+
+// inside: the client is in a private network itself, so that the terms for such are of use here.
+func (a *adviser) inside(f result.Finding) bool {
+	return f.Code == "spf-private-address" && (a.client.IsPrivate() || a.client.IsLoopback())
 }
 
 // concerns: the finding is about the record, or about one that it leads to and that only its owner can mend.

@@ -21,7 +21,7 @@ func (s *Set) Judge(f Facts) []Verdict {
 
 // judge: the worst of what counts and is not met; of several alike the first in the file speaks.
 func (s *Set) judge(rc *receiver, f Facts) Verdict {
-	v := Verdict{ID: rc.ID, Name: rc.Name, About: rc.About, Verdict: Accept, Hint: rc.hint(), Rules: []Rule{}}
+	v := Verdict{ID: rc.ID, Name: rc.Name, About: rc.About, Verdict: Accept, Hint: rc.hint(), Rules: make([]Rule, 0, s.count(rc.ID))}
 	undecided, seen := false, false // seen: it rests on replies, not on a published rule
 	for i := range s.rules {
 		ru := &s.rules[i]
@@ -45,6 +45,16 @@ func (s *Set) judge(rc *receiver, f Facts) Verdict {
 	}
 	v.Why = phrase(v.Verdict, v.Code, seen)
 	return v
+}
+
+// count of a receiver's rules.
+func (s *Set) count(id string) (n int) {
+	for i := range s.rules {
+		if s.rules[i].Receiver == id {
+			n++
+		}
+	}
+	return n
 }
 
 // hold judges one rule: all of its predicates must be met.

@@ -22,7 +22,7 @@ CREATE TABLE entries (
 	host       TEXT NOT NULL,
 	hurried    BIGINT NOT NULL, -- 1: the operator wants a try now
 	aside      BIGINT NOT NULL, -- 1: failed because it could not be read
-	body       BYTEA NOT NULL -- zstd; last: the columns in front are read without it
+	body       BYTEA NOT NULL -- packed; last: the columns in front are read without it
 );
 CREATE INDEX entries_due ON entries (state, due, created);
 CREATE INDEX entries_aside ON entries (id) WHERE aside = 1;

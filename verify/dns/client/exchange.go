@@ -65,15 +65,19 @@ func (c *Client) overUDP(ctx context.Context, server netip.AddrPort, query *mdns
 	return m, err
 }
 
+// buffers take datagrams. What is unpacked from them shares nothing with them.
+var buffers = sync.Pool{New: func() any { return new([4096]byte) }}
+
 // await sends the query and reads until its answer comes.
 func await(conn net.Conn, query *mdns.Msg, packed []byte) (*mdns.Msg, error) {
 	if _, err := conn.Write(packed); err != nil {
 		return nil, err
 	}
-	buffer := make([]byte, 4096)
+	buffer := buffers.Get().(*[4096]byte)
+	defer buffers.Put(buffer)
 	var stray error
 	for range maxStray {
-		n, err := conn.Read(buffer)
+		n, err := conn.Read(buffer[:])
 		if err != nil {
 			if stray != nil && timedOut(err) {
 				err = stray
