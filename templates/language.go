@@ -10,21 +10,27 @@ import (
 // wish is a list in the form of Accept-Language (RFC 3282, 3; RFC 9110, 12.5.4), or one tag of it. Without a
 // wish that can be met it is English, and met is false.
 func (w *Words) Choose(wishes ...string) (lang string, met bool) {
-	names := w.Languages()
-	tags := make([]language.Tag, len(names))
-	for i, n := range names {
-		tags[i] = language.Make(n)
-	}
-	matcher := language.NewMatcher(tags)
 	for _, wish := range wishes {
 		for _, t := range wished(wish) {
 			// Low is a guess by script or region alone: who asks for that language does not read this one.
-			if _, i, sure := matcher.Match(t); sure >= language.High {
-				return names[i], true
+			if _, i, sure := w.matcher().Match(t); sure >= language.High {
+				return w.Languages()[i], true
 			}
 		}
 	}
 	return English, false
+}
+
+// matcher knows the languages in the order of Languages. It is made once, when the files are read.
+func (w *Words) matcher() language.Matcher {
+	w.match.Do(func() {
+		var tags []language.Tag
+		for _, n := range w.Languages() {
+			tags = append(tags, language.Make(n))
+		}
+		w.matching = language.NewMatcher(tags)
+	})
+	return w.matching
 }
 
 // longestWish in octets: a stranger's header field.

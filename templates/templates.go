@@ -31,6 +31,9 @@ const English = "en"
 // Words are the sentences of every language.
 type Words struct {
 	byLang map[string]map[string]string
+
+	match    sync.Once
+	matching language.Matcher
 }
 
 // Default gives the sentences that are embedded.
@@ -184,7 +187,7 @@ func arguments(sentence string) []string {
 
 // Say puts a code into words: {name} stands for an argument. A language without the sentence falls back
 // to English; a code without any is shown as it is, so that nothing is lost.
-func (w *Words) Say(lang, code string, args map[string]string) string {
+func (w *Words) Say(lang, code string, arg func(name string) string) string {
 	s, ok := w.byLang[lang][code]
 	if !ok || Fixed(code) {
 		s, ok = w.byLang[English][code]
@@ -192,14 +195,18 @@ func (w *Words) Say(lang, code string, args map[string]string) string {
 	if !ok {
 		return code
 	}
-	return expand(s, func(name string) string { return args[name] })
+	return expand(s, arg)
 }
 
 // expand replaces each {name}: a lower-case letter, then more of them, digits and underscores. Braces
 // around anything else stand for themselves (SPF's macros are written so). What is put in is not looked
 // at again.
 func expand(s string, value func(name string) string) string {
+	if !strings.Contains(s, "{") {
+		return s
+	}
 	var b strings.Builder
+	b.Grow(len(s) + len(s)/2)
 	for {
 		before, rest, found := strings.Cut(s, "{")
 		b.WriteString(before)

@@ -6,6 +6,7 @@ package compose
 import (
 	"fmt"
 	htmltemplate "html/template"
+	"runtime"
 	"strings"
 	"sync"
 	texttemplate "text/template"
@@ -45,6 +46,7 @@ type Composer struct {
 	*Voice
 	voices map[string]*Voice // by language
 	key    *sign.Key
+	turns  chan struct{} // to compose a reply: one a processor, more would only take memory
 }
 
 // Voice is a report in one language.
@@ -65,7 +67,7 @@ func New(cfg Config, key *sign.Key) (*Composer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Composer{voices: map[string]*Voice{}, key: key}
+	c := &Composer{voices: map[string]*Voice{}, key: key, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	for _, lang := range words.Languages() {
 		if c.voices[lang], err = newVoice(cfg, words, lang); err != nil {
 			return nil, err
@@ -159,19 +161,18 @@ func (c *Composer) Speaks(lang string) bool {
 func (c *Voice) say(code result.Code, args result.Args) string { return c.sayIn(c.lang, code, args) }
 
 func (c *Voice) sayIn(lang string, code result.Code, args result.Args) string {
-	safe := make(map[string]string, len(args))
-	for _, a := range args {
-		if said, ok := c.durationOf(a.Name, a.Value); ok {
-			safe[a.Name] = said
-			continue
+	return c.words.Say(lang, string(code), func(name string) string {
+		value := args.Get(name)
+		if said, ok := c.durationOf(name, value); ok {
+			return said
 		}
-		safe[a.Name] = unlink(result.Cut(result.Clean(a.Value), argument))
-	}
-	// Programs get the method's own name, people the one that they know.
-	if m, ok := safe["method"]; ok {
-		safe["method"] = strings.ToUpper(m)
-	}
-	return c.words.Say(lang, string(code), safe)
+		value = unlink(result.Cut(result.Clean(value), argument))
+		// Programs get the method's own name, people the one that they know.
+		if name == "method" {
+			value = strings.ToUpper(value)
+		}
+		return value
+	})
 }
 
 // argument: octets of one stranger's text within a sentence.

@@ -22,6 +22,8 @@ import (
 // body is the original's.
 func (c *Composer) Reply(r *verify.Report, d policy.Decision, body mail.Data, now time.Time) (reply.Entry, error) {
 	e := reply.Entry{ID: r.ID, To: d.To, MessageID: "<" + r.ID + "@" + c.cfg.Host + ">", Created: now, UTF8: !plainASCII(d.To)}
+	c.turns <- struct{}{}
+	defer func() { <-c.turns }()
 	voice := c.voice(r, d)
 	head := c.head(e.MessageID, d.To, c.subject(r, d), now)
 	head.Set("Content-Language", voice.lang) // RFC 3282

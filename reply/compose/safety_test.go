@@ -54,6 +54,13 @@ func TestRFC5322_3_6_4_message_ids(t *testing.T) {
 
 func TestDefang(t *testing.T) {
 	t.Parallel()
+	for in, want := range map[string]string{
+		"www.": "www .", "WwW.x.": "WwW .x.", "ww.x": "ww.x", ".www.": ".www .", "www.a www.b": "www .a www .b", "http://www.x": "http //www .x", "": "", "w.w": "w.w",
+	} {
+		if got := defang(in); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
 	if got := defang("see https://x.example/ or www.y.example or WWW.z.example"); strings.Contains(got, "://") || strings.Contains(strings.ToLower(got), "www.") {
 		t.Errorf("a live link stays: %q", got)
 	}

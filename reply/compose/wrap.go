@@ -1,7 +1,6 @@
 package compose
 
 import (
-	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -58,13 +57,24 @@ func quotedLine(s string) string { return "> " + s }
 // defang makes what looks like a link no link.
 func defang(s string) string {
 	s = unlink(s)
-	if !strings.Contains(s, ".") {
+	const www = "www"
+	var b strings.Builder
+	written := 0
+	for at := 0; ; at++ {
+		dot := strings.IndexByte(s[at:], '.')
+		if dot < 0 {
+			break
+		}
+		if at += dot; at >= len(www) && strings.EqualFold(s[at-len(www):at], www) {
+			b.WriteString(s[written:at] + " ")
+			written = at
+		}
+	}
+	if written == 0 {
 		return s
 	}
-	return www.ReplaceAllString(s, "$1 .")
+	return b.String() + s[written:]
 }
-
-var www = regexp.MustCompile(`(?i)(www)\.`)
 
 // unlink is for what has to be copied, where a host name must stay one: no link with a scheme lives.
 func unlink(s string) string { return strings.ReplaceAll(s, "://", " //") }
