@@ -53,11 +53,29 @@ func (as Args) Equal(bs Args) bool { return slices.Equal(as, bs) }
 
 // MarshalJSON writes an object.
 func (as Args) MarshalJSON() ([]byte, error) {
-	m := make(map[string]string, len(as))
+	size := 2
 	for _, a := range as {
-		m[a.Name] = a.Value
+		size += len(a.Name) + len(a.Value) + 6
 	}
-	return json.Marshal(m)
+	b := append(make([]byte, 0, size), '{')
+	for i, a := range as {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendString(append(appendString(b, a.Name), ':'), a.Value)
+	}
+	return append(b, '}'), nil
+}
+
+// appendString appends a string as encoding/json writes it, which is asked only where something has to be escaped.
+func appendString(b []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			quoted, _ := json.Marshal(s) // a string always can
+			return append(b, quoted...)
+		}
+	}
+	return append(append(append(b, '"'), s...), '"')
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.

@@ -83,3 +83,42 @@ func TestEvidenceSurvivesJSON(t *testing.T) {
 		t.Errorf("got %+v (%v), want %+v", back, err, e)
 	}
 }
+
+// What is written by hand is what encoding/json would write by the tags.
+func TestJSON_is_that_of_the_tags(t *testing.T) {
+	t.Parallel()
+	type plain Evidence
+	at := time.Date(2026, 11, 24, 2, 10, 5, 123456000, time.FixedZone("", 3600))
+	for _, e := range []Evidence{
+		{Data: []string{}},
+		{Name: "a.example", Type: "TXT", Rcode: "NOERROR", TTL: 1<<32 - 1, Data: []string{"one", "two \"<&>\\ \x00\x7f\u2028é\xff"}, Chain: []string{"b", "c"},
+			Extended: "why <b>", Server: "[2001:db8::1]:53", Took: 1999 * time.Microsecond, Time: at, AD: true},
+		{Name: "\u00e9", Data: []string{""}, Time: at.UTC(), Took: time.Hour},
+	} {
+		got, err := json.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := json.Marshal(struct {
+			plain
+			MS int64 `json:"ms"`
+		}{plain(e), e.Took.Milliseconds()})
+		if err != nil || string(got) != string(want) {
+			t.Errorf("got  %s\nwant %s (%v)", got, want, err)
+		}
+	}
+	if _, err := json.Marshal(Evidence{Time: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}); err == nil {
+		t.Error("a year of five digits is written")
+	}
+	for _, as := range []Args{nil, {}, {{"a", "b"}}, {{"a", "b\n\"<"}, {"c", ""}, {"é", "\xff"}}} {
+		m := map[string]string{}
+		for _, a := range as {
+			m[a.Name] = a.Value
+		}
+		got, err := json.Marshal(as)
+		want, _ := json.Marshal(m)
+		if err != nil || string(got) != string(want) {
+			t.Errorf("got %s, want %s (%v)", got, want, err)
+		}
+	}
+}
