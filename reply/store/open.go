@@ -36,7 +36,7 @@ const readers = 4
 // The options of a connection. Driver and spelling belong together: modernc ignores mattn's spelling
 // in silence, which is why Open asks what is in force.
 var options = []string{
-	"_pragma=busy_timeout(5000)", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_pragma=wal_autocheckpoint(1000)",
+	"_pragma=busy_timeout(5000)", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)", "_pragma=wal_autocheckpoint(1000)", "_pragma=temp_store(MEMORY)",
 	"_txlock=immediate",
 }
 

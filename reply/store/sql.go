@@ -14,15 +14,15 @@ const (
 	(id, sender, recipient, message_id, smtputf8, eightbit, digest, created, expires, state, node, due, tries, reason, answer, tls, host, hurried, aside, body)
 	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'leased', $10, $11, 0, '', '', '', '', 0, 0, $12)`
 
-	// No row is changed where the bucket is full: that is how the caller hears of it. A counter whose
-	// window is over starts again.
-	sqlCount = `INSERT INTO counters (bucket, n, expires) VALUES ($1, 1, $2)
+	// SQLite's: all buckets of an entry at once, as JSON: an array of arrays of key and end. A counter whose window
+	// is over starts again.
+	sqlCount = `INSERT INTO counters (bucket, n, expires) SELECT value->>0, 1, value->>1 FROM json_each($1) WHERE true
 	ON CONFLICT (bucket) DO UPDATE SET
-		n = CASE WHEN counters.expires <= $4 THEN 1 ELSE counters.n + 1 END,
-		expires = CASE WHEN counters.expires <= $4 THEN excluded.expires ELSE counters.expires END
-	WHERE counters.n < $3 OR counters.expires <= $4`
+		n = CASE WHEN counters.expires <= $2 THEN 1 ELSE counters.n + 1 END,
+		expires = CASE WHEN counters.expires <= $2 THEN excluded.expires ELSE counters.expires END`
 
-	sqlPeek = `SELECT n, expires FROM counters WHERE bucket = $1 AND expires > $2`
+	sqlPeek = `SELECT j.key, c.n, c.expires FROM json_each($1) AS j JOIN counters AS c ON c.bucket = j.value->>0
+	WHERE c.expires > $2`
 
 	sqlOffer   = `INSERT INTO secrets (name, secret, expires) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING`
 	sqlSecrets = `SELECT name, secret FROM secrets WHERE expires > $1`
@@ -64,6 +64,7 @@ const (
 
 // statements are the prepared sentences of the connection that writes.
 type statements struct {
+	begin, commit                                           *sql.Stmt
 	put, count, peek, claim                                 *sql.Stmt
 	renew, retry, release, finish, aside                    *sql.Stmt
 	offer, secrets, stop, resume                            *sql.Stmt
@@ -76,6 +77,8 @@ func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 		at    **sql.Stmt
 		query string
 	}{
+		{&st.begin, "BEGIN IMMEDIATE"},
+		{&st.commit, "COMMIT"},
 		{&st.put, sqlPut},
 		{&st.count, sqlCount},
 		{&st.peek, sqlPeek},
@@ -105,7 +108,7 @@ func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 
 func (st *statements) close() error {
 	var errs []error
-	for _, s := range []*sql.Stmt{st.put, st.count, st.peek, st.claim, st.renew, st.retry, st.release, st.finish, st.aside,
+	for _, s := range []*sql.Stmt{st.begin, st.commit, st.put, st.count, st.peek, st.claim, st.renew, st.retry, st.release, st.finish, st.aside,
 		st.offer, st.secrets, st.stop, st.resume,
 		st.sweepEntries, st.sweepCounters, st.sweepReports, st.sweepSecrets} {
 		if s != nil {

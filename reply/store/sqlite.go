@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,25 +13,29 @@ import (
 	"checkauth/reply"
 )
 
-// Put stores an entry in a savepoint of the commit that it shares with other writes.
+// Put stores an entry in the commit that it shares with other writes.
 func (s *SQLite) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket, now time.Time) (full reply.Full, err error) {
 	if e.ID == "" {
 		return full, errors.New("store: an entry without an id")
 	}
 	buckets = sorted(buckets)
+	counters, err := asJSON(buckets)
+	if err != nil {
+		return full, fmt.Errorf("store: put %s: %w", e.ID, err)
+	}
 	body, packed := pack(e.Body)
 	defer packed()
 	err = s.w.do(ctx, func(ctx context.Context, tx *statements) error {
-		for _, b := range buckets {
-			counted, err := count(ctx, tx, b, now)
-			if err != nil {
-				return err
-			}
-			if !counted {
-				if full, err = look(ctx, tx.peek, b, now); err != nil {
-					return err
-				}
-				return errRefused
+		// Nobody else writes: what is not full now is not full at the next sentence either.
+		if full, err = firstFull(ctx, tx.peek, buckets, counters, now); err != nil {
+			return err
+		}
+		if full.Key != "" {
+			return errRefused
+		}
+		if len(buckets) > 0 {
+			if _, err := tx.count.ExecContext(ctx, counters, nano(now)); err != nil {
+				return fmt.Errorf("store: count for %s: %w", e.ID, err)
 			}
 		}
 		_, err := tx.put.ExecContext(ctx, e.ID, e.From, e.To, e.MessageID, number(e.UTF8), number(e.EightBit),
@@ -56,43 +61,58 @@ func sorted(buckets []reply.Bucket) []reply.Bucket {
 	return slices.CompactFunc(out, func(a, b reply.Bucket) bool { return a.Key == b.Key })
 }
 
-func count(ctx context.Context, tx *statements, b reply.Bucket, now time.Time) (bool, error) {
-	if b.Limit <= 0 {
-		return false, nil // the sentence would let the first one in
+// asJSON is how the buckets get into one sentence.
+func asJSON(buckets []reply.Bucket) (string, error) {
+	pairs := make([][2]any, len(buckets))
+	for i, b := range buckets {
+		pairs[i] = [2]any{b.Key, nano(b.Expires)}
 	}
-	r, err := tx.count.ExecContext(ctx, b.Key, nano(b.Expires), b.Limit, nano(now))
-	if err != nil {
-		return false, fmt.Errorf("store: count %q: %w", b.Key, err)
-	}
-	n, err := r.RowsAffected()
-	if err != nil {
-		return false, fmt.Errorf("store: count %q: %w", b.Key, err)
-	}
-	return n == 1, nil
+	out, err := json.Marshal(pairs)
+	return string(out), err
 }
 
 // Peek reads beside the writer.
-func (s *SQLite) Peek(ctx context.Context, buckets []reply.Bucket, now time.Time) (full reply.Full, err error) {
-	for _, b := range sorted(buckets) {
-		if full, err = look(ctx, s.peek, b, now); err != nil || full.Key != "" {
-			return full, err
-		}
+func (s *SQLite) Peek(ctx context.Context, buckets []reply.Bucket, now time.Time) (reply.Full, error) {
+	buckets = sorted(buckets)
+	counters, err := asJSON(buckets)
+	if err != nil {
+		return reply.Full{}, fmt.Errorf("store: look at counters: %w", err)
 	}
-	return full, nil
+	return firstFull(ctx, s.peek, buckets, counters, now)
 }
 
-// look tells whether a bucket is full. One without room has no window: it is said to be full until its own
-// would end.
-func look(ctx context.Context, peek *sql.Stmt, b reply.Bucket, now time.Time) (reply.Full, error) {
-	var n, expires int64
-	err := peek.QueryRowContext(ctx, b.Key, nano(now)).Scan(&n, &expires)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		expires = nano(b.Expires)
-	case err != nil:
-		return reply.Full{}, fmt.Errorf("store: look at counter %q: %w", b.Key, err)
+// firstFull tells which bucket is full, the first of several. One without room has no window: it is said to be
+// full until its own would end.
+func firstFull(ctx context.Context, peek *sql.Stmt, buckets []reply.Bucket, counters string, now time.Time) (_ reply.Full, err error) {
+	if len(buckets) == 0 {
+		return reply.Full{}, nil
 	}
-	return fullness(b, n, expires), nil
+	found, err := peek.QueryContext(ctx, counters, nano(now))
+	if err != nil {
+		return reply.Full{}, fmt.Errorf("store: look at counters: %w", err)
+	}
+	defer func() { err = errors.Join(err, found.Close()) }()
+	n, until := make([]int64, len(buckets)), make([]int64, len(buckets))
+	for i, b := range buckets {
+		until[i] = nano(b.Expires)
+	}
+	for found.Next() {
+		var i int
+		var count, expires int64
+		if err := found.Scan(&i, &count, &expires); err != nil {
+			return reply.Full{}, fmt.Errorf("store: look at counters: %w", err)
+		}
+		n[i], until[i] = count, expires
+	}
+	if err := found.Err(); err != nil {
+		return reply.Full{}, fmt.Errorf("store: look at counters: %w", err)
+	}
+	for i, b := range buckets {
+		if full := fullness(b, n[i], until[i]); full.Key != "" {
+			return full, nil
+		}
+	}
+	return reply.Full{}, nil
 }
 
 // fullness is a bucket's, of what its counter says within its window.

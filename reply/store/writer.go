@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 )
 
-// errRefused undoes one write on purpose: its neighbours go on.
+// errRefused: a write found that it must not be, before it changed anything. Its neighbours go on.
 var errRefused = errors.New("refused")
 
 // writer owns the only connection that writes.
@@ -58,22 +58,22 @@ func (w *writer) commit(jobs []*write) {
 func (w *writer) try(jobs []*write) (failed int, err error) {
 	// Not a caller's context: its end would interrupt the neighbours' transaction.
 	ctx := context.Background()
-	if err := w.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return -1, err
+	if _, err := w.sql.begin.ExecContext(ctx); err != nil {
+		return -1, fmt.Errorf("store: begin: %w", err)
 	}
 	for i, job := range jobs {
 		if err := w.one(ctx, job); err != nil {
 			return i, errors.Join(err, w.rollback(ctx))
 		}
 	}
-	if err := w.exec(ctx, "COMMIT"); err != nil {
-		return -1, errors.Join(err, w.rollback(ctx))
+	if _, err := w.sql.commit.ExecContext(ctx); err != nil {
+		return -1, errors.Join(fmt.Errorf("store: commit: %w", err), w.rollback(ctx))
 	}
 	w.commits.Add(1)
 	return 0, nil
 }
 
-// one runs a job in a savepoint. A refusal undoes that much and is no failure.
+// one runs a job. A refusal is no failure.
 func (w *writer) one(ctx context.Context, job *write) (err error) {
 	// A panic here would end the process with every session in it.
 	defer func() {
@@ -81,20 +81,11 @@ func (w *writer) one(ctx context.Context, job *write) (err error) {
 			err = fmt.Errorf("store: panic in a write: %v", p)
 		}
 	}()
-	if err := w.exec(ctx, "SAVEPOINT one"); err != nil {
-		return err
-	}
 	job.err = job.run(ctx, w.sql)
-	switch {
-	case errors.Is(job.err, ErrUnknown): // nothing was changed
-	case errors.Is(job.err, errRefused):
-		if err := w.exec(ctx, "ROLLBACK TO one"); err != nil {
-			return err
-		}
-	case job.err != nil:
-		return job.err
+	if errors.Is(job.err, ErrUnknown) || errors.Is(job.err, errRefused) {
+		return nil // nothing was changed
 	}
-	return w.exec(ctx, "RELEASE one")
+	return job.err
 }
 
 // rollback ends a transaction that SQLite may have ended by itself already.
