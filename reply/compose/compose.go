@@ -4,6 +4,7 @@
 package compose
 
 import (
+	"bytes"
 	"fmt"
 	htmltemplate "html/template"
 	"runtime"
@@ -46,7 +47,7 @@ type Composer struct {
 	*Voice
 	voices map[string]*Voice // by language
 	key    *sign.Key
-	turns  chan struct{} // to compose a reply: one a processor, more would only take memory
+	desks  chan *desk // to compose replies on: one a processor, more would only take memory
 }
 
 // Voice is a report in one language.
@@ -67,7 +68,10 @@ func New(cfg Config, key *sign.Key) (*Composer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Composer{voices: map[string]*Voice{}, key: key, turns: make(chan struct{}, runtime.GOMAXPROCS(0))}
+	c := &Composer{voices: map[string]*Voice{}, key: key, desks: make(chan *desk, runtime.GOMAXPROCS(0))}
+	for range cap(c.desks) {
+		c.desks <- &desk{}
+	}
 	for _, lang := range words.Languages() {
 		if c.voices[lang], err = newVoice(cfg, words, lang); err != nil {
 			return nil, err
@@ -101,23 +105,29 @@ const longestForm = 8 << 20
 // bounded takes what a layout writes, so far.
 type bounded struct {
 	layout string
-	text   strings.Builder
+	*bytes.Buffer
 }
 
-// usualForm is about how long a form of a report gets.
-const usualForm = 24 << 10
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if b.text.Len() == 0 {
-		b.text.Grow(usualForm)
-	}
-	if b.text.Len()+len(p) > longestForm {
+func (b bounded) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > longestForm {
 		return 0, fmt.Errorf("%s writes more than %d octets", b.layout, longestForm)
 	}
-	return b.text.Write(p)
+	return b.Buffer.Write(p)
 }
 
-func (b *bounded) String() string { return b.text.String() }
+// desk has the room that a reply is composed in; only the whole message leaves it.
+type desk struct{ text, page, json, wire bytes.Buffer }
+
+// largestRoom is kept for the next reply: a usual one needs some 30 KiB for a form and 80 for the wire.
+const largestRoom = 256 << 10
+
+func (d *desk) clear() {
+	for _, b := range []*bytes.Buffer{&d.text, &d.page, &d.json, &d.wire} {
+		if b.Reset(); b.Cap() > largestRoom {
+			*b = bytes.Buffer{}
+		}
+	}
+}
 
 // rehearse runs the layouts: a template that names what there is not is seen only then.
 func (c *Composer) rehearse() error {

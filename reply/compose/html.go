@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"bytes"
 	"fmt"
 	htmltemplate "html/template"
 	"strings"
@@ -86,8 +87,10 @@ func pageFuncs(say func(code string, pairs ...string) string) htmltemplate.FuncM
 
 // HTML is the report's HTML part, in the language that the message asks for.
 func (c *Composer) HTML(r *verify.Report, d policy.Decision) (string, error) {
+	var b bytes.Buffer
 	v := c.voice(r, d)
-	return v.written(v.pageOf(forClass(r, d.Class), d))
+	err := v.write(&b, v.pageOf(forClass(r, d.Class), d))
+	return b.String(), err
 }
 
 // lean is the same without the details of the checks and their DNS records, which the text part has too.
@@ -96,12 +99,11 @@ func (p page) lean() page {
 	return p
 }
 
-func (c *Voice) written(p page) (string, error) {
-	b := bounded{layout: c.page.Name()}
-	if err := c.page.Execute(&b, p); err != nil {
-		return "", fmt.Errorf("template: %w", err)
+func (c *Voice) write(b *bytes.Buffer, p page) error {
+	if err := c.page.Execute(bounded{c.page.Name(), b}, p); err != nil {
+		return fmt.Errorf("template: %w", err)
 	}
-	return b.String(), nil
+	return nil
 }
 
 // pageOf takes a report as its class gets it.

@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -438,10 +439,10 @@ func TestRehearsal_of_the_built_in_layouts(t *testing.T) {
 	for lang, v := range c.voices {
 		for i, p := range rehearsals() {
 			shown := forClass(p.r, p.d.Class)
-			if _, err := v.text(shown, p.d, mail.Data{}); err != nil {
+			if err := v.text(&bytes.Buffer{}, shown, p.d, mail.Data{}); err != nil {
 				t.Errorf("%s, report %d, text: %v", lang, i, err)
 			}
-			if _, err := v.written(v.pageOf(shown, p.d)); err != nil {
+			if err := v.write(&bytes.Buffer{}, v.pageOf(shown, p.d)); err != nil {
 				t.Errorf("%s, report %d, page: %v", lang, i, err)
 			}
 		}

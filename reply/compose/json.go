@@ -15,15 +15,14 @@ import (
 // is not is written as \u escapes, so that no byte of a stranger reaches a terminal raw. It fills in
 // the sentences of r, and leaves out what its class does not get.
 func (c *Composer) JSON(r *verify.Report, class policy.Class) ([]byte, error) {
-	return c.json(forClass(r, class))
+	var b bytes.Buffer
+	return c.json(&b, forClass(r, class))
 }
 
 // json takes a report as its class gets it.
-func (c *Composer) json(r *verify.Report) ([]byte, error) {
+func (c *Composer) json(b *bytes.Buffer, r *verify.Report) ([]byte, error) {
 	c.fill(r)
-	var b bytes.Buffer
-	b.Grow(usualForm)
-	if err := json.NewEncoder(&b).Encode(r); err != nil {
+	if err := json.NewEncoder(b).Encode(r); err != nil {
 		return nil, fmt.Errorf("JSON of report %s: %w", r.ID, err)
 	}
 	return ascii(b.Bytes()), nil

@@ -22,8 +22,11 @@ import (
 // body is the original's.
 func (c *Composer) Reply(r *verify.Report, d policy.Decision, body mail.Data, now time.Time) (reply.Entry, error) {
 	e := reply.Entry{ID: r.ID, To: d.To, MessageID: "<" + r.ID + "@" + c.cfg.Host + ">", Created: now, UTF8: !plainASCII(d.To)}
-	c.turns <- struct{}{}
-	defer func() { <-c.turns }()
+	desk := <-c.desks
+	defer func() {
+		desk.clear()
+		c.desks <- desk
+	}()
 	voice := c.voice(r, d)
 	head := c.head(e.MessageID, d.To, c.subject(r, d), now)
 	head.Set("Content-Language", voice.lang) // RFC 3282
@@ -31,38 +34,40 @@ func (c *Composer) Reply(r *verify.Report, d policy.Decision, body mail.Data, no
 		head.Set("In-Reply-To", id)
 		head.Set("References", id)
 	}
-	parts, err := c.parts(voice, r, d, body)
+	parts, err := c.parts(desk, voice, r, d, body)
 	if err != nil {
 		return e, err
 	}
-	e.Body, err = c.fit(voice, head, parts, now)
+	e.Body, err = c.fit(desk, voice, head, parts, now)
 	return e, err
 }
 
 // parts are the forms of the report, the one that must stay first. Sentences are put into the JSON last: it
 // sets the English ones in r.
-func (c *Composer) parts(voice *Voice, r *verify.Report, d policy.Decision, body mail.Data) ([]*part, error) {
+func (c *Composer) parts(desk *desk, voice *Voice, r *verify.Report, d policy.Decision, body mail.Data) ([]*part, error) {
 	if d.Short {
 		return []*part{{contentType: "text/plain; charset=utf-8", data: []byte(voice.short(r, d))}}, nil
 	}
 	r = forClass(r, d.Class)
-	text, err := voice.text(r, d, body)
-	if err != nil {
+	if err := voice.text(&desk.text, r, d, body); err != nil {
 		return nil, err
 	}
 	page := voice.pageOf(r, d)
-	html, err := voice.written(page)
-	if err != nil {
+	if err := voice.write(&desk.page, page); err != nil {
 		return nil, err
 	}
-	data, err := c.json(withoutBulk(r))
+	data, err := c.json(&desk.json, withoutBulk(r))
 	if err != nil {
 		return nil, err
 	}
 	return []*part{
-		{contentType: "text/plain; charset=utf-8", data: []byte(text)},
-		{contentType: "text/html; charset=utf-8", data: []byte(html),
-			lean: func() (string, error) { return voice.written(page.lean()) }},
+		{contentType: "text/plain; charset=utf-8", data: desk.text.Bytes()},
+		{contentType: "text/html; charset=utf-8", data: desk.page.Bytes(),
+			lean: func() ([]byte, error) {
+				desk.page.Reset()
+				err := voice.write(&desk.page, page.lean())
+				return desk.page.Bytes(), err
+			}},
 		{contentType: "application/json; name=report.json", disposition: "attachment; filename=report.json", data: data},
 		{contentType: "text/rfc822-headers; charset=utf-8", disposition: "attachment; filename=headers.txt",
 			data: []byte(strings.Join(c.original(r, d.Class, mail.Data{}), "\n") + "\n")},
@@ -96,10 +101,10 @@ func (c *Composer) Forward(env verify.Envelope, original io.Reader, now time.Tim
 	to := result.Cut(result.ASCII(strings.Join(env.RcptTo, ", ")), 200)
 	head := c.head(e.MessageID, c.cfg.Operator, "Mail for "+to, now)
 	note := c.sayPairs("forwarded-to-operator", "to", to, "from", env.MailFrom, "ip", env.Client.Addr().String(), "helo", env.Helo)
-	b, err := written(head, []*part{
+	b, err := written(&bytes.Buffer{}, head, []*part{
 		{contentType: "text/plain; charset=utf-8", data: []byte(wrap(note, "", width) + "\n")},
 		{contentType: opaque, disposition: "attachment; filename=message.eml", data: raw},
-	}, signatureRoom)
+	})
 	e.Body, err = c.signed(b, err, now)
 	return e, err
 }
@@ -146,7 +151,7 @@ const signatureRoom = 2 << 10
 
 // fit leaves out parts where the whole would be too large, then the end of the text, in which the original
 // stands, and says so. It is signed once.
-func (c *Composer) fit(voice *Voice, head message.Header, parts []*part, now time.Time) ([]byte, error) {
+func (c *Composer) fit(desk *desk, voice *Voice, head message.Header, parts []*part, now time.Time) ([]byte, error) {
 	room, text := c.cfg.Size-signatureRoom, parts[0].data
 	take := func(step, keep int) ([]*part, error) {
 		if leftOut[step].lean {
@@ -164,7 +169,7 @@ func (c *Composer) fit(voice *Voice, head message.Header, parts []*part, now tim
 		if octets(some) > room { // written it is longer still
 			continue
 		}
-		if b, err := written(head, some, signatureRoom); err != nil || len(b) <= c.cfg.Size {
+		if b, err := written(&desk.wire, head, some); err != nil || len(b) <= c.cfg.Size {
 			return c.signed(b, err, now)
 		}
 	}
@@ -173,7 +178,7 @@ func (c *Composer) fit(voice *Voice, head message.Header, parts []*part, now tim
 		if err != nil {
 			return nil, err
 		}
-		b, err := written(head, some, signatureRoom)
+		b, err := written(&desk.wire, head, some)
 		if err != nil || len(b) <= c.cfg.Size || keep == 0 {
 			return c.signed(b, err, now)
 		}
@@ -200,7 +205,7 @@ func shorten(parts []*part) error {
 		if err != nil {
 			return err
 		}
-		p.replace([]byte(text))
+		p.replace(text)
 		p.lean = nil
 	}
 	return nil

@@ -17,7 +17,7 @@ import (
 type part struct {
 	contentType, disposition string
 	data                     []byte
-	lean                     func() (string, error) // a shorter form of it; nil: there is none
+	lean                     func() ([]byte, error) // a shorter form of it; nil: there is none
 
 	encoded  []byte // data for the wire, made once; nil: not yet
 	encoding string // its Content-Transfer-Encoding
@@ -34,33 +34,34 @@ func (p *part) name() string {
 // replace gives a part another content.
 func (p *part) replace(data []byte) { p.data, p.encoded = data, nil }
 
-// encode makes the part ready for the wire. Text goes as it is where that is safe: it is shorter than
+// encode makes the part ready, in that room. Text goes as it is where that is safe: it is shorter than
 // quoted-printable, and quicker made. A message that somebody sent is opaque (base64): nothing of it is to be read
 // on the way.
-func (p *part) encode() error {
-	switch {
-	case p.encoded != nil:
+func (p *part) encode(room *bytes.Buffer) (err error) {
+	if p.encoded != nil {
+		return nil
+	}
+	start := room.Len()
+	switch data := p.data; {
 	case p.contentType == opaque:
-		p.encoding, p.encoded = "base64", lined(p.data)
+		p.encoding = "base64"
+		writeLined(room, data)
 	case strings.HasPrefix(p.contentType, "text/"):
-		data := p.data
 		if strings.HasPrefix(p.contentType, "text/html") {
 			data = references(data)
 		}
-		var err error
-		p.encoding, p.encoded = "7bit", bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n"))
-		if !is7bit(p.encoded) {
-			p.encoding = quotedPrintable
-			p.encoded, err = quoted(p.encoded)
+		p.encoding = "7bit"
+		if writeLines(room, data) {
+			break
 		}
-		return err
+		room.Truncate(start)
+		fallthrough
 	default: // JSON is one line
-		var err error
 		p.encoding = quotedPrintable
-		p.encoded, err = quoted(p.data)
-		return err
+		err = writeQuoted(room, data)
 	}
-	return nil
+	p.encoded = room.Bytes()[start:]
+	return err
 }
 
 const (
@@ -74,16 +75,17 @@ const longLine = 998
 // from begins a line that a mailbox in a file marks (RFC 4155), which breaks the signature.
 var from = []byte("From ")
 
-// is7bit: RFC 2045, 2.7, and no line that is changed on the way: none that begins like the mark of a mailbox; no
-// control character. Blanks at the end of a line may get lost: our signature bears it, and what depends on them stands
-// in the JSON.
-func is7bit(b []byte) bool {
-	for len(b) > 0 {
-		end := bytes.IndexByte(b, '\n')
+// writeLines writes text with CRLF, as RFC 2045, 2.7 has it, and tells whether that is safe: no line is too long, or
+// changed on the way for beginning like the mark of a mailbox, and there is no control character. Blanks at the end of
+// a line may get lost: our signature bears it, and what depends on them stands in the JSON.
+func writeLines(to *bytes.Buffer, text []byte) bool {
+	to.Grow(len(text) + len(text)/16)
+	for len(text) > 0 {
+		end := bytes.IndexByte(text, '\n')
 		if end < 0 {
-			end = len(b)
+			end = len(text)
 		}
-		line := bytes.TrimSuffix(b[:end], []byte("\r"))
+		line := text[:end]
 		if len(line) > longLine || bytes.HasPrefix(line, from) {
 			return false
 		}
@@ -92,7 +94,12 @@ func is7bit(b []byte) bool {
 				return false
 			}
 		}
-		b = b[min(end+1, len(b)):]
+		to.Write(line)
+		if end < len(text) {
+			to.WriteString("\r\n")
+			end++
+		}
+		text = text[end:]
 	}
 	return true
 }
@@ -115,51 +122,53 @@ func references(page []byte) []byte {
 
 func beyondASCII(r rune) bool { return r >= utf8.RuneSelf }
 
-// quoted is RFC 2045, 6.7, without a line that a mailbox marks: that can only stand in it as text.
-func quoted(b []byte) ([]byte, error) {
-	var out bytes.Buffer
-	out.Grow(len(b) + len(b)/6)
-	w := quotedprintable.NewWriter(&out)
+// writeQuoted writes RFC 2045, 6.7, without a line that a mailbox marks: that can only stand in it as text.
+func writeQuoted(to *bytes.Buffer, b []byte) error {
+	start := to.Len()
+	to.Grow(len(b) + len(b)/8)
+	w := quotedprintable.NewWriter(to)
 	if _, err := w.Write(b); err != nil {
-		return nil, err
+		return err
 	}
 	if err := w.Close(); err != nil {
-		return nil, err
+		return err
 	}
-	marked := append([]byte("\r\n"), from...)
-	made := out.Bytes()
-	if bytes.HasPrefix(made, from) {
-		made = append([]byte("From=\r\n "), made[len(from):]...)
+	made := to.Bytes()[start:]
+	if !bytes.HasPrefix(made, from) && !bytes.Contains(made, fromLine) {
+		return nil
 	}
-	if !bytes.Contains(made, marked) {
-		return made, nil
-	}
-	return bytes.ReplaceAll(made, marked, []byte("\r\nFrom=\r\n ")), nil
+	broken := bytes.ReplaceAll(append([]byte("\r\n"), made...), fromLine, []byte("\r\nFrom=\r\n "))
+	to.Truncate(start)
+	to.Write(broken[2:])
+	return nil
 }
 
-// lined is RFC 2045, 6.8.
-func lined(b []byte) []byte {
+// fromLine is such a line with the end of the one before it.
+var fromLine = append([]byte("\r\n"), from...)
+
+// writeLined writes RFC 2045, 6.8.
+func writeLined(to *bytes.Buffer, b []byte) {
 	const octets = 57 // that make 76 characters
-	out := make([]byte, 0, base64.StdEncoding.EncodedLen(len(b))+2*(len(b)/octets+1))
+	to.Grow(base64.StdEncoding.EncodedLen(len(b)) + 2*(len(b)/octets+1))
 	for len(b) > 0 {
 		n := min(octets, len(b))
-		out = append(base64.StdEncoding.AppendEncode(out, b[:n]), "\r\n"...)
+		to.Write(base64.StdEncoding.AppendEncode(to.AvailableBuffer(), b[:n]))
+		to.WriteString("\r\n")
 		b = b[n:]
 	}
-	return out
 }
 
-// written is the MIME message behind front free octets. The first parts, without a disposition, say the same in
-// other forms (RFC 2046, 5.1.4).
-func written(head message.Header, parts []*part, front int) ([]byte, error) {
-	size := front + 4<<10
+// written is the MIME message behind free room for a signature; the parts are encoded in room. The first parts, without a
+// disposition, say the same in other forms (RFC 2046, 5.1.4).
+func written(room *bytes.Buffer, head message.Header, parts []*part) ([]byte, error) {
+	size := signatureRoom + 4<<10
 	for _, p := range parts {
-		if err := p.encode(); err != nil {
+		if err := p.encode(room); err != nil {
 			return nil, fmt.Errorf("composing the reply's %s: %w", p.contentType, err)
 		}
 		size += len(p.encoded)
 	}
-	b := bytes.NewBuffer(make([]byte, front, size))
+	b := bytes.NewBuffer(make([]byte, signatureRoom, size))
 	err := textproto.WriteHeader(b, head.Header)
 	if err == nil {
 		err = writeParts(b, head, parts)

@@ -1,6 +1,7 @@
 package compose
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -44,11 +45,13 @@ func joined(lines []string) string {
 
 // Text is the report's text part, LF line ends, in the language that the message asks for.
 func (c *Composer) Text(r *verify.Report, d policy.Decision, body mail.Data) (string, error) {
-	return c.voice(r, d).text(forClass(r, d.Class), d, body)
+	var b bytes.Buffer
+	err := c.voice(r, d).text(&b, forClass(r, d.Class), d, body)
+	return b.String(), err
 }
 
 // text takes a report as its class gets it.
-func (c *Voice) text(r *verify.Report, d policy.Decision, body mail.Data) (string, error) {
+func (c *Voice) text(b *bytes.Buffer, r *verify.Report, d policy.Decision, body mail.Data) error {
 	v := view{
 		Host: c.cfg.Host, Service: c.cfg.Service, Operator: c.cfg.Operator,
 		Sender: reversePath(r), Client: safe(r.Session.ClientIP), Date: date(r.Time),
@@ -75,11 +78,10 @@ func (c *Voice) text(r *verify.Report, d policy.Decision, body mail.Data) (strin
 		v.Checks = append(v.Checks, section{"Name server", joined(said)})
 	}
 	v.Original = joined(c.original(r, d.Class, body))
-	b := bounded{layout: c.layout.Name()}
-	if err := c.layout.Execute(&b, v); err != nil {
-		return "", fmt.Errorf("template: %w", err)
+	if err := c.layout.Execute(bounded{c.layout.Name(), b}, v); err != nil {
+		return fmt.Errorf("template: %w", err)
 	}
-	return b.String(), nil
+	return nil
 }
 
 // reversePath is the envelope sender in a sentence, where the null one has to be seen.

@@ -2,7 +2,9 @@ package sign
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
+	"io"
 	netmail "net/mail"
 	"strings"
 	"testing"
@@ -24,6 +26,7 @@ func TestRFC6376_3_4_relaxed(t *testing.T) {
 		for _, body := range []string{
 			"", "\r\n", "\r\n\r\n", "x", "x\r\n", "x \t\r\n\r\n \r\n", " x\r\n\r\n\r\ny  \t z\r\n", "\tx\r\n \t\r\n",
 			strings.Repeat("line  with blanks \r\n", 2000), strings.Repeat("y", 20_000) + "\r\n", "one\r\n" + strings.Repeat("\r\n", 9000) + "two", "d\xc3\xa9j\xc3\xa0 \xff\r\n",
+			" \t x \t y\t \tz \t\r\n\t\r\n a\r\n", "x\t\r\ny \t\r\n", " ", " \t\r\n", "a  b \r\n \r\n\tc",
 		} {
 			made, err := k.Sign([]byte(head+"\r\n"+body), time.Now())
 			if err != nil {
@@ -82,4 +85,27 @@ func reason(got []*dkim.Verification) error {
 		return got[0].Err
 	}
 	return errors.New("not one signature")
+}
+
+// The library's form of a body is the measure for any body with CRLF line ends.
+func FuzzBodyHash(f *testing.F) {
+	for _, body := range []string{"", "x", "a  b\t \r\n\r\n", " \t", "\r\n \r\nx \ty"} {
+		f.Add([]byte(body))
+	}
+	k, err := Make("verifier.example", "ca1", Ed25519, 0)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		body = bytes.ReplaceAll(bytes.ReplaceAll(body, []byte("\r"), nil), []byte("\n"), []byte("\r\n"))
+		var theirs bytes.Buffer
+		if err := dkim.Sign(&theirs, io.MultiReader(strings.NewReader("From: a@verifier.example\r\n\r\n"), bytes.NewReader(body)), &dkim.SignOptions{
+			Domain: k.Domain, Selector: k.Selector, Signer: k.signer, BodyCanonicalization: dkim.CanonicalizationRelaxed}); err != nil {
+			t.Fatal(err)
+		}
+		sum := bodyHash(body)
+		if got, want := base64.StdEncoding.EncodeToString(sum[:]), tag(t, theirs.Bytes(), "bh"); got != want {
+			t.Errorf("%q: got %s, the library has %s", body, got, want)
+		}
+	})
 }

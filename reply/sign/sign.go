@@ -220,52 +220,48 @@ func relaxed(out, field []byte) []byte {
 }
 
 // bodyHash is that of a body in the relaxed form, RFC 6376, 3.4.4: blanks at the end of a line go, others become one
-// space, empty lines at the end go.
+// space, empty lines at the end go. What has that form already is hashed where it stands.
 func bodyHash(body []byte) (sum [sha256.Size]byte) {
 	h := sha256.New()
-	form := make([]byte, 0, 8<<10)
-	empty := 0 // lines that are not written yet
-	for len(body) > 0 {
-		line := body
-		if n := bytes.IndexByte(body, '\n'); n >= 0 {
-			line, body = body[:n], body[n+1:]
-		} else {
-			body = nil
+	body = bytes.TrimRight(body, blanks+"\r\n")
+	several, tab, last := finder{what: []byte("  ")}, finder{what: []byte("\t")}, finder{what: []byte(" \r")}
+	for at := 0; at < len(body); {
+		run := min(several.next(body, at), tab.next(body, at), last.next(body, at))
+		for run > at && isBlank(body[run-1]) { // a space before a tab
+			run--
 		}
-		line = bytes.TrimRight(bytes.TrimSuffix(line, []byte("\r")), " \t")
-		if len(line) == 0 {
-			empty++
-			continue
+		h.Write(body[at:run])
+		for at = run; at < len(body) && isBlank(body[at]); at++ {
 		}
-		if len(form)+2*empty+len(line)+2 > cap(form) {
-			h.Write(form)
-			form = form[:0]
+		if at > run && body[at] != '\r' && body[at] != '\n' {
+			h.Write([]byte(" "))
 		}
-		for ; empty > 0; empty-- {
-			form = append(form, "\r\n"...)
-		}
-		form = append(single(form, line), "\r\n"...)
 	}
-	h.Write(form)
+	if len(body) > 0 {
+		h.Write([]byte("\r\n"))
+	}
 	h.Sum(sum[:0])
 	return sum
 }
 
-// single appends a line with one space for each run of blanks. Few lines have such runs.
-func single(out, line []byte) []byte {
-	if bytes.IndexByte(line, '\t') < 0 && !bytes.Contains(line, []byte("  ")) {
-		return append(out, line...)
-	}
-	blank := false
-	for _, c := range line {
-		if c == ' ' || c == '\t' {
-			blank = true
-			continue
+const blanks = " \t"
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
+
+// finder looks for the same thing again and again, and over no octet twice.
+type finder struct {
+	what  []byte
+	found int // where it was found last; behind the end: it is not there any more
+	began bool
+}
+
+// next is where it stands from there on, the end where it does not.
+func (f *finder) next(in []byte, from int) int {
+	if !f.began || f.found < from {
+		f.began, f.found = true, len(in)
+		if n := bytes.Index(in[from:], f.what); n >= 0 {
+			f.found = from + n
 		}
-		if blank {
-			out, blank = append(out, ' '), false
-		}
-		out = append(out, c)
 	}
-	return out
+	return f.found
 }

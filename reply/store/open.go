@@ -24,7 +24,7 @@ type SQLite struct {
 	lock  *os.File
 	write *sql.DB // one connection, the writer's
 	read  *sql.DB
-	peek  *sql.Stmt // of read
+	look  readings
 	w     *writer
 }
 
@@ -93,7 +93,7 @@ func (s *SQLite) open(ctx context.Context, file string) (err error) {
 	}
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(readers)
-	if s.peek, err = s.read.PrepareContext(ctx, sqlPeek); err != nil {
+	if err := s.look.prepare(ctx, s.read); err != nil {
 		return fmt.Errorf("store: %s: %w", file, err)
 	}
 	return nil
@@ -212,9 +212,7 @@ func (s *SQLite) Close() error {
 		s.w.close()
 		errs = append(errs, s.w.sql.close(), s.w.conn.Close())
 	}
-	if s.peek != nil {
-		errs = append(errs, s.peek.Close())
-	}
+	errs = append(errs, s.look.close())
 	for _, db := range []*sql.DB{s.read, s.write} {
 		if db != nil {
 			errs = append(errs, db.Close())

@@ -58,7 +58,7 @@ func (s *SQLite) Resume(ctx context.Context, address string) error {
 // Stopped reads beside the writer.
 func (s *SQLite) Stopped(ctx context.Context, address string) (bool, error) {
 	var n int64
-	if err := s.read.QueryRowContext(ctx, sqlStopped, hashed(address)).Scan(&n); err != nil {
+	if err := s.look.stopped.QueryRowContext(ctx, hashed(address)).Scan(&n); err != nil {
 		return false, fmt.Errorf("store: look for a stopped address: %w", err)
 	}
 	return n > 0, nil

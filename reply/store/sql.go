@@ -73,10 +73,7 @@ type statements struct {
 
 func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 	st := &statements{}
-	for _, p := range []struct {
-		at    **sql.Stmt
-		query string
-	}{
+	if err := prepareAll(ctx, conn, []sentence{
 		{&st.begin, "BEGIN IMMEDIATE"},
 		{&st.commit, "COMMIT"},
 		{&st.put, sqlPut},
@@ -96,21 +93,48 @@ func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 		{&st.sweepCounters, sqlSweepCounters},
 		{&st.sweepReports, sqlSweepReports},
 		{&st.sweepSecrets, sqlSweepSecrets},
-	} {
-		stmt, err := conn.PrepareContext(ctx, p.query)
-		if err != nil {
-			return nil, fmt.Errorf("store: prepare: %w", errors.Join(err, st.close()))
-		}
-		*p.at = stmt
+	}); err != nil {
+		return nil, errors.Join(err, st.close())
 	}
 	return st, nil
 }
 
+// sentence is one to be prepared, and where.
+type sentence struct {
+	at    **sql.Stmt
+	query string
+}
+
+func prepareAll(ctx context.Context, on interface {
+	PrepareContext(context.Context, string) (*sql.Stmt, error)
+}, all []sentence) error {
+	for _, p := range all {
+		stmt, err := on.PrepareContext(ctx, p.query)
+		if err != nil {
+			return fmt.Errorf("store: prepare: %w", err)
+		}
+		*p.at = stmt
+	}
+	return nil
+}
+
+// readings are the prepared sentences that read beside the writer.
+type readings struct{ peek, seen, stopped *sql.Stmt }
+
+func (r *readings) prepare(ctx context.Context, db *sql.DB) error {
+	return prepareAll(ctx, db, []sentence{{&r.peek, sqlPeek}, {&r.seen, sqlSeen}, {&r.stopped, sqlStopped}})
+}
+
+func (r *readings) close() error { return closeAll(r.peek, r.seen, r.stopped) }
+
 func (st *statements) close() error {
+	return closeAll(st.begin, st.commit, st.put, st.count, st.peek, st.claim, st.renew, st.retry, st.release, st.finish, st.aside,
+		st.offer, st.secrets, st.stop, st.resume, st.sweepEntries, st.sweepCounters, st.sweepReports, st.sweepSecrets)
+}
+
+func closeAll(all ...*sql.Stmt) error {
 	var errs []error
-	for _, s := range []*sql.Stmt{st.begin, st.commit, st.put, st.count, st.peek, st.claim, st.renew, st.retry, st.release, st.finish, st.aside,
-		st.offer, st.secrets, st.stop, st.resume,
-		st.sweepEntries, st.sweepCounters, st.sweepReports, st.sweepSecrets} {
+	for _, s := range all {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}

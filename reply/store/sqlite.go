@@ -78,7 +78,7 @@ func (s *SQLite) Peek(ctx context.Context, buckets []reply.Bucket, now time.Time
 	if err != nil {
 		return reply.Full{}, fmt.Errorf("store: look at counters: %w", err)
 	}
-	return firstFull(ctx, s.peek, buckets, counters, now)
+	return firstFull(ctx, s.look.peek, buckets, counters, now)
 }
 
 // firstFull tells which bucket is full, the first of several. One without room has no window: it is said to be
@@ -128,7 +128,7 @@ func (s *SQLite) Seen(ctx context.Context, digest []byte, since time.Time) (id s
 	if len(digest) == 0 {
 		return "", nil
 	}
-	err = s.read.QueryRowContext(ctx, sqlSeen, digest, nano(since)).Scan(&id)
+	err = s.look.seen.QueryRowContext(ctx, digest, nano(since)).Scan(&id)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return "", fmt.Errorf("store: look for a digest: %w", err)
 	}
