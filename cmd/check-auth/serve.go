@@ -51,7 +51,7 @@ func tune(e env) {
 		debug.SetGCPercent(400)
 	}
 	if e.getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(48 << 20)
+		debug.SetMemoryLimit(42 << 20)
 	}
 }
 

@@ -325,8 +325,7 @@ func (s *session) message(body []byte) error {
 	if err := s.deadline(s.cfg.Data); err != nil {
 		return err
 	}
-	// In large pieces: over TLS each is a record of its own.
-	out := bufio.NewWriterSize(s.conn, 16<<10)
+	out := bufio.NewWriter(s.conn)
 	if err := writeDotted(out, body); err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -293,7 +292,7 @@ func digest(m *verify.Message) ([]byte, error) {
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q %q\n", id, m.Envelope.MailFrom, m.Envelope.RcptTo)
-	if _, err := io.Copy(h, m.Body.Reader()); err != nil {
+	if _, err := m.Body.CopyTo(h); err != nil {
 		return nil, fmt.Errorf("reading the message: %w", err)
 	}
 	return h.Sum(nil), nil

@@ -91,9 +91,7 @@ func (d *Digest) hash(ctx context.Context, signatures []*signature) {
 			forms = append(forms, s.bodyForm())
 		}
 	}
-	// io.Copy takes a buffer of the body's size where it is told that this is small.
-	body := &io.LimitedReader{R: &ctxReader{ctx, d.body.Reader()}, N: d.body.Size}
-	if d.bodies, d.bodyErr = hashBodies(body, forms); d.bodyErr != nil {
+	if d.bodies, d.bodyErr = hashBodies(&ctxReader{ctx, d.body.Reader()}, forms); d.bodyErr != nil {
 		return
 	}
 	for _, s := range signatures {
@@ -184,7 +182,7 @@ func hashBodies(body io.Reader, forms []bodyForm) (map[bodyForm]bodyHash, error)
 	if len(writers) == 0 {
 		return nil, nil
 	}
-	if _, err := io.Copy(io.MultiWriter(writers...), body); err != nil {
+	if _, err := mail.Copy(io.MultiWriter(writers...), body); err != nil {
 		return nil, err
 	}
 	for _, r := range readings {

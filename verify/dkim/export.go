@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -120,9 +119,7 @@ func (m *Foreign) HashBody(ctx context.Context, body mail.Data, signed []Foreign
 			forms = append(forms, form)
 		}
 	}
-	// As in Digest: io.Copy takes a buffer of the body's size where it is told that this is small.
-	r := &io.LimitedReader{R: &ctxReader{ctx, body.Reader()}, N: body.Size}
-	m.bodies, m.bodyErr = hashBodies(r, forms)
+	m.bodies, m.bodyErr = hashBodies(&ctxReader{ctx, body.Reader()}, forms)
 }
 
 // The rules for a signature that is no DKIM-Signature: those without v= and i=. What its key must be comes

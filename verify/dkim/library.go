@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/emersion/go-msgauth/dkim"
+
+	"checkauth/verify/mail"
 )
 
 // library is go-msgauth's verifier; tests put another in its place.
@@ -85,7 +87,30 @@ func (c *check) withOnTop(ctx context.Context, s *signature) io.Reader {
 		}
 	}
 	b.Write(crlf)
-	return io.MultiReader(&b, &ctxReader{ctx, c.body.Reader()})
+	return &onTop{head: &b, body: &ctxReader{ctx, c.body.Reader()}}
+}
+
+// onTop is a header and its body, one after the other.
+type onTop struct {
+	head *bytes.Buffer
+	body io.Reader
+}
+
+func (j *onTop) Read(p []byte) (int, error) {
+	if j.head.Len() > 0 {
+		return j.head.Read(p)
+	}
+	return j.body.Read(p)
+}
+
+// WriteTo implements io.WriterTo.
+func (j *onTop) WriteTo(w io.Writer) (int64, error) {
+	n, err := j.head.WriteTo(w)
+	if err != nil {
+		return n, err
+	}
+	m, err := mail.Copy(w, j.body)
+	return n + m, err
 }
 
 // ctxReader ends with its context, so that no reading outlives it.

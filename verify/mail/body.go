@@ -3,6 +3,7 @@ package mail
 import (
 	"errors"
 	"io"
+	"sync"
 )
 
 // Data is a stretch of bytes that can be read by several readers at once: a whole message or its body.
@@ -20,6 +21,19 @@ func (d Data) Reader() *io.SectionReader {
 	}
 	return io.NewSectionReader(d.At, d.Off, d.Size)
 }
+
+// CopyTo writes all of it.
+func (d Data) CopyTo(w io.Writer) (int64, error) { return Copy(w, d.Reader()) }
+
+// Copy is io.Copy with a buffer that is used again.
+func Copy(w io.Writer, r io.Reader) (int64, error) {
+	buffer := buffers.Get().(*[16 << 10]byte)
+	defer buffers.Put(buffer)
+	// Neither side may bring a buffer of its own.
+	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, buffer[:])
+}
+
+var buffers = sync.Pool{New: func() any { return new([16 << 10]byte) }}
 
 // From is what follows the first n octets.
 func (d Data) From(n int64) Data {
