@@ -37,6 +37,7 @@ func TestBadConfigurationIsRefusedWithItsPlace(t *testing.T) {
 		{"half a certificate", "[tls]\nkey = \"k.pem\"\n", []string{"certificate and key go together"}},
 		{"a relay without a port", "[deliver]\nrelay = \"smtp.example.org\"\n", []string{"line 2", "deliver.relay", "HOST:PORT"}},
 		{"faults in two places", "hostname = \"a b\"\n[log]\nlevel = \"loud\"\n", []string{"line 1", "hostname", "line 3", "log.level"}},
+		{"no part of a reply", "[reply]\nparts = [\"html\", \"pdf\"]\n", []string{"line 2", "reply.parts", "\"pdf\"", "html, json, headers"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ func tune(e env) {
 		debug.SetGCPercent(400)
 	}
 	if e.getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(42 << 20)
+		debug.SetMemoryLimit(40 << 20)
 	}
 }
 
@@ -64,7 +65,7 @@ func defaults(getenv func(string) string) settings {
 		Resolver: resolverSettings{Tries: asks.Tries, Timeout: duration(asks.Timeout), PerNet: 300, PerFrom: 300, PerVoid: 100},
 		SMTP:     smtpDefaults(),
 		Evaluate: evaluateSettings{Time: duration(run.Evaluation), SPF: duration(run.SPF), Signatures: run.Signatures},
-		Reply: replySettings{Service: "check-auth", From: "auth-results", Selector: "check-auth", Size: size(letters.Size),
+		Reply: replySettings{Service: "check-auth", From: "auth-results", Selector: "check-auth", Parts: letters.Parts, Size: size(letters.Size),
 			Queue: duration(answers.Queue), Again: duration(answers.Again), Operator: int(answers.Operator)},
 		Policy:  policyDefaults(answers.Hourly),
 		Deliver: deliverDefaults(),
@@ -134,6 +135,11 @@ func (s *settings) check() error {
 	if s.Deliver.Relay != "" {
 		if _, _, err := net.SplitHostPort(s.Deliver.Relay); err != nil {
 			bad("deliver.relay", "%q: want HOST:PORT, such as \"smtp.example.org:25\"", s.Deliver.Relay)
+		}
+	}
+	for _, p := range s.Reply.Parts {
+		if !slices.Contains(compose.Parts(), p) {
+			bad("reply.parts", "%q: want any of %s", p, strings.Join(compose.Parts(), ", "))
 		}
 	}
 	s.policy(bad)

@@ -209,7 +209,7 @@ func (s *settings) addresses() policy.Addresses {
 func (s *settings) responder(v *service, resolver dns.Resolver, key *sign.Key, e env) (*respond.Responder, error) {
 	letters := compose.Defaults()
 	letters.Host, letters.Service, letters.From = s.Hostname, s.Reply.Service+"@"+s.Hostname, s.Reply.From+"@"+s.Hostname
-	letters.Operator, letters.Templates, letters.Compatible = s.Operator, s.Reply.Templates, s.Reply.Compatible
+	letters.Operator, letters.Templates, letters.Compatible, letters.Parts = s.Operator, s.Reply.Templates, s.Reply.Compatible, s.Reply.Parts
 	letters.Size = int(s.Reply.Size)
 	composer, err := compose.New(letters, key)
 	if err != nil {
@@ -239,7 +239,7 @@ func (s *settings) responder(v *service, resolver dns.Resolver, key *sign.Key, e
 	}
 	return &respond.Responder{
 		Destination: destination,
-		Config:      answers, Compose: composer, Store: v.store, Kick: v.deliverer.Kick,
+		Config:      answers, Compose: composer, Store: v.store, Kick: v.deliverer.Kick, Ease: v.deliverer.Ease,
 		Policy: s.policy(func(string, string, ...any) {}), // the lists were read by check
 		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(e), Authorities: authorities(), Now: e.now,
 			Receivers: rules, Atlas: atlas, Lists: lists, Spamd: spamd,
@@ -293,6 +293,10 @@ func (t transaction) Abandon()             { t.t.Abandon() }
 
 func (t transaction) Finish(ctx context.Context, m *verify.Message) (smtpd.Answer, error) {
 	a, err := t.t.Finish(ctx, m)
+	if errors.Is(err, deliver.ErrBehind) {
+		t.log.WarnContext(ctx, "message put off", "report", m.Envelope.ID, "reason", err)
+		return smtpd.Answer{Code: 451, Enhanced: [3]int{4, 3, 2}, Lines: []string{"Too many replies wait, try again later"}}, nil
+	}
 	if errors.Is(err, store.ErrFull) {
 		// RFC 5321, 4.2.3 and RFC 3463, 3.4: 452 and X.3.1 are what a full disk is called. It passes by itself.
 		t.log.ErrorContext(ctx, "report not stored: no room", "report", m.Envelope.ID, "error", err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	htmltemplate "html/template"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	texttemplate "text/template"
@@ -24,21 +25,32 @@ import (
 
 // Config of a Composer. Addresses are local@domain.
 type Config struct {
-	Host      string // who answers: the host name, also the authserv-id
-	Service   string // address that tests are sent to
-	From      string // address that replies come from
-	Operator  string // whom to write to; empty where there is none (a try)
-	Templates string // folder with the operator's own report.txt, report.html and words/*.toml; empty: the built-in ones
-	Size      int    // octets of a whole reply
-	Header    int    // octets of the original's header in it
-	Body      int    // octets of the original's body in it
+	Host      string   // who answers: the host name, also the authserv-id
+	Service   string   // address that tests are sent to
+	From      string   // address that replies come from
+	Operator  string   // whom to write to; empty where there is none (a try)
+	Templates string   // folder with the operator's own report.txt, report.html and words/*.toml; empty: the built-in ones
+	Size      int      // octets of a whole reply
+	Header    int      // octets of the original's header in it
+	Body      int      // octets of the original's body in it
+	Parts     []string // what a reply has beside the text: any of Parts
 	// Compatible: the Subject is Port25's, without the verdict.
 	Compatible bool
 }
 
-// Defaults of the bounds.
+// The parts of a reply beside the text.
+const (
+	PartHTML    = "html"    // the report as a page
+	PartJSON    = "json"    // report.json
+	PartHeaders = "headers" // headers.txt
+)
+
+// Parts are all of them, in the order of the mail.
+func Parts() []string { return []string{PartHTML, PartJSON, PartHeaders} }
+
+// Defaults of the bounds, and every part.
 func Defaults() Config {
-	return Config{Size: 64 << 10, Header: 16 << 10, Body: 2 << 10}
+	return Config{Size: 64 << 10, Header: 16 << 10, Body: 2 << 10, Parts: Parts()}
 }
 
 // Composer writes replies, in the language that each asks for; by itself it speaks English. One serves any
@@ -64,6 +76,11 @@ type Voice struct {
 // New makes a Composer. key may be nil where nothing is mailed (verify). An operator's file that is broken is
 // refused with its name and line.
 func New(cfg Config, key *sign.Key) (*Composer, error) {
+	for _, p := range cfg.Parts {
+		if !slices.Contains(Parts(), p) {
+			return nil, fmt.Errorf("%q is no part of a reply: want any of %s", p, strings.Join(Parts(), ", "))
+		}
+	}
 	words, err := templates.Override(cfg.Templates)
 	if err != nil {
 		return nil, err

@@ -52,27 +52,33 @@ func (c *Composer) parts(desk *desk, voice *Voice, r *verify.Report, d policy.De
 	if err := voice.text(&desk.text, r, d, body); err != nil {
 		return nil, err
 	}
-	page := voice.pageOf(r, d)
-	if err := voice.write(&desk.page, page); err != nil {
-		return nil, err
+	out := []*part{{contentType: "text/plain; charset=utf-8", data: desk.text.Bytes()}}
+	if c.has(PartHTML) {
+		page := voice.pageOf(r, d)
+		if err := voice.write(&desk.page, page); err != nil {
+			return nil, err
+		}
+		out = append(out, &part{contentType: "text/html; charset=utf-8", data: desk.page.Bytes(), lean: func() ([]byte, error) {
+			desk.page.Reset()
+			err := voice.write(&desk.page, page.lean())
+			return desk.page.Bytes(), err
+		}})
 	}
-	data, err := c.json(&desk.json, withoutBulk(r))
-	if err != nil {
-		return nil, err
+	if c.has(PartJSON) {
+		data, err := c.json(&desk.json, withoutBulk(r))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, &part{contentType: "application/json; name=report.json", disposition: "attachment; filename=report.json", data: data})
 	}
-	return []*part{
-		{contentType: "text/plain; charset=utf-8", data: desk.text.Bytes()},
-		{contentType: "text/html; charset=utf-8", data: desk.page.Bytes(),
-			lean: func() ([]byte, error) {
-				desk.page.Reset()
-				err := voice.write(&desk.page, page.lean())
-				return desk.page.Bytes(), err
-			}},
-		{contentType: "application/json; name=report.json", disposition: "attachment; filename=report.json", data: data},
-		{contentType: "text/rfc822-headers; charset=utf-8", disposition: "attachment; filename=headers.txt",
-			data: []byte(strings.Join(c.original(r, d.Class, mail.Data{}), "\n") + "\n")},
-	}, nil
+	if c.has(PartHeaders) {
+		out = append(out, &part{contentType: "text/rfc822-headers; charset=utf-8", disposition: "attachment; filename=headers.txt",
+			data: []byte(joined(c.original(r, d.Class, mail.Data{})))})
+	}
+	return out, nil
 }
+
+func (c *Composer) has(part string) bool { return slices.Contains(c.cfg.Parts, part) }
 
 // short is all that a refuted sender gets, where the operator wants it to get anything: one paragraph.
 func (c *Voice) short(r *verify.Report, d policy.Decision) string {

@@ -236,6 +236,34 @@ func TestReply_has_its_forms_and_attachments(t *testing.T) {
 	}
 }
 
+// An operator may leave parts out; a part that there is not is refused.
+func TestReply_has_the_parts_that_the_operator_wants(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ parts, want []string }{
+		{nil, []string{"text/plain"}},
+		{[]string{PartJSON}, []string{"text/plain", "application/json"}},
+		{[]string{PartHeaders, PartHTML}, []string{"text/plain", "text/html", "text/rfc822-headers"}},
+	} {
+		cfg := composer(t).cfg
+		cfg.Parts = c.parts
+		made, err := New(cfg, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, body := load(t, "all-well")
+		e, err := made.Reply(r, policy.Decision{Class: policy.Proved, To: r.Session.MailFrom}, body, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := takeApart(t, e.Body).kinds; !slices.Equal(got, c.want) {
+			t.Errorf("%q: got %q, want %q", c.parts, got, c.want)
+		}
+	}
+	if _, err := New(Config{Parts: []string{"pdf"}}, nil); err == nil || !strings.Contains(err.Error(), `"pdf" is no part of a reply: want any of html, json, headers`) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func isASCII(b []byte) bool { return !bytes.ContainsFunc(b, func(r rune) bool { return r > '~' }) }
 
 var live = regexp.MustCompile(`(?i)[a-z]://|www\.`)

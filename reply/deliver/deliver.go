@@ -188,6 +188,31 @@ func (d *Deliverer) Kick(e reply.Entry) {
 	d.signal()
 }
 
+// ErrBehind: more replies come in than leave.
+var ErrBehind = errors.New("replies leave too slowly: too many of them wait")
+
+// The wait of Ease.
+const (
+	easeLook = 50 * time.Millisecond
+	easeMost = 20 * time.Second
+)
+
+// Ease returns when replies leave about as fast as they come in, so that whoever makes them slows down before they
+// get old. Where that takes too long it is ErrBehind; the context's end is its cause.
+func (d *Deliverer) Ease(ctx context.Context) error {
+	for end := time.Now().Add(easeMost); d.line.behind(d.cfg.Now()); {
+		if time.Now().After(end) {
+			return ErrBehind
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(easeLook):
+		}
+	}
+	return nil
+}
+
 func (d *Deliverer) signal() {
 	select {
 	case d.wake <- struct{}{}:

@@ -109,6 +109,29 @@ func (l *line) room() int {
 	return lineLength - len(l.waiting)
 }
 
+// When what waits for a place alone is too much.
+const (
+	longLine  = lineLength * 3 / 4
+	longStand = 20 * time.Second
+)
+
+// behind tells whether entries whose domains have a place free wait in great number, or since long ago: more comes in
+// than goes out. What waits for a domain that is full, or rests, is that domain's affair.
+func (l *line) behind(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ready := 0
+	for _, c := range l.waiting {
+		if l.running[domainOf(c.To)] >= l.perDomain {
+			continue
+		}
+		if ready++; ready >= longLine || now.Sub(c.Created) > longStand && c.Tries == 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // next takes the first entry that has a place.
 func (l *line) next() (store.Claimed, bool) {
 	l.mu.Lock()

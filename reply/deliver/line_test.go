@@ -1,6 +1,8 @@
 package deliver
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -199,5 +201,62 @@ func TestLineForgetsThoseThatRest(t *testing.T) {
 	}
 	if n := len(l.resting); n > mostResting {
 		t.Errorf("%d rest, want at most %d", n, mostResting)
+	}
+}
+
+// What has a place but for the others is behind; what its own domain holds up is not.
+func TestLineIsBehind(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+	at := func(id, to string, created time.Time) store.Claimed {
+		c := waiting(id, to)
+		c.Created = created
+		return c
+	}
+	l := newLine(1, 1)
+	l.add(at("runs", "x@slow.example", now), now)
+	if got, _ := take(l); len(got) != 1 {
+		t.Fatalf("got %v", got)
+	}
+	l.add(at("its own", "x@slow.example", now.Add(-time.Hour)), now)
+	l.add(at("new", "x@other.example", now), now)
+	if l.behind(now) {
+		t.Error("an entry that its own domain holds up counts")
+	}
+	if now := now.Add(longStand); l.behind(now) || !l.behind(now.Add(1)) {
+		t.Error("one that waits too long does not count, or too early")
+	}
+	again := at("again", "x@third.example", now.Add(-time.Hour))
+	again.Tries = 1
+	l.add(again, now)
+	if l.behind(now) {
+		t.Error("a further try counts by its age")
+	}
+	for i := range longLine {
+		if l.behind(now) != (i > longLine-3) { // two wait already
+			t.Fatalf("with %d more: behind is %v", i, l.behind(now))
+		}
+		l.add(at(fmt.Sprint(i), fmt.Sprintf("x@d%d.example", i), now), now)
+	}
+}
+
+func TestEase(t *testing.T) {
+	t.Parallel()
+	d := &Deliverer{cfg: Config{Now: time.Now}, line: newLine(1, 1)}
+	if err := d.Ease(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c := waiting("old", "x@a.example")
+	c.Created = time.Now().Add(-time.Hour)
+	d.line.add(c, time.Now())
+	ctx, cancel := context.WithCancelCause(t.Context())
+	left := errors.New("left")
+	time.AfterFunc(2*easeLook, func() { cancel(left) })
+	if err := d.Ease(ctx); !errors.Is(err, left) {
+		t.Errorf("got %v, want %v", err, left)
+	}
+	time.AfterFunc(2*easeLook, func() { d.line.next() })
+	if err := d.Ease(t.Context()); err != nil {
+		t.Errorf("it does not end with the wait: %v", err)
 	}
 }

@@ -65,6 +65,8 @@ type Responder struct {
 	Compose *compose.Composer
 	Store   Store
 	Kick    func(reply.Entry) // tells the delivery that an entry is there
+	// Ease waits while replies leave more slowly than they come in (deliver.Deliverer); nil: nobody waits.
+	Ease func(ctx context.Context) error
 	// Destination tells where a mail to an address would be brought to (deliver.Destination); nil: to a relay.
 	Destination func(ctx context.Context, r dns.Resolver, to string) ([]deliver.Place, error)
 
@@ -146,6 +148,12 @@ func (t *Transaction) Finish(ctx context.Context, m *verify.Message) (reply.Answ
 		return t.forward(ctx, m)
 	case t.eval == nil:
 		return t.early(ctx)
+	}
+	if t.r.Ease != nil {
+		if err := t.r.Ease(ctx); err != nil {
+			t.eval.Abandon()
+			return reply.Answer{}, err
+		}
 	}
 	digest, err := digest(m)
 	if err != nil {

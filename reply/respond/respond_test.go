@@ -294,6 +294,25 @@ func TestALookUpThatFails(t *testing.T) {
 	h.nothing(t)
 }
 
+// Where replies leave more slowly than they come in, nothing new is made.
+func TestRepliesThatLeaveTooSlowly(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	asked := 0
+	h.Ease = func(context.Context) error {
+		if asked++; asked == 1 {
+			return deliver.ErrBehind
+		}
+		return nil
+	}
+	m := h.message(t, letter, nil)
+	if a, err := h.takes(t, t.Context(), m); !errors.Is(err, deliver.ErrBehind) || a.Code != 0 {
+		t.Errorf("got %+v, %v, want %v", a, err, deliver.ErrBehind)
+	}
+	h.nothing(t)
+	h.answers(t, m, 250, "")
+}
+
 // A refuted sender hears the verdict in the session; a forger's victim hears nothing.
 func TestHostile_39(t *testing.T) {
 	t.Parallel()
