@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -405,6 +406,35 @@ func TestPostgres_commits_are_durable(t *testing.T) {
 		writer, others, err := s.Setting("synchronous_commit")
 		if writer != want || others != want || err != nil {
 			t.Errorf("%s: got %s and %s, %v, want %s", said, writer, others, err, want)
+		}
+	}
+}
+
+// Two nodes count in a bucket that neither has seen: one makes it, and it is full for the other at once.
+func TestPostgres_a_new_counter_of_two_nodes(t *testing.T) {
+	t.Parallel()
+	u := schema(t, server(t))
+	nodes := []*store.Postgres{openPostgres(t, u, "a.example.org"), openPostgres(t, u, "b.example.org")}
+	for round := range 60 {
+		var all sync.WaitGroup
+		var taken atomic.Int64
+		for i, s := range nodes {
+			all.Go(func() {
+				e := storetest.Entry(fmt.Sprintf("%d-%d", round, i))
+				full, err := s.Put(t.Context(), e, []reply.Bucket{
+					{Key: fmt.Sprint("one/", round), Limit: 1, Expires: e.Expires}, {Key: fmt.Sprint("all/", round), Limit: 100, Expires: e.Expires},
+				}, storetest.Start)
+				switch {
+				case err != nil:
+					t.Error(err)
+				case full.Key == "":
+					taken.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if n := taken.Load(); n != 1 {
+			t.Fatalf("round %d: %d are taken, want one", round, n)
 		}
 	}
 }

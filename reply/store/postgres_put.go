@@ -10,18 +10,20 @@ import (
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"checkauth/reply"
 )
 
 const (
-	// A row that is there is written as it is: that locks it and gives what it says now, also where another node
-	// made it at this moment. One that is new counts nothing until its entry is taken.
-	pgLockCounters = `INSERT INTO counters (bucket, n, expires) SELECT key, 0, 0 FROM unnest($1::text[]) AS key
-	ON CONFLICT (bucket) DO UPDATE SET n = counters.n RETURNING bucket, n, expires`
+	pgLockCounters = `SELECT bucket, n, expires FROM counters WHERE bucket = ANY ($1::text[]) ORDER BY bucket FOR UPDATE`
 
-	pgCount = `UPDATE counters SET n = now.n, expires = now.expires
-	FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS now (bucket, n, expires) WHERE counters.bucket = now.bucket`
+	// Of rows that are there and locked: an UPDATE would be planned anew each time, as a join.
+	pgCount = pgFirst + ` ON CONFLICT (bucket) DO UPDATE SET n = excluded.n, expires = excluded.expires`
+
+	// Where another node has made one at this moment it is an error, and all begins again (raced).
+	pgFirst = `INSERT INTO counters (bucket, n, expires)
+	SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS new (bucket, n, expires) ORDER BY bucket`
 
 	pgPeek = `SELECT bucket, n, expires FROM counters WHERE bucket = ANY ($1::text[]) AND expires > $2`
 )
@@ -34,9 +36,10 @@ type pgPut struct {
 	full    reply.Full
 }
 
-// pgCounter is a row of counters, locked.
+// pgCounter is a row of counters, locked, or one that there is not yet.
 type pgCounter struct {
 	n, expires int64
+	locked     bool
 	changed    bool
 }
 
@@ -95,7 +98,7 @@ func (w *pgWriter) lockCounters(ctx context.Context, jobs []*pgJob) (pgCounters,
 	b.Queue(pgLockCounters, keys).Query(func(rows pgx.Rows) error {
 		for rows.Next() {
 			var key string
-			c := &pgCounter{}
+			c := &pgCounter{locked: true}
 			if err := rows.Scan(&key, &c.n, &c.expires); err != nil {
 				return err
 			}
@@ -103,6 +106,9 @@ func (w *pgWriter) lockCounters(ctx context.Context, jobs []*pgJob) (pgCounters,
 		}
 		return rows.Err()
 	})
+	for _, key := range keys {
+		counters[key] = &pgCounter{} // rows come later
+	}
 	return counters, w.conn.SendBatch(ctx, b).Close()
 }
 
@@ -130,16 +136,28 @@ func (p *pgPut) decide(b *pgx.Batch, counters pgCounters) {
 
 // store writes those that have changed.
 func (c pgCounters) store(b *pgx.Batch) {
-	var keys []string
-	var n, expires []int64
-	for key, counter := range c {
-		if counter.changed {
-			keys, n, expires = append(keys, key), append(n, counter.n), append(expires, counter.expires)
+	for _, locked := range []bool{true, false} {
+		var keys []string
+		var n, expires []int64
+		for key, counter := range c {
+			if counter.changed && counter.locked == locked {
+				keys, n, expires = append(keys, key), append(n, counter.n), append(expires, counter.expires)
+			}
+		}
+		switch {
+		case len(keys) == 0:
+		case locked:
+			b.Queue(pgCount, keys, n, expires)
+		default:
+			b.Queue(pgFirst, keys, n, expires)
 		}
 	}
-	if len(keys) > 0 {
-		b.Queue(pgCount, keys, n, expires)
-	}
+}
+
+// raced tells that another node made a counter between our two steps.
+func raced(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "23505" && e.TableName == "counters"
 }
 
 // Peek reads beside the writer.

@@ -15,8 +15,8 @@ import (
 // pgWriter owns the connection that writes, and the node's name with it: an advisory lock that the server gives
 // back when the connection ends, however it ends.
 //
-// A commit costs two round trips however many writes share it: one that locks the counters and reads them, in which
-// the key's order is everybody's, and one with all changes and the commit. Which entries are refused is decided
+// A commit costs two round trips however many writes share it: one that locks the counters that there are and reads
+// them, in which the key's order is everybody's, and one with all changes, new counters and the commit. Which entries are refused is decided
 // between the two, so that nothing has to be undone.
 type pgWriter struct {
 	*group[*pgChange]
@@ -75,6 +75,9 @@ func blames(err error) bool {
 	return true
 }
 
+// raceTries: each lost race leaves a counter that is there the next time.
+const raceTries = 5
+
 func (w *pgWriter) try(jobs []*pgJob) (err error) {
 	// Not a caller's context: its end would cut the neighbours' transaction.
 	ctx, cancel := context.WithTimeoutCause(context.Background(), w.timeout, errors.New("the database does not answer"))
@@ -97,6 +100,12 @@ func (w *pgWriter) try(jobs []*pgJob) (err error) {
 		if err = w.connect(ctx); err == nil {
 			_, err = w.transact(ctx, jobs)
 		}
+	}
+	for tries := 1; raced(err) && tries < raceTries; tries++ {
+		if err = errors.Join(err, w.mend(ctx, err)); w.conn == nil {
+			break
+		}
+		_, err = w.transact(ctx, jobs)
 	}
 	if err != nil {
 		return errors.Join(err, context.Cause(ctx), w.mend(ctx, err))
