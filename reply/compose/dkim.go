@@ -259,19 +259,18 @@ func expiry(t time.Time) string {
 // visible writes octets as Port25 did: what is outside visible ASCII as quoted hex, a line each CRLF. The
 // colon of a link is written so too, so that the link is dead and the octets can still be told.
 func visible(b []byte) []string {
+	const digits = "0123456789ABCDEF"
 	var out []string
-	var line strings.Builder
-	line.WriteString("    ")
+	line := append(make([]byte, 0, 256), "    "...)
 	for i, c := range b {
 		if c <= ' ' || c >= 0x7f || c == ':' && bytes.HasPrefix(b[i:], []byte("://")) {
-			fmt.Fprintf(&line, "'%02X'", c)
+			line = append(line, '\'', digits[c>>4], digits[c&15], '\'')
 		} else {
-			line.WriteByte(c)
+			line = append(line, c)
 		}
 		if c == '\n' || i == len(b)-1 {
-			out = append(out, line.String())
-			line.Reset()
-			line.WriteString("    ")
+			out = append(out, string(line))
+			line = line[:4]
 		}
 	}
 	return out
