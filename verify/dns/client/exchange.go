@@ -101,7 +101,10 @@ func reusable(server netip.AddrPort) bool { return server.Addr().Unmap().IsLoopb
 // sockets are those that wait for their next question to a server. What the pool drops is closed when it
 // is collected.
 func (c *Client) sockets(server netip.AddrPort) *sync.Pool {
-	pool, _ := c.pools.LoadOrStore(server, new(sync.Pool))
+	pool, ok := c.pools.Load(server)
+	if !ok {
+		pool, _ = c.pools.LoadOrStore(server, new(sync.Pool))
+	}
 	return pool.(*sync.Pool)
 }
 
