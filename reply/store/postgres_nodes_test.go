@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"checkauth/reply"
 	"checkauth/reply/store"
 	"checkauth/reply/store/storetest"
@@ -191,6 +194,75 @@ func TestPostgres_a_killed_node_loses_nothing(t *testing.T) {
 	if children < 100 || twice > 6+20 {
 		t.Errorf("%d of the child, %d came twice: want at least 100, and at most what it was sending", children, twice)
 	}
+}
+
+// A node that waits for another one's new counter has changed none yet, so that the other one, which runs into one that
+// this node has locked, is told so at once: they do not wait for each other until the database ends one of them.
+func TestPostgres_new_counters_are_made_before_others_change(t *testing.T) {
+	t.Parallel()
+	u := schema(t, server(t))
+	s := openPostgres(t, u, "new-before-old")
+	counter := func(key string) reply.Bucket {
+		return reply.Bucket{Key: key, Limit: 9, Expires: storetest.Start.Add(time.Hour)}
+	}
+	if _, err := s.Put(t.Context(), storetest.Entry("one"), []reply.Bucket{counter("there")}, storetest.Start); err != nil {
+		t.Fatal(err)
+	}
+	const insert = "INSERT INTO counters (bucket, n, expires) VALUES ($1, 1, 1)"
+	other, err := connected(t, u).Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Exec(t.Context(), insert, "new"); err != nil {
+		t.Fatal(err)
+	}
+	put := outcome(func() error {
+		_, err := s.Put(context.Background(), storetest.Entry("two"), []reply.Bucket{counter("new"), counter("there")}, storetest.Start)
+		return err
+	})
+	waitFor(t, connected(t, u), "new-before-old")
+	var refused *pgconn.PgError
+	if _, err := other.Exec(t.Context(), insert, "there"); !errors.As(err, &refused) || refused.Code != "23505" {
+		t.Errorf("got %v, want that it is there", err)
+	}
+	if err := errors.Join(other.Rollback(t.Context()), <-put); err != nil {
+		t.Error(err)
+	}
+}
+
+// outcome runs something beside the test.
+func outcome(run func() error) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- run() }()
+	return done
+}
+
+// connected is a connection beside the store's.
+func connected(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+// waitFor returns when a node waits for a lock. Within one transaction the answer would always be the first one.
+func waitFor(t *testing.T, conn *pgx.Conn, node string) {
+	t.Helper()
+	for range 1000 {
+		var waits bool
+		if err := conn.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock' AND query LIKE '%counters%')",
+			"check-auth "+node).Scan(&waits); err != nil {
+			t.Fatal(err)
+		}
+		if waits {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Fatal("it waits for nothing")
 }
 
 // A node that starts again has its own leases at once, and no other's.

@@ -134,9 +134,10 @@ func (p *pgPut) decide(b *pgx.Batch, counters pgCounters) {
 	b.Queue(sqlPut, p.args...)
 }
 
-// store writes those that have changed.
+// store writes those that have changed, new ones first: another node's new counter may have been made and changed again
+// since, and whoever waits for that change must not be waited for by him who makes it.
 func (c pgCounters) store(b *pgx.Batch) {
-	for _, locked := range []bool{true, false} {
+	for _, locked := range []bool{false, true} {
 		var keys []string
 		var n, expires []int64
 		for key, counter := range c {
