@@ -173,7 +173,7 @@ func (a *adviser) draft(ctx context.Context, domain string) *draft {
 
 // inside: the client is in a private network itself, so that the terms for such are of use here.
 func (a *adviser) inside(f result.Finding) bool {
-	return f.Code == "spf-private-address" && (a.client.IsPrivate() || a.client.IsLoopback())
+	return f.Code == "spf-private-address" && unrouted(a.client)
 }
 
 // concerns: the finding is about the record, or about one that it leads to and that only its owner can mend.

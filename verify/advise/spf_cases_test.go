@@ -231,6 +231,10 @@ a.example.net. TXT "v=spf1 -all"
 		{name: "private, dead and repeated terms", session: ours, zone: own + `
 example.org. TXT "v=spf1 ip4:192.0.2.25 ip4:10.0.0.0/8 a:gone.example.org ip4:192.0.2.25 ?all"
 `, code: "action-spf-mend", value: "v=spf1 ip4:192.0.2.25 ~all", before: []string{"before-spf-dead", "before-spf-list"}, word: result.Pass},
+		{name: "private terms, and a client that is private itself", session: session{ip: "127.0.0.1", helo: "mail.example.org", from: "a@example.org"}, zone: own + `
+mail.example.net. A 127.0.0.1
+example.org. TXT "v=spf1 a:mail.example.net ip4:10.0.0.0/8 -all"
+`},
 		{name: "no end", session: ours, zone: own + `
 example.org. TXT "v=spf1 ip4:192.0.2.25"
 `, code: "action-spf-mend", value: "v=spf1 ip4:192.0.2.25 ~all", before: []string{"before-spf-list"}, word: result.Pass},
