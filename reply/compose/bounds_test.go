@@ -99,6 +99,20 @@ func TestReply_leaves_out_whole_parts_and_says_so(t *testing.T) {
 	}
 }
 
+// A size that has not even room for a signature leaves the note alone.
+func TestReply_of_a_size_that_nothing_fits_in(t *testing.T) {
+	t.Parallel()
+	r, body := load(t, "all-well")
+	for _, size := range []int{1, signatureRoom - 1, signatureRoom} {
+		c := composer(t)
+		c.cfg.Size = size
+		e, err := c.Reply(r, policy.Decision{Class: policy.Proved}, body, now)
+		if err != nil || !strings.Contains(flat(takeApart(t, e.Body).parts[0]), "The rest of this text is left out") {
+			t.Errorf("%d octets: got %v, %q", size, err, e.Body)
+		}
+	}
+}
+
 // What strangers write into HELO, the DNS and the message stands in the report, and no link in it lives.
 // Names that have to be copied into a zone stay as they are.
 func TestHostile_43_no_link_of_a_stranger_lives(t *testing.T) {

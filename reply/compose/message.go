@@ -158,7 +158,7 @@ const signatureRoom = 2 << 10
 // fit leaves out parts where the whole would be too large, then the end of the text, in which the original
 // stands, and says so. It is signed once.
 func (c *Composer) fit(desk *desk, voice *Voice, head message.Header, parts []*part, now time.Time) ([]byte, error) {
-	room, text := c.cfg.Size-signatureRoom, parts[0].data
+	room, text := max(0, c.cfg.Size-signatureRoom), parts[0].data
 	take := func(step, keep int) ([]*part, error) {
 		if leftOut[step].lean {
 			if err := shorten(parts); err != nil {
