@@ -30,7 +30,7 @@ type line struct {
 	waiting     []store.Claimed
 	queued      map[string]int       // waiting entries by domain
 	running     map[string]int       // by domain
-	known       map[string]bool      // ids that wait, are tried or are kept: an entry is never sent twice at once
+	known       map[string]time.Time // ids that wait, are tried or are kept, since then: an entry is never sent twice at once
 	resting     map[string]time.Time // destinations whose servers could not be reached, until then
 	quick, slow int
 	back        []string
@@ -40,7 +40,7 @@ type line struct {
 func newLine(concurrency, perDomain int) *line {
 	return &line{
 		concurrency: concurrency, perDomain: perDomain,
-		queued: map[string]int{}, running: map[string]int{}, known: map[string]bool{}, resting: map[string]time.Time{},
+		queued: map[string]int{}, running: map[string]int{}, known: map[string]time.Time{}, resting: map[string]time.Time{},
 	}
 }
 
@@ -48,12 +48,13 @@ func (l *line) add(c store.Claimed, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	domain := domainOf(c.To)
+	_, known := l.known[c.ID]
 	switch {
-	case l.known[c.ID]:
+	case known:
 	case !now.Before(l.resting[l.destination(c.To)]) && len(l.waiting) < lineLength && l.queued[domain] < lineDomain:
 		l.waiting = append(l.waiting, c)
 		l.queued[domain]++
-		l.known[c.ID] = true
+		l.known[c.ID] = now
 	case len(l.back) < returnLength:
 		l.back = append(l.back, c.ID)
 	}
@@ -115,17 +116,18 @@ const (
 	longStand = 20 * time.Second
 )
 
-// behind tells whether entries whose domains have a place free wait in great number, or since long ago: more comes in
-// than goes out. What waits for a domain that is full, or rests, is that domain's affair.
+// behind tells whether first tries whose domains have a place free stand here in great number, or since long ago: more
+// comes in than goes out. What waits for a domain that is full, or rests, is that domain's affair, and so is a further
+// try: many of them are due at once, an hour after a flood. How old an entry is does not count: after a restart all are.
 func (l *line) behind(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ready := 0
 	for _, c := range l.waiting {
-		if l.running[domainOf(c.To)] >= l.perDomain {
+		if c.Tries > 0 || l.running[domainOf(c.To)] >= l.perDomain {
 			continue
 		}
-		if ready++; ready >= longLine || now.Sub(c.Created) > longStand && c.Tries == 0 {
+		if ready++; ready >= longLine || now.Sub(l.known[c.ID]) > longStand {
 			return true
 		}
 	}

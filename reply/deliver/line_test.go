@@ -204,39 +204,40 @@ func TestLineForgetsThoseThatRest(t *testing.T) {
 	}
 }
 
-// What has a place but for the others is behind; what its own domain holds up is not.
+// What has a place but for the others is behind; what its own domain holds up, or is tried again, is not.
 func TestLineIsBehind(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	at := func(id, to string, created time.Time) store.Claimed {
-		c := waiting(id, to)
-		c.Created = created
-		return c
-	}
+	before := now.Add(-time.Hour)
 	l := newLine(1, 1)
-	l.add(at("runs", "x@slow.example", now), now)
+	l.add(waiting("runs", "x@slow.example"), before)
 	if got, _ := take(l); len(got) != 1 {
 		t.Fatalf("got %v", got)
 	}
-	l.add(at("its own", "x@slow.example", now.Add(-time.Hour)), now)
-	l.add(at("new", "x@other.example", now), now)
+	l.add(waiting("its own", "x@slow.example"), before)
+	for i := range longLine {
+		again := waiting(fmt.Sprint("again ", i), fmt.Sprintf("x@d%d.example", i%20))
+		again.Tries = 1
+		l.add(again, before)
+	}
+	old := waiting("old", "x@other.example") // of before a restart
+	old.Created = before
+	l.add(old, now)
 	if l.behind(now) {
-		t.Error("an entry that its own domain holds up counts")
+		t.Error("an entry that its own domain holds up counts, or a further try, or how old one is")
 	}
 	if now := now.Add(longStand); l.behind(now) || !l.behind(now.Add(1)) {
-		t.Error("one that waits too long does not count, or too early")
+		t.Error("one that stands here too long does not count, or too early")
 	}
-	again := at("again", "x@third.example", now.Add(-time.Hour))
-	again.Tries = 1
-	l.add(again, now)
-	if l.behind(now) {
-		t.Error("a further try counts by its age")
-	}
+	l = newLine(1, 1)
 	for i := range longLine {
-		if l.behind(now) != (i > longLine-3) { // two wait already
-			t.Fatalf("with %d more: behind is %v", i, l.behind(now))
+		if l.behind(now) {
+			t.Fatalf("%d are too many", i)
 		}
-		l.add(at(fmt.Sprint(i), fmt.Sprintf("x@d%d.example", i), now), now)
+		l.add(waiting(fmt.Sprint(i), fmt.Sprintf("x@d%d.example", i)), now)
+	}
+	if !l.behind(now) {
+		t.Errorf("%d are not too many", longLine)
 	}
 }
 
@@ -246,9 +247,7 @@ func TestEase(t *testing.T) {
 	if err := d.Ease(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	c := waiting("old", "x@a.example")
-	c.Created = time.Now().Add(-time.Hour)
-	d.line.add(c, time.Now())
+	d.line.add(waiting("old", "x@a.example"), time.Now().Add(-time.Hour))
 	ctx, cancel := context.WithCancelCause(t.Context())
 	left := errors.New("left")
 	time.AfterFunc(2*easeLook, func() { cancel(left) })
