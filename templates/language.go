@@ -21,7 +21,7 @@ func (w *Words) Choose(wishes ...string) (lang string, met bool) {
 	return English, false
 }
 
-// matcher knows the languages in the order of Languages. It is made once, when the files are read.
+// matcher knows the languages in the order of Languages. It is made at the first wish: no file is read after that.
 func (w *Words) matcher() language.Matcher {
 	w.match.Do(func() {
 		var tags []language.Tag
