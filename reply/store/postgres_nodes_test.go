@@ -196,6 +196,34 @@ func TestPostgres_a_killed_node_loses_nothing(t *testing.T) {
 	}
 }
 
+// Nodes that count in the same counter at once lose none of it: it is locked from the look to the change.
+func TestPostgres_nodes_count_together(t *testing.T) {
+	t.Parallel()
+	u := schema(t, server(t))
+	const each, nodes = 40, 3
+	counter := reply.Bucket{Key: "shared", Limit: each * nodes / 2, Expires: storetest.Start.Add(time.Hour)}
+	var taken atomic.Int64
+	var all sync.WaitGroup
+	for n := range nodes {
+		s := openPostgres(t, u, fmt.Sprint("node", n))
+		all.Go(func() {
+			for i := range each {
+				full, err := s.Put(context.Background(), storetest.Entry(fmt.Sprint(n, "-", i)), []reply.Bucket{counter}, storetest.Start)
+				if err != nil {
+					t.Error(err)
+				}
+				if full.Key == "" {
+					taken.Add(1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if n := taken.Load(); n != counter.Limit {
+		t.Errorf("%d entries were taken, want %d", n, counter.Limit)
+	}
+}
+
 // A node that waits for another one's new counter has changed none yet, so that the other one, which runs into one that
 // this node has locked, is told so at once: they do not wait for each other until the database ends one of them.
 func TestPostgres_new_counters_are_made_before_others_change(t *testing.T) {
