@@ -16,8 +16,8 @@ import (
 // back when the connection ends, however it ends.
 //
 // A commit costs two round trips however many writes share it: one that locks the counters that there are and reads
-// them, in which the key's order is everybody's, and one with all changes, new counters and the commit. Which entries are refused is decided
-// between the two, so that nothing has to be undone.
+// them, in which the key's order is everybody's, and one with all changes, new counters and the commit. Which entries
+// are refused is decided between the two, so that nothing has to be undone.
 type pgWriter struct {
 	*group[*pgChange]
 	config  *pgx.ConnConfig
