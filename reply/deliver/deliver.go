@@ -194,7 +194,7 @@ var ErrBehind = errors.New("replies leave too slowly: too many of them wait")
 // The wait of Ease.
 const (
 	easeLook = 50 * time.Millisecond
-	easeMost = 20 * time.Second
+	easeMost = 5 * time.Second // it takes one of the places to evaluate in
 )
 
 // Ease returns when replies leave about as fast as they come in, so that whoever makes them slows down before they

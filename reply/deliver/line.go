@@ -119,9 +119,13 @@ const (
 // behind tells whether first tries whose domains have a place free stand here in great number, or since long ago: more
 // comes in than goes out. What waits for a domain that is full, or rests, is that domain's affair, and so is a further
 // try: many of them are due at once, an hour after a flood. How old an entry is does not count: after a restart all are.
+// Nor is anybody behind while more deliveries hang than there are places: strangers name the servers that hang.
 func (l *line) behind(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.slow >= l.concurrency {
+		return false
+	}
 	ready := 0
 	for _, c := range l.waiting {
 		if c.Tries > 0 || l.running[domainOf(c.To)] >= l.perDomain {

@@ -239,6 +239,16 @@ func TestLineIsBehind(t *testing.T) {
 	if !l.behind(now) {
 		t.Errorf("%d are not too many", longLine)
 	}
+	if _, ok := l.next(); !ok {
+		t.Fatal("no place")
+	}
+	l.add(waiting("more", "x@more.example"), now)
+	if !l.behind(now) {
+		t.Error("one that is tried changes it")
+	}
+	if l.slowed(); l.behind(now) {
+		t.Error("behind for a server that hangs")
+	}
 }
 
 func TestEase(t *testing.T) {

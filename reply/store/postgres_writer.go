@@ -88,9 +88,6 @@ func (w *pgWriter) try(jobs []*pgJob) (err error) {
 			err = errors.Join(fmt.Errorf("panic in a write: %v", p), w.drop())
 		}
 	}()
-	for _, j := range jobs {
-		j.err = nil
-	}
 	if err := w.awake(ctx); err != nil {
 		return err
 	}
@@ -195,6 +192,9 @@ func lost(err error) bool {
 
 // transact runs all jobs. With an error nothing is stored, unless begun: then the commit was sent.
 func (w *pgWriter) transact(ctx context.Context, jobs []*pgJob) (begun bool, err error) {
+	for _, j := range jobs {
+		j.err = nil
+	}
 	counters, err := w.lockCounters(ctx, jobs)
 	if err != nil {
 		return false, err
