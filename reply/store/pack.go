@@ -20,7 +20,7 @@ const checksum = 4
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// packed is the room for one body, which lives as long as the statement that stores it.
+// rooms are for packed bodies, each as long as the statement that stores it runs.
 var rooms = sync.Pool{New: func() any { return new([]byte) }}
 
 // pack gives a body packed, until done is called.
