@@ -52,7 +52,7 @@ func tune(e env) {
 		debug.SetGCPercent(400)
 	}
 	if e.getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(40 << 20)
+		debug.SetMemoryLimit(38 << 20)
 	}
 }
 
