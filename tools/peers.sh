@@ -49,8 +49,9 @@ lacking() {
 unpack() {
 	mkdir "$work/debs" "$work/root"
 	apt-get -q update >"$work/apt.log" 2>&1 || echo "peers: apt-get update failed; going on with the lists that are there" >&2
-	# One at a time, as they conflict.
+	# One at a time, as they conflict. The servers themselves in any case: each has a sendmail, and the last one's is meant.
 	for p in $packages; do
+		echo "$p"
 		lacking "$p"
 	done >"$work/list"
 	# shellcheck disable=SC2086 # a list
