@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/emersion/go-msgauth/dkim"
-
-	ours "checkauth/verify/dkim"
 )
 
 // The signature is ours to make; the library's own is the measure: the same fields, hashes that it takes, whatever the
@@ -105,7 +103,8 @@ func FuzzBodyHash(f *testing.F) {
 			Domain: k.Domain, Selector: k.Selector, Signer: k.signer, BodyCanonicalization: dkim.CanonicalizationRelaxed}); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := base64.StdEncoding.EncodeToString(ours.RelaxedBodyHash(body)), tag(t, theirs.Bytes(), "bh"); got != want {
+		sum := bodyHash(body)
+		if got, want := base64.StdEncoding.EncodeToString(sum[:]), tag(t, theirs.Bytes(), "bh"); got != want {
 			t.Errorf("%q: got %s, the library has %s", body, got, want)
 		}
 	})
