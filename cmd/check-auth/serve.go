@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -138,8 +137,8 @@ func (s *settings) check() error {
 		}
 	}
 	for _, p := range s.Reply.Parts {
-		if !slices.Contains(compose.Parts(), p) {
-			bad("reply.parts", "%q: want any of %s", p, strings.Join(compose.Parts(), ", "))
+		if err := compose.CheckPart(p); err != nil {
+			bad("reply.parts", "%w", err)
 		}
 	}
 	s.policy(bad)

@@ -48,6 +48,14 @@ const (
 // Parts are all of them, in the order of the mail.
 func Parts() []string { return []string{PartHTML, PartJSON, PartHeaders} }
 
+// CheckPart refuses what is none of Parts.
+func CheckPart(p string) error {
+	if !slices.Contains(Parts(), p) {
+		return fmt.Errorf("%q is no part of a reply: want any of %s", p, strings.Join(Parts(), ", "))
+	}
+	return nil
+}
+
 // Defaults of the bounds, and every part.
 func Defaults() Config {
 	return Config{Size: 64 << 10, Header: 16 << 10, Body: 2 << 10, Parts: Parts()}
@@ -77,8 +85,8 @@ type Voice struct {
 // refused with its name and line.
 func New(cfg Config, key *sign.Key) (*Composer, error) {
 	for _, p := range cfg.Parts {
-		if !slices.Contains(Parts(), p) {
-			return nil, fmt.Errorf("%q is no part of a reply: want any of %s", p, strings.Join(Parts(), ", "))
+		if err := CheckPart(p); err != nil {
+			return nil, err
 		}
 	}
 	words, err := templates.Override(cfg.Templates)

@@ -211,8 +211,7 @@ func shorten(parts []*part) error {
 		if err != nil {
 			return err
 		}
-		p.replace(text)
-		p.lean = nil
+		p.data, p.encoded, p.lean = text, nil, nil
 	}
 	return nil
 }

@@ -31,9 +31,6 @@ func (p *part) name() string {
 	return strings.TrimPrefix(p.disposition, "attachment; filename=")
 }
 
-// replace gives a part another content.
-func (p *part) replace(data []byte) { p.data, p.encoded = data, nil }
-
 // encode makes the part ready, in that room. Text goes as it is where that is safe: it is shorter than
 // quoted-printable, and quicker made. A message that somebody sent is opaque (base64): nothing of it is to be read
 // on the way.

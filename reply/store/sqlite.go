@@ -27,10 +27,11 @@ func (s *SQLite) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket,
 	defer packed()
 	err = s.w.do(ctx, func(ctx context.Context, tx *statements) error {
 		// Nobody else writes: what is not full now is not full at the next sentence either.
-		if full, err = firstFull(ctx, tx.peek, buckets, counters, now); err != nil {
+		found, err := firstFull(ctx, tx.peek, buckets, counters, now)
+		if err != nil {
 			return err
 		}
-		if full.Key != "" {
+		if full = found; full.Key != "" {
 			return errRefused
 		}
 		if len(buckets) > 0 {
@@ -38,7 +39,7 @@ func (s *SQLite) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket,
 				return fmt.Errorf("store: count for %s: %w", e.ID, err)
 			}
 		}
-		_, err := tx.put.ExecContext(ctx, e.ID, e.From, e.To, e.MessageID, number(e.UTF8), number(e.EightBit),
+		_, err = tx.put.ExecContext(ctx, e.ID, e.From, e.To, e.MessageID, number(e.UTF8), number(e.EightBit),
 			notNil(e.Digest), nano(e.Created), nano(e.Expires), s.cfg.Node, nano(now.Add(s.cfg.Lease)), body)
 		if err != nil {
 			return fmt.Errorf("store: put %s: %w", e.ID, err)
