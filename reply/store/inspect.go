@@ -33,17 +33,22 @@ func inspect(ctx context.Context, file string) (fresh bool, err error) {
 		return false, fmt.Errorf("store: %s: %w", file, err)
 	}
 	defer func() { _ = db.Close() }()
+	return false, examine(ctx, db, file)
+}
+
+// examine refuses a database that is not a sound queue of ours.
+func examine(ctx context.Context, db *sql.DB, file string) error {
 	if err := ours(ctx, db, file); err != nil {
-		return false, err
+		return err
 	}
 	var check string
 	if err := db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&check); err != nil {
-		return false, fmt.Errorf("store: %s: %w: %w: %s", file, ErrCorrupt, err, moveAway)
+		return fmt.Errorf("store: %s: %w: %w: %s", file, ErrCorrupt, err, moveAway)
 	}
 	if check != "ok" {
-		return false, fmt.Errorf("store: %s: %w (%q): %s", file, ErrCorrupt, check, moveAway)
+		return fmt.Errorf("store: %s: %w (%q): %s", file, ErrCorrupt, check, moveAway)
 	}
-	return false, nil
+	return nil
 }
 
 // ours refuses another program's database.

@@ -60,7 +60,7 @@ func (c PostgresConfig) check() error {
 func (c PostgresConfig) connection() (*pgx.ConnConfig, error) {
 	conn, err := pgx.ParseConfig(c.URL)
 	if err != nil {
-		return nil, fmt.Errorf("store: %w: want postgres://USER@HOST:PORT/DATABASE", err) // pgx leaves the password out
+		return nil, fmt.Errorf("store: %w: %w: want postgres://USER@HOST:PORT/DATABASE", ErrURL, err) // pgx leaves the password out
 	}
 	if c.Password != "" {
 		conn.Password = c.Password
@@ -88,6 +88,16 @@ func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseco
 // synchronous: a 250 is a lie where a commit does not reach the disk, whatever a role or a database has set.
 func synchronous(ctx context.Context, conn *pgconn.PgConn) error {
 	return conn.Exec(ctx, "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'").Close()
+}
+
+// Check refuses what no try to connect would make better: a URL that cannot be read, a file that it names and is
+// not there.
+func (c PostgresConfig) Check() error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	_, err := c.connection()
+	return err
 }
 
 // databaseName is what an error says of it.
@@ -178,15 +188,21 @@ func fit(ctx context.Context, conn *sql.Conn) error {
 	case fsync != "on":
 		return fmt.Errorf("%w: fsync is %s, so that what was stored may be lost: want on", ErrForeign, fsync)
 	case standby:
-		return fmt.Errorf("it is a standby, which takes no writes: name the primary, or several hosts with target_session_attrs=read-write")
+		// A standby becomes the primary when that one is lost.
+		return fmt.Errorf("%w: it is a standby, which takes no writes: name the primary, or several hosts with target_session_attrs=read-write", ErrAway)
 	}
 	return nil
 }
 
-// knownPostgres puts what somebody acts on into our kinds: a full disk passes, a wrong password does not.
+// knownPostgres puts what somebody acts on into our kinds: a full disk passes, and so does a server that is not
+// there yet; a wrong password does not.
 func knownPostgres(err error) error {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
+		// A Unix socket that is not there yet is "no such file", which elsewhere somebody has to fix.
+		if _, ok := errors.AsType[*pgconn.ConnectError](err); ok && !errors.Is(err, fs.ErrPermission) {
+			return &away{err}
+		}
 		return err
 	}
 	switch e.Code {
@@ -197,8 +213,25 @@ func knownPostgres(err error) error {
 	case "3D000": // no such database
 		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
 	}
+	switch e.Code[:min(2, len(e.Code))] {
+	case "08", "53", "57": // connection, resources, an administrator's shutdown or a server that starts
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	}
 	return err
 }
+
+// away is an error of connecting: what it wraps says more than the kind, and is of the kind alone.
+type away struct{ err error }
+
+func (a *away) Error() string { return ErrAway.Error() + ": " + a.err.Error() }
+
+// Is: a missing socket is no missing database.
+func (a *away) Is(target error) bool {
+	return target == ErrAway || target != fs.ErrNotExist && errors.Is(a.err, target)
+}
+
+// As lets the cause be asked for.
+func (a *away) As(target any) bool { return errors.As(a.err, target) }
 
 // Close waits for the writes that have begun.
 func (p *Postgres) Close() error {

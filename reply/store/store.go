@@ -115,6 +115,8 @@ var (
 	ErrLeased  = errors.New("it is being tried")
 	ErrEnded   = errors.New("it has ended")
 	ErrFull    = errors.New("no room on the disk")
+	ErrAway    = errors.New("the database is away")
+	ErrURL     = errors.New("the database's URL cannot be used")
 	ErrClosed  = errors.New("the store is closed")
 )
 
