@@ -109,3 +109,34 @@ func TestRFC5321_4_5_3_1_3_long_paths(t *testing.T) {
 		}
 	}
 }
+
+func TestMailbox(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"you@example.org":            "you|example.org",
+		`"a b"@example.org`:          "a b|example.org",
+		"you@[192.0.2.1]":            "you|[192.0.2.1]",
+		"<you@example.org>":          "",
+		" you@example.org":           "",
+		"you@example.org ":           "",
+		"you@example.org x":          "",
+		"you@example.org.":           "",
+		"Jane Doe <you@example.org>": "",
+		"@a.example:you@example.org": "",
+		"you@example.org\r\nDATA":    "",
+		"you@a.example,me@b.example": "",
+		"you@":                       "",
+		"@example.org":               "",
+		"postmaster":                 "",
+		"":                           "",
+	} {
+		local, domain, err := Mailbox(in)
+		got := local + "|" + domain
+		if err != nil {
+			got = ""
+		}
+		if got != want {
+			t.Errorf("%q: got %q (%v), want %q", in, got, err, want)
+		}
+	}
+}

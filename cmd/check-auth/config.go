@@ -26,7 +26,7 @@ type settings struct {
 	Domains  []string `toml:"domains" help:"Further domains whose check-auth@ is ours."`
 	Operator string   `toml:"operator" help:"Your address. Mail for postmaster and abuse goes there; needed as soon as a public address is listened on."`
 	State    string   `toml:"state" help:"Folder for the queue, the DKIM key and large messages on their way."`
-	Listen   []string `toml:"listen" help:"Addresses to take mail on."`
+	Listen   []string `toml:"listen" help:"Addresses to take mail on: 0.0.0.0:25 is all of IPv4, [::]:25 all of IPv6, :25 both."`
 
 	Proxy    proxySettings    `toml:"proxy" embed:"" prefix:"proxy-"`
 	TLS      tlsSettings      `toml:"tls" embed:"" prefix:"tls-"`
@@ -39,7 +39,8 @@ type settings struct {
 	Store    storeSettings    `toml:"store" embed:"" prefix:"store-"`
 	Log      logSettings      `toml:"log" embed:"" prefix:"log-"`
 
-	places map[string]string // of the file's keys: "FILE, line N"
+	places   map[string]string // of the file's keys: "FILE, line N"
+	warnings []error           // what check put right
 }
 
 type proxySettings struct {

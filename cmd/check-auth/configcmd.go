@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -10,10 +12,11 @@ import (
 // configCmd is `check-auth config`.
 type configCmd struct {
 	Config string `help:"Configuration file; without one the defaults are printed." placeholder:"FILE"`
+	Check  bool   `help:"Make all checks of a start but listening, and print what is wrong: files, certificate, state folder, database."`
 }
 
 // Run prints every key with its value, as a file that serve would take.
-func (c *configCmd) Run(e env) error {
+func (c *configCmd) Run(ctx context.Context, e env) error {
 	s := defaults(e.getenv)
 	if c.Config != "" {
 		if err := s.load(c.Config); err != nil {
@@ -23,7 +26,26 @@ func (c *configCmd) Run(e env) error {
 	if err := s.check(); err != nil {
 		return err
 	}
+	if c.Check {
+		return s.report(ctx, e)
+	}
 	_, err := e.out.Write([]byte(s.print()))
+	return err
+}
+
+// report prints what a start would find.
+func (s *settings) report(ctx context.Context, e env) error {
+	for _, w := range s.warnings {
+		fmt.Fprintf(e.out, "warning: %v\n", w)
+	}
+	skipped, err := s.preflight(ctx, slog.New(slog.DiscardHandler), e)
+	for _, what := range skipped {
+		fmt.Fprintf(e.out, "not checked: %s\n", what)
+	}
+	if err != nil {
+		return &exitError{exitConfig, err}
+	}
+	_, err = fmt.Fprintln(e.out, "nothing is wrong with the configuration")
 	return err
 }
 

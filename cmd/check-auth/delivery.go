@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
-	"strings"
 	"time"
 
 	"checkauth/reply/deliver"
@@ -47,7 +45,16 @@ func deliverDefaults() deliverSettings {
 }
 
 // deliverer makes the delivery from its settings.
-func (s *settings) deliverer(st store.Store, resolver dns.Resolver, log *slog.Logger, e env) (*deliver.Deliverer, error) {
+func (s *settings) deliverer(c deliver.Config, st store.Store, resolver dns.Resolver) (*deliver.Deliverer, error) {
+	d, err := deliver.New(c, st, resolver)
+	if err != nil {
+		return nil, &exitError{exitConfig, fmt.Errorf("configuration: %w", err)}
+	}
+	return d, nil
+}
+
+// delivery puts the settings into the delivery's own terms.
+func (s *settings) delivery(log *slog.Logger, e env) (deliver.Config, error) {
 	c := deliver.Defaults()
 	t := s.Deliver
 	c.Hostname, c.Relay, c.Port, c.AllowPrivate = s.Hostname, t.Relay, t.Port, t.AllowPrivate
@@ -62,20 +69,16 @@ func (s *settings) deliverer(st store.Store, resolver dns.Resolver, log *slog.Lo
 		c.Hostname = t.Helo
 	}
 	c.Family, c.DANE, c.RelayTLS = t.Family, t.DANE, t.RelayTLS
+	c.MTASTS, c.Operator = t.MTASTS, s.Operator
 	var err error
 	if c.Login, err = t.login(); err != nil {
-		return nil, &exitError{exitConfig, fmt.Errorf("configuration: deliver.relay-password-file: %w", err)}
+		return c, s.unusable("deliver.relay-password-file", err)
 	}
 	if c.Source, err = t.sources(); err != nil {
-		return nil, &exitError{exitConfig, fmt.Errorf("configuration: deliver.source: %w", err)}
+		return c, s.unusable("deliver.source", err)
 	}
 	c.Six = ownSix(c.Source)
-	c.MTASTS = t.MTASTS
-	d, err := deliver.New(c, st, resolver)
-	if err != nil {
-		return nil, &exitError{exitConfig, fmt.Errorf("configuration: %w", err)}
-	}
-	return d, nil
+	return c, nil
 }
 
 // login is how we are known to the relay.
@@ -86,15 +89,8 @@ func (t deliverSettings) login() (deliver.Login, error) {
 	if t.Relay == "" || t.RelayUser == "" || t.RelaySecret == "" {
 		return deliver.Login{}, errors.New("relay, relay-user and relay-password-file go together: give all three")
 	}
-	b, err := os.ReadFile(t.RelaySecret)
-	if err != nil {
-		return deliver.Login{}, err
-	}
-	password, _, _ := strings.Cut(string(b), "\n")
-	if password = strings.TrimSuffix(password, "\r"); password == "" {
-		return deliver.Login{}, fmt.Errorf("%s: its first line is empty: want the password", t.RelaySecret)
-	}
-	return deliver.Login{User: t.RelayUser, Password: password}, nil
+	password, err := firstLine(t.RelaySecret)
+	return deliver.Login{User: t.RelayUser, Password: password}, err
 }
 
 func (t deliverSettings) sources() (out []netip.Addr, err error) {

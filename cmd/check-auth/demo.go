@@ -121,7 +121,7 @@ func openDemo(ctx context.Context, dir string, e env) (*demo, error) {
 	}
 	s.Resolver.Servers = []string{d.dns.Addr().String()}
 	s.Deliver.Relay = d.sink.addr()
-	if d.service, err = openService(&s, slog.New(slog.DiscardHandler), e); err != nil {
+	if d.service, err = openService(ctx, &s, slog.New(slog.DiscardHandler), e); err != nil {
 		return nil, errors.Join(err, d.sink.close(), d.dns.Close())
 	}
 	d.plain, d.proxy = d.service.plain[0].Addr(), d.service.proxied[0].Addr()

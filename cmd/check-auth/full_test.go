@@ -36,11 +36,7 @@ func TestRFC5321_4_2_3_full_disk(t *testing.T) {
 	s.Listen, s.Resolver.Servers, s.Deliver.Relay = []string{"127.0.0.1:0"}, []string{world.Addr().String()}, replies.addr()
 	s.Log.Level = "error"
 	e := env{now: time.Now, err: os.Stderr, getenv: func(string) string { return "" }}
-	v, err := openService(&s, s.Log.logger(e), e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	upstream, err := s.resolver()
+	v, err := openService(t.Context(), &s, s.Log.logger(e), e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,10 +44,11 @@ func TestRFC5321_4_2_3_full_disk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	responder, err := s.responder(v, upstream, key, e)
+	p, err := s.prepare(key, v.log, e)
 	if err != nil {
 		t.Fatal(err)
 	}
+	responder := s.responder(v, p.upstream, p, e)
 	full := &fullStore{Store: v.store}
 	full.left.Store(2)
 	responder.Store = full

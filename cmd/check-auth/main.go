@@ -29,7 +29,8 @@ const (
 	exitUnknown  = 2
 	exitUsage    = 64 // EX_USAGE of sysexits.h: bad arguments or unreadable input
 	exitSoftware = 70 // EX_SOFTWARE: our fault
-	exitConfig   = 78 // EX_CONFIG
+	exitTemp     = 75 // EX_TEMPFAIL: something is away that comes back; starting again may do
+	exitConfig   = 78 // EX_CONFIG: somebody has to change something; the service manager does not start us again
 )
 
 // exitError carries the code with which the program ends. err is nil where everything was said already.

@@ -192,12 +192,12 @@ func TestStoreSettings(t *testing.T) {
 		}
 		return name
 	}
-	c, err := storeSettings{URL: "postgres://x@192.0.2.1/x", Secret: file("good", "secret\r\nmore"), Node: "a"}.postgres()
+	c, err := (&settings{Store: storeSettings{URL: "postgres://x@192.0.2.1/x", Secret: file("good", "secret\r\nmore"), Node: "a"}}).postgres()
 	if err != nil || c.Password != "secret" || c.Node != "a" || c.URL == "" {
 		t.Errorf("got %+v, %v", c, err)
 	}
 	for _, bad := range []string{file("empty", "\nmore"), filepath.Join(dir, "none")} {
-		if _, err := (storeSettings{Secret: bad}).postgres(); err == nil || !strings.Contains(err.Error(), bad) {
+		if _, err := (&settings{Store: storeSettings{Secret: bad}}).postgres(); err == nil || !strings.Contains(err.Error(), bad) {
 			t.Errorf("%s: got %v, want an error that names it", bad, err)
 		}
 	}

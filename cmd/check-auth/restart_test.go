@@ -152,7 +152,7 @@ func (m *manager) startBeside(t *testing.T, old *life) *life {
 		if x, ok := errors.AsType[*exec.ExitError](p.err); ok {
 			code = x.ExitCode()
 		}
-		if code != exitConfig || !strings.Contains(p.log(), store.ErrLocked.Error()) {
+		if code != exitTemp || !strings.Contains(p.log(), store.ErrLocked.Error()) {
 			t.Fatalf("beside another one it ended with %v:\n%s", p.err, p.log())
 		}
 	}

@@ -6,11 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/netip"
-	"os"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"checkauth/reply/compose"
@@ -37,8 +33,14 @@ func (c *serveCmd) Run(ctx context.Context, e env) error {
 	}
 	tune(e)
 	log := c.Log.logger(e)
-	s, err := openService(&c.settings, log, e)
-	if err != nil {
+	for _, w := range c.warnings {
+		log.Warn("configuration put right", "reason", w)
+	}
+	s, err := openService(ctx, &c.settings, log, e)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil // told to stop while it waited for the database
+	case err != nil:
 		return err
 	}
 	return s.run(ctx)
@@ -98,83 +100,6 @@ func badConfig(errs []error) error {
 	return &exitError{exitConfig, fmt.Errorf("configuration: %w", errors.Join(errs...))}
 }
 
-// check tells every value that cannot be used, all at once.
-func (s *settings) check() error {
-	if err := s.bounds(); err != nil {
-		return err
-	}
-	var errs []error
-	bad := func(key, format string, args ...any) { errs = append(errs, s.fault(key, format, args...)) }
-	if s.Hostname == "" || strings.ContainsAny(s.Hostname, " @<>\t") {
-		bad("hostname", "%q: want this machine's name, such as \"verifier.example.org\"", s.Hostname)
-	}
-	if s.Operator != "" && !strings.Contains(s.Operator, "@") {
-		bad("operator", "%q: want your address, such as \"you@example.org\"", s.Operator)
-	}
-	if len(s.Listen)+len(s.Proxy.Listen) == 0 {
-		bad("listen", "no address to listen on: want such as [\"0.0.0.0:25\"]")
-	}
-	for _, a := range s.Listen {
-		s.checkListen("listen", a, bad)
-	}
-	for _, a := range s.Proxy.Listen {
-		s.checkListen("proxy.listen", a, bad)
-	}
-	if len(s.Proxy.Listen) > 0 && len(s.Proxy.Trusted) == 0 {
-		bad("proxy.trusted", "no network: name those of your load balancers, such as [\"192.0.2.0/24\"]")
-	}
-	if (s.TLS.Certificate == "") != (s.TLS.Key == "") {
-		bad("tls", "certificate and key go together: give both or none")
-	}
-	for _, r := range s.Resolver.Servers {
-		if _, err := addrPort(r, 53); err != nil {
-			bad("resolver.servers", "%q: %w", r, err)
-		}
-	}
-	if s.Deliver.Relay != "" {
-		if _, _, err := net.SplitHostPort(s.Deliver.Relay); err != nil {
-			bad("deliver.relay", "%q: want HOST:PORT, such as \"smtp.example.org:25\"", s.Deliver.Relay)
-		}
-	}
-	for _, p := range s.Reply.Parts {
-		if err := compose.CheckPart(p); err != nil {
-			bad("reply.parts", "%w", err)
-		}
-	}
-	s.policy(bad)
-	if s.Deliver.Port > 65535 {
-		bad("deliver.port", "%d: want 1 to 65535", s.Deliver.Port)
-	}
-	if _, ok := levels[s.Log.Level]; !ok {
-		bad("log.level", "%q: want debug, info, warn or error", s.Log.Level)
-	}
-	return badConfig(errs)
-}
-
-// checkListen: RFC 5321, 4.5.1 and RFC 2142: whoever takes mail from the Internet must be reachable.
-func (s *settings) checkListen(key, address string, bad func(key, format string, args ...any)) {
-	host, _, err := splitListen(address)
-	if err != nil {
-		bad(key, "%q: want ADDRESS:PORT, such as \"0.0.0.0:25\" or \"127.0.0.1:2525\"", address)
-		return
-	}
-	if !host.IsLoopback() && s.Operator == "" {
-		bad("operator", "%s %q is a public address: set operator to your own address, mail for postmaster and abuse goes there", key, address)
-	}
-}
-
-// splitListen reads an address to listen on; port 0 is any free one.
-func splitListen(s string) (netip.Addr, uint16, error) {
-	if s, ok := strings.CutPrefix(s, "localhost:"); ok {
-		return splitListen("127.0.0.1:" + s)
-	}
-	if p, ok := strings.CutPrefix(s, ":"); ok {
-		return splitListen("[::]:" + p)
-	}
-	a, err := netip.ParseAddrPort(s)
-	return a.Addr(), a.Port(), err
-}
-
 var levels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 
 func (l logSettings) logger(e env) *slog.Logger {
@@ -193,15 +118,4 @@ func (w asciiLines) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return len(b), nil
-}
-
-// selfSigned tells whether TLS has to be made up.
-func (s *settings) selfSigned() bool { return s.TLS.Certificate == "" }
-
-// makeState makes the state folder, for us alone.
-func (s *settings) makeState() error {
-	if err := os.MkdirAll(s.State, 0o700); err != nil {
-		return &exitError{exitConfig, fmt.Errorf("state folder: %w: make it, or name another one with state or --state", err)}
-	}
-	return nil
 }

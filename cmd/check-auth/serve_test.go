@@ -273,7 +273,7 @@ func inProcess(t testing.TB, s *settings) string {
 		t.Fatal(err)
 	}
 	s.Log.Level = "error"
-	v, err := openService(s, s.Log.logger(e), e)
+	v, err := openService(t.Context(), s, s.Log.logger(e), e)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -14,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"checkauth/reply/compose"
@@ -28,7 +26,6 @@ import (
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dnsbl"
-	"checkauth/verify/known"
 	"checkauth/verify/mail"
 	"checkauth/verify/receivers"
 	evaluate "checkauth/verify/run"
@@ -43,12 +40,13 @@ type service struct {
 	store          store.Store
 	deliverer      *deliver.Deliverer
 	smtp           *smtpd.Server
+	certificate    *certificate
 	plain, proxied []net.Listener
 }
 
 // openService opens everything and listens; nothing is taken before run. What was opened is closed again
 // where something cannot be.
-func openService(s *settings, log *slog.Logger, e env) (_ *service, err error) {
+func openService(ctx context.Context, s *settings, log *slog.Logger, e env) (_ *service, err error) {
 	if err := s.makeState(); err != nil {
 		return nil, err
 	}
@@ -58,106 +56,45 @@ func openService(s *settings, log *slog.Logger, e env) (_ *service, err error) {
 			err = errors.Join(err, v.close())
 		}
 	}()
-	upstream, err := s.resolver()
-	if err != nil {
-		return nil, err
-	}
-	// All that is asked from here on is asked on behalf of strangers.
-	resolver := dns.Public{Up: upstream, Now: e.now}
 	key, err := s.key(log)
 	if err != nil {
 		return nil, err
 	}
-	if v.store, err = s.openStore(context.Background(), log); err != nil {
-		return nil, err
-	}
-	if v.deliverer, err = s.deliverer(v.store, resolver, log, e); err != nil {
-		return nil, err
-	}
-	responder, err := s.responder(v, resolver, key, e)
+	p, err := s.prepare(key, log, e)
 	if err != nil {
 		return nil, err
 	}
-	if err := v.openSMTP(s, responder, e); err != nil {
+	// All that is asked from here on is asked on behalf of strangers.
+	resolver := dns.Public{Up: p.upstream, Now: e.now}
+	if v.store, err = s.openStore(ctx, p.store, log); err != nil {
+		return nil, err
+	}
+	if v.deliverer, err = s.deliverer(p.delivery, v.store, resolver); err != nil {
+		return nil, err
+	}
+	if v.certificate, err = s.openCertificate(e.now, log); err != nil {
+		return nil, err
+	}
+	if err := v.openSMTP(s, s.responder(v, resolver, p, e), e); err != nil {
 		return nil, err
 	}
 	return v, v.listen(s)
 }
 
-// storeExit tells what somebody has to mend from what passes, such as a full disk: with 78 the service
-// manager does not try again.
-func storeExit(err error) int {
-	for _, kind := range []error{store.ErrLocked, store.ErrTaken, store.ErrForeign, store.ErrCorrupt, store.ErrNewer, fs.ErrPermission, fs.ErrNotExist} {
-		if errors.Is(err, kind) {
-			return exitConfig
-		}
-	}
-	return exitSoftware
-}
-
 func (v *service) openSMTP(s *settings, responder *respond.Responder, e env) error {
-	config, err := s.smtpd(s.addresses(), v.log, e)
+	config, err := s.smtpd(s.addresses(), v.certificate, v.log, e)
 	if err != nil {
 		return err
 	}
-	if s.selfSigned() {
-		v.log.Warn("no certificate is configured: STARTTLS is offered with a self-signed one, made just now")
-	}
 	v.smtp, err = smtpd.New(config, front{responder})
 	return err
-}
-
-// listen opens all addresses before anything is served, so that a port in use is seen at once. Sockets that the
-// service manager holds take their place: it keeps them while the program is started anew, and nobody is refused.
-func (v *service) listen(s *settings) error {
-	handed, err := activation.ListenersWithNames()
-	if err != nil {
-		return &exitError{exitConfig, fmt.Errorf("the service manager's sockets: %w", err)}
-	}
-	for name, all := range handed {
-		for _, l := range all {
-			if l == nil {
-				return &exitError{exitConfig, fmt.Errorf("the service manager's socket %q is no TCP socket: want ListenStream", name)}
-			}
-			if name == "proxy" {
-				v.proxied = append(v.proxied, smtpd.Proxy(l, s.Proxy.Trusted, time.Duration(s.Proxy.Timeout)))
-				continue
-			}
-			v.plain = append(v.plain, l)
-		}
-	}
-	if len(handed) > 0 {
-		return nil
-	}
-	for _, a := range s.Listen {
-		l, err := net.Listen("tcp", a)
-		if err != nil {
-			return listenError("listen", a, err)
-		}
-		v.plain = append(v.plain, l)
-	}
-	for _, a := range s.Proxy.Listen {
-		l, err := net.Listen("tcp", a)
-		if err != nil {
-			return listenError("proxy.listen", a, err)
-		}
-		v.proxied = append(v.proxied, smtpd.Proxy(l, s.Proxy.Trusted, time.Duration(s.Proxy.Timeout)))
-	}
-	return nil
-}
-
-func listenError(key, address string, err error) error {
-	if op, ok := errors.AsType[*net.OpError](err); ok {
-		err = op.Err
-	}
-	return &exitError{exitConfig, fmt.Errorf("configuration: %s %q: %w: name a free address and port of this machine", key, address, err)}
 }
 
 // key is the DKIM key of our replies; at its first use the operator is told what to publish.
 func (s *settings) key(log *slog.Logger) (*sign.Key, error) {
 	key, made, err := sign.Open(s.State, s.Hostname, s.Reply.Selector)
 	if err != nil {
-		return nil, &exitError{exitConfig, err}
+		return nil, s.unusable("state", err)
 	}
 	if made {
 		log.Info("a DKIM key was made for our replies: publish its record", "record", key.Record(),
@@ -172,14 +109,14 @@ func (s *settings) resolver() (*client.Client, error) {
 	for _, r := range s.Resolver.Servers {
 		server, err := addrPort(r, 53)
 		if err != nil {
-			return nil, &exitError{exitConfig, fmt.Errorf("configuration: resolver.servers %q: %w", r, err)}
+			return nil, s.unusable("resolver.servers", err)
 		}
 		c.Servers = append(c.Servers, server)
 	}
 	if len(c.Servers) == 0 {
 		servers, trust, err := client.FromResolvConf(resolvConf)
 		if err != nil {
-			return nil, &exitError{exitConfig, fmt.Errorf("configuration: resolver.servers is empty and %w", err)}
+			return nil, &exitError{resolvConfExit(err), fmt.Errorf("configuration: resolver.servers is empty and %w", err)}
 		}
 		c.Servers, c.TrustAD = servers, c.TrustAD || trust
 	}
@@ -199,38 +136,26 @@ func (s *settings) quota(e env) *dns.Quota {
 }
 
 func (s *settings) addresses() policy.Addresses {
-	a := policy.Addresses{Service: s.Reply.Service, From: s.Reply.From, Author: s.Policy.Author, Named: s.Policy.Named}
+	a := policy.Addresses{Service: s.Reply.Service, From: strings.ToLower(s.Reply.From), Author: s.Policy.Author, Named: s.Policy.Named}
 	for _, d := range append([]string{s.Hostname}, s.Domains...) {
 		a.Domains = append(a.Domains, strings.TrimSuffix(strings.ToLower(d), "."))
 	}
 	return a
 }
 
-func (s *settings) responder(v *service, resolver dns.Resolver, key *sign.Key, e env) (*respond.Responder, error) {
+func (s *settings) composer(key *sign.Key) (*compose.Composer, error) {
 	letters := compose.Defaults()
 	letters.Host, letters.Service, letters.From = s.Hostname, s.Reply.Service+"@"+s.Hostname, s.Reply.From+"@"+s.Hostname
 	letters.Operator, letters.Templates, letters.Compatible, letters.Parts = s.Operator, s.Reply.Templates, s.Reply.Compatible, s.Reply.Parts
 	letters.Size = int(s.Reply.Size)
-	composer, err := compose.New(letters, key)
-	if err != nil {
-		return nil, &exitError{exitConfig, err}
-	}
+	return compose.New(letters, key)
+}
+
+func (s *settings) responder(v *service, resolver dns.Resolver, p parts, e env) *respond.Responder {
 	answers := respond.Defaults()
 	answers.Host, answers.Queue, answers.Again = s.Hostname, time.Duration(s.Reply.Queue), time.Duration(s.Reply.Again)
 	answers.Operator, answers.Hourly, answers.Log, answers.Now = int64(s.Reply.Operator), int64(s.Policy.Total), v.log, e.now
 	checks := evaluate.Config{Evaluation: time.Duration(s.Evaluate.Time), SPF: time.Duration(s.Evaluate.SPF), Signatures: s.Evaluate.Signatures}
-	rules, err := receiverRules(s.Evaluate.Receivers)
-	if err != nil {
-		return nil, &exitError{exitConfig, fmt.Errorf("evaluate.receivers: %w", err)}
-	}
-	atlas, err := known.Load()
-	if err != nil {
-		return nil, err
-	}
-	lists, err := s.lists()
-	if err != nil {
-		return nil, &exitError{exitConfig, fmt.Errorf("evaluate.blocklists: %w", err)}
-	}
 	spamd := spam.Defaults()
 	spamd.Address = s.Evaluate.Spamd
 	destination := deliver.Destination
@@ -239,14 +164,14 @@ func (s *settings) responder(v *service, resolver dns.Resolver, key *sign.Key, e
 	}
 	return &respond.Responder{
 		Destination: destination,
-		Config:      answers, Compose: composer, Store: v.store, Kick: v.deliverer.Kick, Ease: v.deliverer.Ease,
+		Config:      answers, Compose: p.composer, Store: v.store, Kick: v.deliverer.Kick, Ease: v.deliverer.Ease,
 		Policy: s.policy(func(string, string, ...any) {}), // the lists were read by check
 		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(e), Authorities: authorities(), Now: e.now,
-			Receivers: rules, Atlas: atlas, Lists: lists, Spamd: spamd,
+			Receivers: p.rules, Atlas: p.atlas, Lists: p.lists, Spamd: spamd,
 			Searches: make(chan struct{}, runtime.GOMAXPROCS(0)), Panicked: func(id, method string, p any, stack []byte) {
 				v.log.Error("a check panicked", "report", id, "check", method, "panic", fmt.Sprint(p), "stack", string(stack))
 			}},
-	}, nil
+	}
 }
 
 // receiverRules are the built-in ones, and those of a file; "" is none.
@@ -313,10 +238,11 @@ const sweep = 5 * time.Minute
 func (v *service) run(ctx context.Context) error {
 	house, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	ended := make(chan error, len(v.plain)+len(v.proxied)+2)
-	back := 2
+	ended := make(chan error, len(v.plain)+len(v.proxied)+3)
+	back := 3
 	go func() { ended <- v.deliverer.Run(house) }()
 	go func() { ended <- v.sweep(house) }()
+	go func() { ended <- v.certificate.watch(house) }()
 	for _, l := range append(v.plain[:len(v.plain):len(v.plain)], v.proxied...) {
 		v.log.Info("taking mail", "address", l.Addr().String())
 		back++

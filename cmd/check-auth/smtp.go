@@ -52,7 +52,7 @@ func smtpDefaults() smtpSettings {
 func (l limit) number() int { return int(min(l, math.MaxInt)) }
 
 // smtpd puts the settings into the server's own terms.
-func (s *settings) smtpd(addresses policy.Addresses, log *slog.Logger, e env) (smtpd.Config, error) {
+func (s *settings) smtpd(addresses policy.Addresses, cert *certificate, log *slog.Logger, e env) (smtpd.Config, error) {
 	t := s.SMTP
 	c := smtpd.Config{
 		Host: s.Hostname, Spool: s.State, Role: s.roles(addresses),
@@ -62,11 +62,7 @@ func (s *settings) smtpd(addresses policy.Addresses, log *slog.Logger, e env) (s
 		Command: time.Duration(t.Command), DataIdle: time.Duration(t.DataIdle), MinRate: int(t.MinRate),
 		Session: time.Duration(t.Session), Stop: time.Duration(t.Stop), Evaluations: t.Evaluations.number(),
 		BeginsSession: t.Transactions.number(), BeginsNetwork: t.PerMinute.number(), Trusted: t.TrustedClient,
-		Log: log, Now: e.now, ID: newID,
-	}
-	var err error
-	if c.TLS, err = s.tlsConfig(e.now, log); err != nil {
-		return c, err
+		Log: log, Now: e.now, ID: newID, TLS: s.tlsConfig(cert),
 	}
 	if err := c.Check(); err != nil {
 		return c, &exitError{exitConfig, fmt.Errorf("configuration: smtp: %w", err)}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,11 +25,7 @@ type storeSettings struct {
 const patience = time.Minute
 
 // openStore opens what keeps replies.
-func (s *settings) openStore(ctx context.Context, log *slog.Logger) (store.Store, error) {
-	c, err := s.Store.postgres()
-	if err != nil {
-		return nil, err
-	}
+func (s *settings) openStore(ctx context.Context, c store.PostgresConfig, log *slog.Logger) (store.Store, error) {
 	c.Log = log
 	if c.URL == "" {
 		opened, err := store.Open(ctx, s.State, c.Config)
@@ -39,14 +36,19 @@ func (s *settings) openStore(ctx context.Context, log *slog.Logger) (store.Store
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	var before error
 	for {
 		opened, err := store.OpenPostgres(ctx, c)
 		if err == nil {
 			return opened, nil
 		}
+		if ctx.Err() != nil {
+			err = cmp.Or(before, err) // it says more than that the time is over
+		}
 		if code := storeExit(err); code == exitConfig || ctx.Err() != nil {
 			return nil, &exitError{code, err}
 		}
+		before = err
 		log.Warn("the database is not there yet", "error", err)
 		select {
 		case <-ctx.Done():
@@ -57,7 +59,7 @@ func (s *settings) openStore(ctx context.Context, log *slog.Logger) (store.Store
 
 // openBeside opens the queue of a service that may be running.
 func (s *settings) openBeside(ctx context.Context) (store.Keeper, error) {
-	c, err := s.Store.postgres()
+	c, err := s.postgres()
 	if err != nil {
 		return nil, err
 	}
@@ -73,22 +75,36 @@ func (s *settings) openBeside(ctx context.Context) (store.Keeper, error) {
 }
 
 // postgres puts the settings into the store's own terms; without a URL only what both kinds have counts.
-func (t storeSettings) postgres() (store.PostgresConfig, error) {
-	c := store.PostgresDefaults()
+func (s *settings) postgres() (store.PostgresConfig, error) {
+	c, t := store.PostgresDefaults(), s.Store
 	c.URL = t.URL
 	if t.Node != "" {
 		c.Node = t.Node
 	}
-	if t.Secret == "" {
+	if t.Secret != "" {
+		var err error
+		if c.Password, err = firstLine(t.Secret); err != nil {
+			return c, s.unusable("store.password-file", err)
+		}
+	}
+	if c.URL == "" {
 		return c, nil
 	}
-	b, err := os.ReadFile(t.Secret)
-	if err != nil {
-		return c, &exitError{exitConfig, fmt.Errorf("configuration: store.password-file: %w", err)}
-	}
-	c.Password, _, _ = strings.Cut(string(b), "\n")
-	if c.Password = strings.TrimSuffix(c.Password, "\r"); c.Password == "" {
-		return c, &exitError{exitConfig, fmt.Errorf("configuration: store.password-file: %s: its first line is empty: want the password", t.Secret)}
+	if err := c.Check(); err != nil {
+		return c, s.unusable("store.url", err)
 	}
 	return c, nil
+}
+
+// firstLine is the password that a file has.
+func firstLine(file string) (string, error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	password, _, _ := strings.Cut(string(b), "\n")
+	if password = strings.TrimSuffix(password, "\r"); password == "" {
+		return "", fmt.Errorf("%s: its first line is empty: want the password", file)
+	}
+	return password, nil
 }

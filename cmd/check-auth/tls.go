@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
@@ -11,13 +12,15 @@ import (
 	"math/big"
 	"os"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
 // tlsConfig is the inbound side: TLS from 1.0 and with old cipher suites, for an old Exchange is just who
 // needs a report (what is old is said there).
-func (s *settings) tlsConfig(now func() time.Time, log *slog.Logger) (*tls.Config, error) {
-	cfg := &tls.Config{MinVersion: tls.VersionTLS10}
+func (s *settings) tlsConfig(c *certificate) *tls.Config {
+	cfg := &tls.Config{MinVersion: tls.VersionTLS10, GetCertificate: c.get}
 	if s.TLS.Ask {
 		cfg.ClientAuth = tls.RequestClientCert
 	}
@@ -26,65 +29,169 @@ func (s *settings) tlsConfig(now func() time.Time, log *slog.Logger) (*tls.Confi
 			cfg.CipherSuites = append(cfg.CipherSuites, suite.ID)
 		}
 	}
-	if s.selfSigned() {
-		cert, err := selfSigned(s.Hostname, now())
-		cfg.Certificates = []tls.Certificate{cert}
-		return cfg, err
-	}
-	p := &pair{certificate: s.TLS.Certificate, key: s.TLS.Key, now: now, log: log}
-	if err := p.load(); err != nil {
-		return nil, &exitError{exitConfig, fmt.Errorf("configuration: tls: %w", err)}
-	}
-	cfg.GetCertificate = p.get
-	return cfg, nil
+	return cfg
 }
 
-// pair is the certificate of two files. They are read again when they change, for certificates live for
-// weeks and a server for months.
-type pair struct {
-	certificate, key string
-	now              func() time.Time
-	log              *slog.Logger
+// certificate is what STARTTLS shows: the pair of two files, or, where there is none that can be used, one made
+// here. A certificate that is wrong is no reason not to take mail, for nearly no sender looks at it; the log says
+// what is to be done, until it is done.
+type certificate struct {
+	files tlsSettings // without names: the one made here is meant to be used
+	host  string
+	user  string // whom the files must let read them
+	now   func() time.Time
+	log   *slog.Logger
+
+	used atomic.Pointer[tls.Certificate] // what clients see
 
 	mu     sync.Mutex
-	cert   *tls.Certificate
-	looked time.Time
-	mtime  time.Time
+	loaded bool      // used is the files' own
+	seen   [2]stamp  // of the files, when they were read last
+	fault  error     // what is wrong with the files or the certificate in them
+	told   string    // the fault that was logged last
+	toldAt time.Time // when
 }
 
-// look is how often the files are looked at.
-const look = time.Minute
+// The times of a certificate: how often the files are looked at, and how often what is wrong is said.
+const (
+	lookEvery = time.Minute
+	sayEvery  = time.Hour
+)
 
-func (p *pair) load() error {
-	info, err := os.Stat(p.certificate)
-	if err != nil {
-		return err
-	}
-	cert, err := tls.LoadX509KeyPair(p.certificate, p.key)
-	if err != nil {
-		return fmt.Errorf("%s and %s: %w", p.certificate, p.key, err)
-	}
-	p.cert, p.mtime, p.looked = &cert, info.ModTime(), p.now()
-	return nil
+// stamp tells whether a file is another one than before.
+type stamp struct {
+	changed time.Time
+	size    int64
+	inode   uint64
 }
 
-// get serves the last pair that could be read: a renewal that is half written is no reason to stop.
-func (p *pair) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.now().Sub(p.looked) < look {
-		return p.cert, nil
+func stampOf(file string) (s stamp) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return stamp{}
 	}
-	p.looked = p.now()
-	if info, err := os.Stat(p.certificate); err == nil && info.ModTime().Equal(p.mtime) {
-		return p.cert, nil
+	s.changed, s.size = info.ModTime(), info.Size()
+	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+		s.inode = sys.Ino
 	}
-	if err := p.load(); err != nil {
-		p.log.Error("the certificate changed and cannot be read, the old one stays in use", "error", err)
+	return s
+}
+
+// certificate is that of the settings, with nothing read yet.
+func (s *settings) certificate(now func() time.Time, log *slog.Logger) *certificate {
+	return &certificate{files: s.TLS, host: s.Hostname, user: userName(), now: now, log: log}
+}
+
+// openCertificate reads the files, and makes a certificate where that fails. The error is of making one; what is
+// wrong with the files is logged.
+func (s *settings) openCertificate(now func() time.Time, log *slog.Logger) (*certificate, error) {
+	c := s.certificate(now, log)
+	if c.files.Certificate == "" {
+		log.Warn("no certificate is configured: STARTTLS is offered with a self-signed one, made just now")
 	} else {
-		p.log.Info("the certificate was read again", "file", p.certificate)
+		c.read()
+		c.say()
 	}
-	return p.cert, nil
+	if c.loaded {
+		return c, nil
+	}
+	made, err := selfSigned(s.Hostname, now())
+	if err != nil {
+		return nil, err
+	}
+	c.used.Store(&made)
+	return c, nil
+}
+
+func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.used.Load(), nil }
+
+// watch looks at the files until the context ends: certificates live for weeks, and a server for months.
+func (c *certificate) watch(ctx context.Context) error {
+	t := time.NewTicker(lookEvery)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+			c.look()
+		}
+	}
+}
+
+// Reload reads the files now, whether they have changed or not, and says what it found.
+func (c *certificate) Reload() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.files.Certificate == "" {
+		return
+	}
+	c.toldAt = time.Time{}
+	if c.read() {
+		c.taken()
+	}
+	c.say()
+}
+
+// look reads the files if they have changed or are not in order. A renewal that is half written leaves what is in
+// use there.
+func (c *certificate) look() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.files.Certificate == "" {
+		return
+	}
+	before, had := c.seen, c.loaded
+	switch {
+	case c.fault == nil && c.stamps() == c.seen:
+		c.fault = c.wrong(c.used.Load().Leaf) // time goes on
+	case c.read() && (!had || c.seen != before):
+		c.taken()
+	}
+	c.say()
+}
+
+func (c *certificate) taken() {
+	c.log.Info("the certificate was read again", "file", c.files.Certificate, "until", c.used.Load().Leaf.NotAfter)
+}
+
+func (c *certificate) stamps() [2]stamp {
+	return [2]stamp{stampOf(c.files.Certificate), stampOf(c.files.Key)}
+}
+
+// read takes what is in the files, where it can be used. A certificate that has expired, or is of another name,
+// is still what its owner wants to be shown.
+func (c *certificate) read() bool {
+	c.seen = c.stamps() // before: a change while they are read is seen the next time
+	pair, err := readPair(c.files)
+	if err != nil {
+		c.fault = c.unreadable(err)
+		return false
+	}
+	c.used.Store(&pair)
+	c.loaded, c.fault = true, c.wrong(pair.Leaf)
+	return true
+}
+
+// say logs what is wrong: at once where it is new, then every hour.
+func (c *certificate) say() {
+	now := c.now()
+	switch {
+	case c.fault == nil:
+		if c.told != "" {
+			c.log.Info("the certificate is in order again", "file", c.files.Certificate)
+		}
+		c.told = ""
+		return
+	case c.fault.Error() == c.told && now.Sub(c.toldAt) < sayEvery && !now.Before(c.toldAt):
+		return
+	}
+	c.told, c.toldAt = c.fault.Error(), now
+	uses := "a self-signed certificate"
+	if c.loaded {
+		uses = "the certificate that was read last, until " + c.used.Load().Leaf.NotAfter.UTC().Format(time.DateOnly)
+	}
+	c.log.Error("the configured certificate is not in order", "reason", c.fault, "shown", uses)
 }
 
 // selfSigned makes a certificate that encrypts and proves nothing, as SMTP between servers is used to

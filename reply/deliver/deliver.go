@@ -46,6 +46,7 @@ type Store interface {
 // Config of a Deliverer.
 type Config struct {
 	Hostname string // in EHLO; our replies' SPF is that of this name
+	Operator string // whose mail must not be lost unseen; empty: nobody's
 	Relay    string // host:port that takes everything, on any network; empty: by MX
 	// Login is for the relay, where it wants one; RelayTLS: TLS with a certificate of its name is a must there,
 	// at port 465 from the first octet (RFC 8314, 3.3).

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"runtime/debug"
 	"strings"
@@ -187,14 +188,14 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 		log.InfoContext(ctx, "report delivered", what.attrs()...)
 		err = d.settle(ctx, ending{c.ID, func(ctx context.Context) error { return d.store.Done(ctx, c.ID, now, out) }})
 	case isPermanent(err):
-		log.WarnContext(ctx, "report not deliverable", "reason", reason)
+		d.lost(ctx, log, c.To, "report not deliverable", reason)
 		err = d.fail(ctx, c.ID, now, out)
 	case stopping:
 		d.line.tried(c.ID)
 		err = d.store.Release(ctx, c.ID, now)
 	case !next.Add(d.cfg.Every).Before(c.Expires):
 		// The next look at the queue would come too late for that try; its reason would be lost.
-		log.WarnContext(ctx, "report expired", "reason", reason)
+		d.lost(ctx, log, c.To, "report expired", reason)
 		out.Reason = "expired: " + reason
 		err = d.fail(ctx, c.ID, now, out)
 	default:
@@ -208,6 +209,16 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 	if err != nil {
 		log.ErrorContext(ctx, "outcome not stored yet", "error", err)
 	}
+}
+
+// lost logs that an entry is given up. What was to go to the operator is mail that was taken for postmaster or
+// abuse: it is the operator's own address that is wrong, or it leads back to us.
+func (d *Deliverer) lost(ctx context.Context, log *slog.Logger, to, what, reason string) {
+	if d.cfg.Operator != "" && strings.EqualFold(to, d.cfg.Operator) {
+		log.ErrorContext(ctx, "mail for the operator is lost: look at operator in the configuration", "why", what, "reason", reason)
+		return
+	}
+	log.WarnContext(ctx, what, "reason", reason)
 }
 
 // ending is what became of an entry for good.

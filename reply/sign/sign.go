@@ -25,18 +25,15 @@ import (
 // Open reads the key of a domain from dir, or makes it there: selector.key (PKCS#8 in PEM, mode 0600)
 // and selector.dns (the record as a zone line). made tells that it is new.
 func Open(dir, domain, selector string) (k *Key, made bool, err error) {
-	k = &Key{Domain: domain, Selector: selector}
-	file := filepath.Join(dir, selector+".key")
-	b, err := os.ReadFile(file)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		made = true
-		err = k.create(file)
-	case err == nil:
-		k.signer, err = parse(b)
+	k, err = Read(dir, domain, selector)
+	if errors.Is(err, fs.ErrNotExist) {
+		k, made = &Key{Domain: domain, Selector: selector}, true
+		if err = k.create(keyFile(dir, selector)); err != nil {
+			err = fmt.Errorf("DKIM key %s: %w", keyFile(dir, selector), err)
+		}
 	}
 	if err != nil {
-		return nil, false, fmt.Errorf("DKIM key %s: %w", file, err)
+		return nil, false, err
 	}
 	// Written at every start: the domain may have changed in the configuration.
 	if err := os.WriteFile(filepath.Join(dir, selector+".dns"), []byte(k.Record()+"\n"), 0o644); err != nil {
@@ -44,6 +41,22 @@ func Open(dir, domain, selector string) (k *Key, made bool, err error) {
 	}
 	return k, made, nil
 }
+
+// Read reads the key of a domain from dir; where there is none it is fs.ErrNotExist.
+func Read(dir, domain, selector string) (*Key, error) {
+	k := &Key{Domain: domain, Selector: selector}
+	file := keyFile(dir, selector)
+	b, err := os.ReadFile(file)
+	if err == nil {
+		k.signer, err = parse(b)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("DKIM key %s: %w", file, err)
+	}
+	return k, nil
+}
+
+func keyFile(dir, selector string) string { return filepath.Join(dir, selector+".key") }
 
 func (k *Key) create(file string) error {
 	made, err := Make(k.Domain, k.Selector, RSA, Bits)
