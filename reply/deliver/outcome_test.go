@@ -3,13 +3,16 @@ package deliver
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"checkauth/reply"
 	"checkauth/reply/store"
 )
 
@@ -164,4 +167,30 @@ func TestARelayThatCannotBeReachedRests(t *testing.T) {
 			t.Errorf("%d connections were tried, want 1: %q", n, k.history())
 		}
 	})
+}
+
+// RFC 5321, 4.5.1: mail for postmaster was taken, so that its loss is an error of ours, not a tester's bad address.
+func TestMailForTheOperatorIsNotLostUnseen(t *testing.T) {
+	t.Parallel()
+	var log journal
+	d, k := service(t, "", func(c *Config) {
+		c.Operator = "you@[192.0.2.25]"
+		c.Own = []netip.Addr{netip.MustParseAddr("192.0.2.25")}
+		c.Log = slog.New(slog.NewTextHandler(&log, nil))
+		c.Dial = nil
+	})
+	e, other := entry("operator"), entry("other")
+	e.To, other.To = "You@[192.0.2.25]", "anna@[192.0.2.25]"
+	for _, e := range []reply.Entry{e, other} {
+		put(t, k, e)
+		d.Kick(e)
+		k.next(t, "fail "+e.ID)
+	}
+	lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+	for id, want := range map[string]string{"operator": "level=ERROR", "other": "level=WARN"} {
+		i := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, "report="+id) })
+		if i < 0 || !strings.Contains(lines[i], want) || !strings.Contains(lines[i], "our own address") {
+			t.Errorf("%s: want %s and the reason:\n%s", id, want, log.String())
+		}
+	}
 }
