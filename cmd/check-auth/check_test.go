@@ -175,8 +175,8 @@ func TestConfigCheck_tells_all(t *testing.T) {
 		t.Errorf("exit %d", got.code)
 	}
 	for _, want := range []string{
-		"line 4: state: DKIM key", "line 7: tls.key", "line 8: reply.templates", "no-such-code", "line 9: evaluate.receivers", "nonsense",
-		"line 12: deliver.relay-password-file", "first line is empty",
+		"line 4: state: DKIM key", "line 7: tls.key \"", "line 8: reply.templates", "no-such-code", "line 9: evaluate.receivers", "nonsense",
+		"line 12: deliver.relay-password-file", "first line is empty", "line 13: store.url", "the database is away",
 	} {
 		if !strings.Contains(got.err, want) {
 			t.Errorf("it does not say %q:\n%s", want, got.err)

@@ -64,7 +64,7 @@ type commands struct {
 	Visible visibleCmd `cmd:"" help:"Ask each name server of a zone, and some resolvers, what they have at a name: when is a change visible?"`
 	Keygen  keygenCmd  `cmd:"" help:"Make a DKIM key and show the record to publish."`
 	Queue   queueCmd   `cmd:"" help:"Look into the queue of a service that runs or is stopped: list, show, retry, drop."`
-	Config  configCmd  `cmd:"" help:"Print the configuration in force, with a comment over each key."`
+	Config  configCmd  `cmd:"" help:"Print the configuration in force, with a comment over each key, or check it."`
 }
 
 func main() {

@@ -58,6 +58,7 @@ func (s *settings) prepare(key *sign.Key, log *slog.Logger, e env) (p parts, err
 		failed(err)
 	}
 	if p.store, err = s.postgres(); err != nil {
+		p.store = store.PostgresConfig{} // there is nothing to connect to
 		failed(err)
 	}
 	return p, together(faults)
@@ -126,7 +127,7 @@ func (s *settings) preflight(ctx context.Context, log *slog.Logger, e env) (skip
 	}
 	p, err := s.prepare(key, log, e)
 	if err != nil {
-		return skipped, together(append(faults, err))
+		faults = append(faults, err)
 	}
 	if _, err := s.deliverer(p.delivery, nil, p.upstream); err != nil {
 		faults = append(faults, err)
@@ -144,13 +145,12 @@ func (s *settings) preflight(ctx context.Context, log *slog.Logger, e env) (skip
 	return append(skipped, "whether the addresses to listen on are free"), together(faults)
 }
 
-// certificateFault finds the line of the file that is meant.
+// certificateFault puts the line of the file that is meant in front.
 func (s *settings) certificateFault(err error) error {
-	key := "tls.certificate"
-	if f, ok := errors.AsType[*pairFault](err); ok {
-		key = f.key
+	if f, ok := errors.AsType[*pairFault](err); ok && s.places[f.key] != "" {
+		err = fmt.Errorf("%s: %w", s.places[f.key], err)
 	}
-	return &exitError{exitConfig, fmt.Errorf("configuration: %w", s.fault(key, "%w", err))}
+	return &exitError{exitConfig, fmt.Errorf("configuration: %w", err)}
 }
 
 // lookState reads the DKIM key, where there is one.

@@ -30,7 +30,7 @@ type pairFault struct {
 	err       error
 }
 
-func (f *pairFault) Error() string { return fmt.Sprintf("%s %q: %v", f.key, f.file, f.err) }
+func (f *pairFault) Error() string { return fmt.Sprintf("%s %q: %v", f.key, f.file, cause(f.err)) }
 func (f *pairFault) Unwrap() error { return f.err }
 
 // readPair reads the certificate chain and its key.

@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"strings"
@@ -115,6 +117,31 @@ func TestPostgresBeside(t *testing.T) {
 		t.Cleanup(func() { _ = b.Close() })
 		return s, b
 	})
+}
+
+// A look takes no node's name and makes no table; it goes on beside a node that runs.
+func TestLookPostgres(t *testing.T) {
+	t.Parallel()
+	u := schema(t, server(t))
+	c := pgConfig(t, u, "a.example.org")
+	if err := store.LookPostgres(t.Context(), c); err != nil {
+		t.Errorf("a schema without tables: %v", err)
+	}
+	if _, err := store.OpenPostgresBeside(t.Context(), c); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("after the look: got %v, want no tables", err)
+	}
+	openPostgres(t, u, "a.example.org")
+	if err := store.LookPostgres(t.Context(), c); err != nil {
+		t.Errorf("beside a node of that name: %v", err)
+	}
+	do(t, u, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)")
+	if err := store.LookPostgres(t.Context(), c); !errors.Is(err, store.ErrNewer) {
+		t.Errorf("tables of a newer version: %v", err)
+	}
+	c.URL = strings.Replace(u, "search_path=", "search_path=no_", 1)
+	if err := store.LookPostgres(t.Context(), c); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no schema: %v", err)
+	}
 }
 
 func BenchmarkEnqueuePostgres(b *testing.B) {
