@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"net/textproto"
@@ -21,15 +22,19 @@ import (
 	"checkauth/verify/dns/dnstest"
 )
 
-// free is a port that nobody listens on, of both families.
+// free is a port that nobody listens on, of both families. It is below those that the system gives to who asks for
+// any, as other tests do at the same time.
 func free(t *testing.T) int {
 	t.Helper()
-	l, err := net.Listen("tcp", ":0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 10000 + rand.IntN(20000)
+		if l, err := net.Listen("tcp", fmt.Sprintf(":%d", port)); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no free port")
+	return 0
 }
 
 // hasSix tells whether this machine has ::1.
