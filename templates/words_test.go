@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"checkauth/verify/known/knowntest"
 )
 
 // said is one place in the sources where a code is given with its arguments.
@@ -159,6 +161,27 @@ func TestEverySentenceHasNoBraceButOfItsArguments(t *testing.T) {
 		for _, code := range w.Codes(lang) {
 			if s := w.Say(lang, code, nothing); strings.ContainsAny(s, "{}") {
 				t.Errorf("%s, %q: a brace stays in %q", lang, code, s)
+			}
+		}
+	}
+}
+
+// A finding is read by users of every mail server: where something is set stands in an action, for their own server, and
+// a setting that is wrong there is wrong here.
+func TestNoSentenceOfAFindingTellsOneProductsSettings(t *testing.T) {
+	t.Parallel()
+	w, err := Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for lang := range w.byLang {
+		for _, code := range w.Codes(lang) {
+			said := w.Say(lang, code, nothing)
+			if why := knowntest.Refused(t, said); why != "" {
+				t.Errorf("%s, %q: %q: %s", lang, code, said, why)
+			}
+			if strings.Contains(said, "(Postfix:") {
+				t.Errorf("%s, %q: %q has Postfix's setting for everybody", lang, code, said)
 			}
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 
 	"checkauth/verify"
 	"checkauth/verify/dns"
@@ -103,7 +102,7 @@ func (a *adviser) helo(ctx context.Context, f result.Finding) []candidate {
 		do = result.Because("action-helo", "host", name)
 	}
 	c := host(path, do, f.Code)
-	c.Settings = a.settings(known.Helo, cmp.Or(name, "mail.example.org"))
+	c.Settings = a.settings(known.Helo, name) // none without a name: nobody is to copy an example's
 	c.Why = result.Because("why-helo", "helo", a.Report.Session.Helo)
 	if i := slices.IndexFunc(a.Report.Findings, func(x result.Finding) bool { return x.Code == "helo-private-in-marks" }); i >= 0 {
 		c.Why = result.Because("why-helo-private", "helo", a.Report.Session.Helo, "address", a.Report.Findings[i].Args.Get("address"))
@@ -124,12 +123,12 @@ func (a *adviser) encryptAnew(_ context.Context, f result.Finding) []candidate {
 	return []candidate{c}
 }
 
-// settings says where to make a change: in the software that wrote the last Received field where that is
-// known, else in those that most servers run.
+// settings says where to make a change: in the software that wrote the last Received field, else in those that most
+// servers run. What is set in another product is never said to somebody whose own is known.
 func (a *adviser) settings(kind known.Kind, name string) (out []string) {
 	args := known.Args{Host: name, Domain: cmp.Or(a.author, a.sender), IP: a.client}
 	servers := a.Atlas.Servers()
-	if m, ok := a.server(); ok && m.Directive(kind, args) != "" {
+	if m, ok := a.server(); ok {
 		servers = []known.MailServer{m}
 	}
 	for _, m := range servers {
@@ -142,11 +141,12 @@ func (a *adviser) settings(kind known.Kind, name string) (out []string) {
 
 // server is the software of the host that handed the mail to us, as its Received field tells.
 func (a *adviser) server() (known.MailServer, bool) {
+	fields := a.Report.Message.Fields
 	var received, names []string
-	for _, f := range a.Report.Message.Fields {
-		if strings.EqualFold(f.Name, "Received") && len(received) == 0 {
-			received = append(received, string(f.Raw))
-		}
+	for _, f := range fields.All("Received") {
+		received = append(received, f.Value())
+	}
+	for _, f := range fields {
 		names = append(names, f.Name)
 	}
 	return a.Atlas.ServerOf(received, names)

@@ -46,7 +46,6 @@ var remarks = byCode(
 	result.Because("setting-fixed-relaxed"),
 	result.Because("setting-fixed-simple-body"),
 	result.Because("setting-footer-before-signing"),
-	result.Because("setting-forwards-keep-sender"),
 	result.Because("setting-keep-ipv6"),
 	result.Because("setting-masqueraded-after-signing"),
 	result.Because("setting-needs-patch"),

@@ -136,8 +136,8 @@ func (a *Atlas) ServerByID(id string) (MailServer, bool) {
 const readUpTo = 2048
 
 // ServerOf guesses the software of the host that handed the message over. The values of its Received fields
-// are given from the top; that host wrote the first, so the others tell nothing of it. A message may hold
-// any such text: the guess is for the choice of words.
+// are given from the top, without "Received:"; that host wrote the first, so the others tell nothing of it. A
+// message may hold any such text: the guess is for the choice of words.
 func (a *Atlas) ServerOf(received, fieldNames []string) (MailServer, bool) {
 	if len(received) == 0 {
 		return MailServer{}, false
@@ -166,10 +166,9 @@ func (m *MailServer) wrote(received string, fieldNames []string) bool {
 
 // Args are what is put into a directive, as it is: the caller has made sure that they are names.
 type Args struct {
-	Host     string // that the server shall give in HELO
-	Domain   string // of the addresses
-	Selector string
-	IP       netip.Addr
+	Host   string // that the server shall give in HELO
+	Domain string // of the addresses
+	IP     netip.Addr
 }
 
 // Directive is the usual one of Directives, "" where there is none.
@@ -208,7 +207,7 @@ func (args Args) fill(template string) (string, bool) {
 		ip = args.IP.String()
 	}
 	var pairs []string
-	for _, p := range [][2]string{{"{host}", args.Host}, {"{domain}", args.Domain}, {"{selector}", args.Selector}, {"{ip}", ip}} {
+	for _, p := range [][2]string{{"{host}", args.Host}, {"{domain}", args.Domain}, {"{ip}", ip}} {
 		if p[1] == "" && strings.Contains(template, p[0]) {
 			return "", false
 		}

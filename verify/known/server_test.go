@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"checkauth/verify/known/knowntest"
+	"checkauth/verify/mail"
 )
 
 func TestServerOf(t *testing.T) {
@@ -49,19 +52,13 @@ func TestServerOf(t *testing.T) {
 func TestServersAreWhole(t *testing.T) {
 	t.Parallel()
 	a := atlas(t)
-	full := Args{Host: "mail.example.org", Domain: "example.org", Selector: "s1", IP: netip.MustParseAddr("192.0.2.1")}
 	for _, m := range a.servers {
 		if m.received.String() == "" || m.received.MatchString("") {
 			t.Errorf("%s: received %q finds everything", m.ID, m.received)
 		}
-		for _, k := range []Kind{Helo, SourceIP, IPv6Off, DKIM, Canon, Footer, TLS, Reload} {
-			if len(m.Directives(k, full)) == 0 && len(m.Notes(k)) == 0 {
-				t.Errorf("%s: nothing on %s", m.ID, k)
-			}
-		}
 		for k, s := range m.settings {
 			for _, text := range s.set {
-				if text == "" || strings.TrimSpace(text) != text || !onlyPlaceholders(text, "{host}", "{domain}", "{ip}", "{selector}") {
+				if text == "" || strings.TrimSpace(text) != text || !onlyPlaceholders(text, "{host}", "{domain}", "{ip}") {
 					t.Errorf("%s, %s: %q", m.ID, k, text)
 				}
 			}
@@ -73,6 +70,107 @@ func TestServersAreWhole(t *testing.T) {
 					t.Errorf("%s, %s: %s is no setting", m.ID, k, note)
 				}
 			}
+		}
+	}
+}
+
+// full is all that a directive can want.
+var full = Args{Host: "mail.example.org", Domain: "example.org", IP: netip.MustParseAddr("192.0.2.1")}
+
+// What is printed is copied: nothing that breaks a server or does nothing, nothing that is yet to be filled in, and no
+// name without its value. Every purpose of every product is looked at, also those that no advice names yet.
+func TestSettings_are_right_as_they_are_printed(t *testing.T) {
+	t.Parallel()
+	a := atlas(t)
+	seen := 0
+	for _, m := range a.servers {
+		for _, k := range kinds {
+			for _, text := range m.Directives(k, full) {
+				seen++
+				if why := knowntest.Refused(t, m.Name+": "+text); why != "" {
+					t.Errorf("%s, %s: %q: %s", m.ID, k, text, why)
+				}
+				for line := range strings.Lines(text) {
+					if why := incomplete(strings.TrimSpace(line)); why != "" {
+						t.Errorf("%s, %s: %q %s", m.ID, k, line, why)
+					}
+				}
+			}
+		}
+	}
+	if seen < 40 {
+		t.Errorf("%d directives: the walk is broken", seen)
+	}
+}
+
+// incomplete says what a line of a directive lacks.
+func incomplete(line string) string {
+	if strings.ContainsAny(line, "{}") && !strings.Contains(line, "${") || strings.Contains(line, "...") {
+		return "has a placeholder that nothing fills"
+	}
+	_, what, inFile := strings.Cut(line, ": ")
+	if !inFile {
+		what = line
+	}
+	name, value, assigned := strings.Cut(what, "=")
+	put := slices.Contains([]string{full.Host, full.Domain, full.IP.String()}, what)
+	switch {
+	case strings.HasSuffix(line, ":"), assigned && (strings.TrimSpace(name) == "" || strings.TrimSpace(value) == ""):
+		return "lacks its value"
+	case !assigned && !put && !strings.ContainsAny(what, " (") && !strings.Contains(line, " > "):
+		return "is a name without a value"
+	}
+	return ""
+}
+
+func TestIncomplete(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]bool{
+		"main.cf: smtp_tls_security_level = may": false, "/var/qmail/control/helohost: mail.example.org": false, "Domains > example.org > DKIM Signing": false,
+		"opendkim.conf: OversignHeaders From": false, "main.cf: myorigin = $mydomain": false,
+		"qmail-queue": true, "conf: DKIM_SIGN_HEADERS": true, "conf: DKIM_SIGN_HEADERS =": true, "config/dkim/example.org/selector: {selector}": true,
+		"relaxed/relaxed": true, "dkim_signing.conf: sign_headers = \"(o)from:...\"": true, "main.cf:": true,
+	} {
+		if got := incomplete(line); (got != "") != want {
+			t.Errorf("%q: got %q", line, got)
+		}
+	}
+}
+
+// The file is matched against the value of the field, which does not begin with its name. Each server is found in its own
+// fields, and no other takes them for its own but the product that it is a variety of.
+func TestServerOf_finds_each_product_in_real_fields(t *testing.T) {
+	t.Parallel()
+	a := atlas(t)
+	general := map[string]string{"plesk-postfix": "postfix", "exim-cpanel": "exim-debian"}
+	found := map[string]bool{}
+	for _, s := range knowntest.Samples {
+		fields, err := mail.Parse([]byte(strings.ReplaceAll(s.Header, "\n", "\r\n")), mail.DefaultBounds())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var received, names []string
+		for _, f := range fields {
+			names = append(names, f.Name)
+		}
+		for _, f := range fields.All("Received") {
+			received = append(received, f.Value())
+		}
+		got, _ := a.ServerOf(received, names)
+		if got.ID != s.Server {
+			t.Errorf("%s: taken for %q\n%s", s.Server, got.ID, s.Header)
+		}
+		found[s.Server] = true
+		text := strings.Join(strings.Fields(received[0]), " ")
+		for i := range a.servers {
+			if m := &a.servers[i]; m.ID != s.Server && m.ID != general[s.Server] && m.wrote(text, names) {
+				t.Errorf("%s: %s takes it for its own\n%s", s.Server, m.ID, s.Header)
+			}
+		}
+	}
+	for _, m := range a.servers {
+		if !found[m.ID] {
+			t.Errorf("%s: no real Received field of it in knowntest", m.ID)
 		}
 	}
 }
@@ -111,9 +209,9 @@ func TestDirective(t *testing.T) {
 		{"postfix", SourceIP, Args{IP: six}, "main.cf: smtp_bind_address6 = 2001:db8::1"},
 		{"postfix", SourceIP, Args{IP: netip.MustParseAddr("::ffff:192.0.2.1")}, "main.cf: smtp_bind_address = 192.0.2.1"},
 		{"postfix", SourceIP, Args{}, ""},
-		{"exim-debian", SourceIP, Args{IP: six}, "/etc/exim4/conf.d/main/000_local: REMOTE_SMTP_INTERFACE = <; 2001:db8::1"},
-		{"opensmtpd", SourceIP, Args{IP: six}, `smtpd.conf: action "out" relay src 2001:db8::1`},
-		{"sendmail", Helo, Args{Host: "mail.example.org"}, "sendmail.mc: define(`confDOMAIN_NAME', `mail.example.org')dnl"},
+		{"exim-debian", SourceIP, Args{IP: six}, "/etc/exim4/exim4.conf.localmacros (conf.d/main/000_local if split): REMOTE_SMTP_INTERFACE = <; 2001:db8::1"},
+		{"opensmtpd", SourceIP, Args{IP: six}, "smtpd.conf, action that relays: src 2001:db8::1"},
+		{"sendmail", Helo, Args{Host: "mail.example.org"}, "sendmail.mc: define(`confHELO_NAME', `mail.example.org')dnl"},
 		{"exchange", Helo, Args{Host: "mail.example.org"}, "Set-SendConnector -Identity NAME -Fqdn mail.example.org"},
 		{"qmail-plesk", Helo, Args{Host: "{domain}", Domain: "example.org"}, "/var/qmail/control/helohost: {domain}"}, // what is put in is not looked at again
 		{"exchange", DKIM, Args{Host: "mail.example.org"}, ""},
@@ -126,11 +224,6 @@ func TestDirective(t *testing.T) {
 		if got := m.Directive(c.kind, c.args); got != c.want {
 			t.Errorf("%s, %s, %+v: got %q, want %q", c.server, c.kind, c.args, got, c.want)
 		}
-	}
-	exim, _ := a.ServerByID("exim-debian")
-	signing := exim.Directives(DKIM, Args{Domain: "example.org", Selector: "s1"})
-	if len(signing) != 3 || !strings.Contains(signing[0], "DKIM_DOMAIN = example.org\n") || !strings.Contains(signing[1], "${lc:${domain:$h_from:}}\n") {
-		t.Errorf("exim, dkim: got %q", signing)
 	}
 	exchange, _ := a.ServerByID("exchange")
 	if notes := exchange.Notes(DKIM); len(notes) != 1 || notes[0].Code != "setting-cannot-sign" {

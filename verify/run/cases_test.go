@@ -15,6 +15,7 @@ import (
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dns/dnstest"
 	"checkauth/verify/known"
+	"checkauth/verify/known/knowntest"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
 	"checkauth/verify/run"
@@ -70,6 +71,7 @@ func TestCases(t *testing.T) {
 			c, r := evaluateCase(t, dir)
 			checkWords(t, c, r)
 			checkActions(t, dir, c, r)
+			checkSettings(t, r)
 			if missing := causes(c, r); len(missing) > 0 {
 				t.Logf("causes: %s", strings.Join(missing, ", "))
 			} else {
@@ -80,6 +82,18 @@ func TestCases(t *testing.T) {
 	t.Logf("causes named in %d of %d incidents", named, len(dirs))
 	if named != causesNamed {
 		t.Errorf("causes named in %d incidents, the register says %d: it may only rise, then write the new number there", named, causesNamed)
+	}
+}
+
+// checkSettings: what is set in a mail system neither breaks it nor does nothing.
+func checkSettings(t *testing.T, r *verify.Report) {
+	t.Helper()
+	for _, a := range r.Actions {
+		for _, s := range a.Settings {
+			if why := knowntest.Refused(t, s); why != "" {
+				t.Errorf("%s: %q: %s", a.Code, s, why)
+			}
+		}
 	}
 }
 
