@@ -199,9 +199,16 @@ func (c *Voice) verdicts(all []verify.Receiver) []receiver {
 		r := receiver{Name: safe(v.Name), Word: toned(c.reason(v.Why), verdictsToned[v.Verdict])}
 		for _, u := range v.Rules {
 			// What binds bulk mail alone says little to a test mail: the text part has it.
-			if u.State == verify.NotMet && u.Scope == "all" {
+			switch {
+			case u.State != verify.NotMet || u.Scope != "all":
+			case wish(u):
+				r.Rules = append(r.Rules, c.asks(u))
+			default:
 				r.Rules = append(r.Rules, c.sentence(u.Requirement))
 			}
+		}
+		if v.Verdict != "accept" && !v.Hint.IsZero() {
+			r.Rules = append(r.Rules, c.sentence(v.Hint))
 		}
 		out = append(out, r)
 	}

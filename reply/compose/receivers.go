@@ -8,8 +8,9 @@ import (
 	"checkauth/verify/result"
 )
 
-// receivers has, for each provider, the published rules that the message does not meet, and where its own
-// figures are to be found. What holds for bulk mail alone stands apart: it never fails a test mail.
+// receivers has, for each provider, the known rules that the message does not meet, and where its own figures are to
+// be found. What holds for bulk mail alone stands apart: it never fails a test mail. Where nothing can be concluded the
+// provider may tell how to learn more, which is said also where no rule is broken.
 func (c *Voice) receivers(all []verify.Receiver) []string {
 	var out []string
 	for _, v := range all {
@@ -20,7 +21,7 @@ func (c *Voice) receivers(all []verify.Receiver) []string {
 				lines = append(lines, c.rule(r))
 			}
 		}
-		if len(lines) == 0 {
+		if len(lines) == 0 && (v.Verdict != "unknown" || v.Hint.IsZero()) {
 			continue
 		}
 		out = append(out, wrapped(safe(v.Name)+":", c.reason(v.Why)))
@@ -44,9 +45,19 @@ func hasBulk(v verify.Receiver) bool {
 	return false
 }
 
+// wish: nothing is known of what follows where the rule is not met, so that it is only said what is asked for.
+func wish(r verify.ReceiverRule) bool { return r.Scope == "all" && r.Verdict == "none" }
+
+func (c *Voice) asks(r verify.ReceiverRule) string {
+	return c.say("receiver-asks", nil) + " " + c.sentence(r.Requirement)
+}
+
 // rule is one in a line or two: what is asked for, how sure it is, and what is answered where it is not met.
 func (c *Voice) rule(r verify.ReceiverRule) string {
 	text := "not met: " + c.sentence(r.Requirement)
+	if wish(r) {
+		text = c.asks(r)
+	}
 	facts := r.Strength
 	if r.Scope != "all" {
 		facts += ", " + r.Scope + " mail"

@@ -34,37 +34,48 @@ func compare(before, after verify.Words) int {
 	return better
 }
 
-// grade of a receiver's verdict; what is not known is neither better nor worse.
+// grade of a receiver's verdict.
 var grade = map[string]int{"reject": 0, "defer": 1, "junk": 2, "accept": 3}
 
-// shifts are the receivers whose verdict is another; worse tells whether one of them is stricter.
-func shifts(before, after *verify.Report) (out []verify.VerdictShift, worse bool) {
-	was := map[string]string{}
+// graded: where too few rules are known to say that a mail is taken, none of them is broken. What a check could not tell
+// has no grade.
+func graded(v verify.Receiver) (int, bool) {
+	if v.Why.Code == "receiver-unknown-few" {
+		return grade["accept"], true
+	}
+	g, ok := grade[v.Verdict]
+	return g, ok
+}
+
+// shifts are the receivers whose verdict is another; better and worse tell whether one of them is milder, or stricter.
+func shifts(before, after *verify.Report) (out []verify.VerdictShift, better, worse bool) {
+	was := map[string]verify.Receiver{}
 	for _, r := range before.Receivers {
-		was[r.ID] = r.Verdict
+		was[r.ID] = r
 	}
 	for _, r := range after.Receivers {
 		old, ok := was[r.ID]
-		if !ok || old == r.Verdict {
+		if !ok || old.Verdict == r.Verdict {
 			continue
 		}
-		out = append(out, verify.VerdictShift{Name: r.Name, Before: old, After: r.Verdict})
-		from, known := grade[old]
-		to, known2 := grade[r.Verdict]
+		out = append(out, verify.VerdictShift{Name: r.Name, Before: old.Verdict, After: r.Verdict})
+		from, known := graded(old)
+		to, known2 := graded(r)
 		worse = worse || known && known2 && to < from
+		better = better || known && known2 && to > from || !known && known2 && to == grade["accept"]
 	}
-	return out, worse
+	return out, better, worse
 }
 
 // improves: nothing is worse, and a result or a receiver's verdict is better, or what the change is for is
 // found no more.
 func improves(before, after *verify.Report, mends []result.Code) bool {
 	words := compare(verify.WordsOf(before), verify.WordsOf(after))
-	shifted, worse := shifts(before, after)
+	_, better, worse := shifts(before, after)
 	if words < 0 || worse {
 		return false
 	}
-	return words > 0 || len(shifted) > 0 || gone(before, after, mends)
+	return words > 0 || better || gone(before, after, mends)
 }
 
 // gone: of these findings there were some, and there are fewer.
@@ -82,7 +93,7 @@ func gone(before, after *verify.Report, codes []result.Code) bool {
 
 func proof(before, after *verify.Report, with int) *verify.Proof {
 	p := &verify.Proof{Before: verify.WordsOf(before), Words: verify.WordsOf(after), With: with}
-	p.Receivers, _ = shifts(before, after)
+	p.Receivers, _, _ = shifts(before, after)
 	if d := after.Check(verify.MethodSPF).Details.SPF; d != nil {
 		p.Lookups = d.Lookups
 		if d.Whole != nil {

@@ -62,7 +62,8 @@ type Facts struct {
 	FromCount        Fact[int] // From fields
 	FromAuthors      Fact[int] // addresses in them
 	HeaderDuplicates Fact[[]string]
-	HeaderMalformed  Fact[bool]
+	HeaderMalformed  Fact[bool] // a line that is no field, or a field that is not as it must be
+	HeaderUnsound    Fact[bool] // the same but for Date and Message-ID, of which HasMessageID and DateOK tell
 	HasMessageID     Fact[bool] // one that is well-formed
 	DateOK           Fact[bool] // a Date that can be read and is not far off
 

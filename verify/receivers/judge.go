@@ -19,19 +19,23 @@ func (s *Set) Judge(f Facts) []Verdict {
 	return out
 }
 
-// judge: the worst of what counts and is not met; of several alike the first in the file speaks.
+// judge: the worst of what counts and is not met; of several alike the first in the file speaks. That nothing is broken
+// says little where hardly anything is known.
 func (s *Set) judge(rc *receiver, f Facts) Verdict {
 	v := Verdict{ID: rc.ID, Name: rc.Name, About: rc.About, Verdict: Accept, Hint: rc.hint(), Rules: make([]Rule, 0, s.count(rc.ID))}
-	undecided, seen := false, false // seen: it rests on replies, not on a published rule
+	undecided, strength, could := false, "", 0 // could: that many rules could have decided
 	for i := range s.rules {
 		ru := &s.rules[i]
 		if ru.Receiver != rc.ID {
 			continue
 		}
+		if ru.counts() {
+			could++
+		}
 		got := s.hold(ru, rc, f)
 		switch {
 		case got.Decides && worse[ru.UnlessMet] > worse[v.Verdict]:
-			v.Verdict, v.Code, v.Text, seen = ru.UnlessMet, ru.answer(), got.Text, ru.Strength == Observed
+			v.Verdict, v.Code, v.Text, strength = ru.UnlessMet, ru.answer(), got.Text, ru.Strength
 		case got.State == Undecided && ru.counts():
 			undecided = true
 		}
@@ -40,11 +44,19 @@ func (s *Set) judge(rc *receiver, f Facts) Verdict {
 		}
 		v.Rules = append(v.Rules, got)
 	}
-	if v.Verdict == Accept && undecided {
-		v.Verdict = Unknown
+	v.Why = phrase(v.Verdict, v.Code, strength)
+	if v.Verdict == Accept && (undecided || could < fewest) {
+		v.Verdict, v.Why = Unknown, doubt(undecided, could)
 	}
-	v.Why = phrase(v.Verdict, v.Code, seen)
 	return v
+}
+
+// doubt is why nothing can be concluded.
+func doubt(undecided bool, could int) result.Reason {
+	if undecided {
+		return result.Because("receiver-unknown")
+	}
+	return result.Because("receiver-unknown-few", "count", strconv.Itoa(could))
 }
 
 // count of a receiver's rules.
@@ -139,30 +151,22 @@ func (rc *receiver) bulk() result.Reason {
 	return result.Because("receiver-bulk", "count", strconv.Itoa(rc.BulkFrom))
 }
 
-func phrase(verdict, code string, seen bool) result.Reason {
-	switch {
-	case seen && verdict == Junk:
-		return result.Because("receiver-junk-observed")
-	case seen && verdict == Reject && code != "":
-		return result.Because("receiver-reject-observed", "code", code)
-	}
-	switch verdict {
-	case Accept:
+// resting has the end of the code of a verdict's sentence, by what the verdict rests on.
+var resting = map[string]string{Observed: "-observed", DomainPolicy: "-policy"}
+
+// phrase: receiver-reject, -uncoded where no code is known, and what it rests on where that is no published rule.
+func phrase(verdict, code, strength string) result.Reason {
+	if verdict == Accept {
 		return result.Because("receiver-accept")
-	case Junk:
-		return result.Because("receiver-junk")
-	case Unknown:
-		return result.Because("receiver-unknown")
-	case Defer:
-		if code == "" {
-			return result.Because("receiver-defer-uncoded")
-		}
-		return result.Because("receiver-defer", "code", code)
 	}
-	if code == "" {
-		return result.Because("receiver-reject-uncoded")
+	of := "receiver-" + verdict
+	switch {
+	case verdict == Junk:
+		return result.Because(result.Code(of + resting[strength]))
+	case code == "":
+		return result.Because(result.Code(of + "-uncoded" + resting[strength]))
 	}
-	return result.Because("receiver-reject", "code", code)
+	return result.Because(result.Code(of+resting[strength]), "code", code)
 }
 
 // both: one predicate that is not met is enough; then doubt counts for more than what nobody looked at.

@@ -26,12 +26,16 @@ func (f *Facts) learnHeader(r *verify.Report) {
 	f.FromCount, f.FromAuthors = Known(from.Fields), Known(len(from.Addresses))
 	f.HeaderDuplicates = Known(duplicates(fs))
 	f.HeaderMalformed = Known(slices.ContainsFunc(fs, func(x mail.Field) bool { return x.Name == "" || x.Spaced }))
+	f.HeaderUnsound = f.HeaderMalformed
 	f.HasMessageID = Known(isMessageID(fs.Value("Message-ID")))
 	f.DateOK = Known(dateOK(fs.Value("Date"), r.Time))
 	f.ARC = Known(fs.Value("ARC-Seal") != "")
 	if h := r.Check(verify.MethodHeader).Details.Header; h != nil {
 		f.FromCount, f.HeaderDuplicates = Known(h.FromCount), Known(h.Duplicates)
 		f.HeaderMalformed = Known(h.Malformed > 0 || len(h.Faulty) > 0)
+		f.HeaderUnsound = Known(h.Malformed > 0 || slices.ContainsFunc(h.Faulty, func(name string) bool {
+			return !strings.EqualFold(name, "Date") && !strings.EqualFold(name, "Message-ID")
+		}))
 		f.HasMessageID, f.DateOK = Known(h.MessageID == header.OK), Known(h.Date == header.OK || h.Date == header.Off && !farOff(h.DateDiffers))
 	}
 	f.learnUnsubscribe(fs)
@@ -41,7 +45,7 @@ func (f *Facts) headerFailed() {
 	f.FromCount, f.FromAuthors = Failed[int](), Failed[int]()
 	f.HeaderDuplicates = Failed[[]string]()
 	for _, x := range []*Fact[bool]{
-		&f.HeaderMalformed, &f.HasMessageID, &f.DateOK, &f.ARC, &f.Unsubscribe, &f.OneClick, &f.UnsubscribeSigned,
+		&f.HeaderMalformed, &f.HeaderUnsound, &f.HasMessageID, &f.DateOK, &f.ARC, &f.Unsubscribe, &f.OneClick, &f.UnsubscribeSigned,
 	} {
 		*x = Failed[bool]()
 	}

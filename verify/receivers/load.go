@@ -204,10 +204,14 @@ func (s *Set) ruleFaults(ru *rule, say func(p place, key, format string, args ..
 	one("receiver", "receiver", ru.Receiver, s.receiverIDs())
 	one("source", "source", ru.Source, s.sourceIDs())
 	one("scope", "scope", ru.Scope, []string{All, Bulk, Marketing})
-	one("strength", "strength", ru.Strength, []string{Required, Recommended, Observed})
+	one("strength", "strength", ru.Strength, []string{Required, Recommended, Observed, DomainPolicy})
 	one("unless_met", "verdict", ru.UnlessMet, []string{Reject, Junk, Defer, None})
 	for _, name := range ru.Needs {
 		one("needs", "predicate", name, Predicates())
+	}
+	if ru.Strength == DomainPolicy && ru.UnlessMet != Junk {
+		say(ru.place, "strength", "rule %q: %s goes with %s alone, which is what p=quarantine asks for; for a receiver that refuses by p=reject write %s or %s",
+			ru.ID, DomainPolicy, Junk, Required, Observed)
 	}
 	if len(ru.Needs) == 0 {
 		say(ru.place, "needs", "rule %q: needs no predicate, so nothing could ever break it", ru.ID)

@@ -51,6 +51,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"an unknown verdict", change(`"reject"`, `"rejekt"`), []string{"line 15", `unknown verdict "rejekt"`, `did you mean "reject"?`}},
 		{"an unknown scope", change(`"all"`, `"al"`), []string{"line 12", `unknown scope "al"`, `did you mean "all"?`}},
 		{"an unknown strength", change(`"required"`, `"must"`), []string{"line 13", `unknown strength "must"`, "want one of required"}},
+		{"a domain's policy that refuses", change(`"required"`, `"domain-policy"`), []string{"line 13", "domain-policy goes with junk alone", "write required or observed"}},
 		{"no predicate", change(`["spf-pass"]`, `[]`), []string{"line 14", "needs no predicate"}},
 		{"no verdict", change(`unless_met = "reject"`, ``), []string{"line 9", `unknown verdict ""`}},
 		{"no requirement", change(`requirement = "SPF passes"`, ``), []string{"line 10", "no requirement"}},

@@ -48,6 +48,7 @@ var predicates = map[string]predicate{
 	"one-from":                 oneFrom,
 	"not-from-receiver-domain": notFromReceiverDomain,
 	"no-duplicate-fields":      noDuplicateFields,
+	"header-sound":             func(f Facts, _ *receiver) State { return f.HeaderUnsound.test(isFalse) },
 	"header-well-formed":       func(f Facts, _ *receiver) State { return f.HeaderMalformed.test(isFalse) },
 	"message-id":               func(f Facts, _ *receiver) State { return f.HasMessageID.test(isTrue) },
 	"date-in-range":            func(f Facts, _ *receiver) State { return f.DateOK.test(isTrue) },

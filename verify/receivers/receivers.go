@@ -18,8 +18,8 @@ const (
 	Junk    = "junk"
 	Defer   = "defer"
 	Reject  = "reject"
-	Unknown = "unknown" // a rule could not be judged, and none that could be decides
-	None    = "none"    // of a rule alone: it is listed and decides nothing
+	Unknown = "unknown" // no rule decides, and one could not be judged or too few are known
+	None    = "none"    // of a rule alone: it is what the receiver asks for, and decides nothing
 )
 
 // Whom a rule binds. Of one blank test mail nobody can tell whether it is one of many, so the rules for
@@ -32,10 +32,15 @@ const (
 
 // How sure a rule is. A recommended one is listed and never decides.
 const (
-	Required    = "required"    // published as a must
-	Recommended = "recommended" // published as advice
-	Observed    = "observed"    // seen in replies, with no published rule
+	Required     = "required"      // published as a must
+	Recommended  = "recommended"   // published as advice
+	Observed     = "observed"      // seen, with no published rule
+	DomainPolicy = "domain-policy" // what the domain's own DMARC record asks for: Junk
 )
+
+// fewest rules that could decide make it worth saying that none is broken. A receiver of which less is known may refuse
+// for much that nobody here knows.
+const fewest = 3
 
 // State of a rule or a predicate.
 type State = verify.RuleState
@@ -66,7 +71,9 @@ type Set struct {
 func (s *Set) Codes() []result.Code {
 	out := []result.Code{
 		"receiver-accept", "receiver-junk", "receiver-reject", "receiver-reject-uncoded", "receiver-defer",
-		"receiver-defer-uncoded", "receiver-unknown", "receiver-junk-observed", "receiver-reject-observed", "receiver-bulk", "receiver-bulk-unnumbered",
+		"receiver-defer-uncoded", "receiver-unknown", "receiver-unknown-few", "receiver-junk-observed", "receiver-junk-policy",
+		"receiver-reject-observed", "receiver-reject-uncoded-observed", "receiver-defer-observed", "receiver-defer-uncoded-observed",
+		"receiver-bulk", "receiver-bulk-unnumbered",
 	}
 	for i := range s.receivers {
 		if h := s.receivers[i].hint(); !h.IsZero() && h.Text == "" {
