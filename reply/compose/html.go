@@ -188,6 +188,8 @@ type receiver struct {
 	Name  string
 	Word  tinted // the verdict in words
 	Rules []string
+	Asks  []string // of those not met: nothing is known of what follows
+	Hint  string   // where to learn more, unless the mail would be taken
 }
 
 // verdictsToned: what becomes of the mail.
@@ -197,18 +199,21 @@ func (c *Voice) verdicts(all []verify.Receiver) []receiver {
 	var out []receiver
 	for _, v := range all {
 		r := receiver{Name: safe(v.Name), Word: toned(c.reason(v.Why), verdictsToned[v.Verdict])}
+		if v.Why.Code == "receiver-accept-asks" {
+			r.Word = toned(r.Word.Text, caution)
+		}
 		for _, u := range v.Rules {
 			// What binds bulk mail alone says little to a test mail: the text part has it.
 			switch {
 			case u.State != verify.NotMet || u.Scope != "all":
 			case wish(u):
-				r.Rules = append(r.Rules, c.asks(u))
+				r.Asks = append(r.Asks, c.sentence(u.Requirement))
 			default:
 				r.Rules = append(r.Rules, c.sentence(u.Requirement))
 			}
 		}
 		if v.Verdict != "accept" && !v.Hint.IsZero() {
-			r.Rules = append(r.Rules, c.sentence(v.Hint))
+			r.Hint = c.sentence(v.Hint)
 		}
 		out = append(out, r)
 	}

@@ -99,7 +99,8 @@ func rehearsedSPF() *spf.Result {
 }
 
 func rehearsedReceivers() []verify.Receiver {
-	rules := []verify.ReceiverRule{{Requirement: result.Because("rule-gmail-tls"), State: verify.NotMet, Scope: "all"}}
+	rules := []verify.ReceiverRule{{Requirement: result.Because("rule-gmail-ptr"), State: verify.NotMet, Scope: "all"},
+		{Requirement: result.Because("rule-gmail-tls"), State: verify.NotMet, Scope: "all", Verdict: "none"}}
 	return []verify.Receiver{
 		{ID: "gmail", Name: "Gmail", Verdict: "reject", Code: "550 5.7.26", Why: result.Because("receiver-reject", "code", "550 5.7.26"),
 			Hint: result.Because("receiver-hint-gmail", "where", "example.org"), Rules: append(rules, rules...)},

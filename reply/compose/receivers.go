@@ -48,15 +48,11 @@ func hasBulk(v verify.Receiver) bool {
 // wish: nothing is known of what follows where the rule is not met, so that it is only said what is asked for.
 func wish(r verify.ReceiverRule) bool { return r.Scope == "all" && r.Verdict == "none" }
 
-func (c *Voice) asks(r verify.ReceiverRule) string {
-	return c.say("receiver-asks", nil) + " " + c.sentence(r.Requirement)
-}
-
 // rule is one in a line or two: what is asked for, how sure it is, and what is answered where it is not met.
 func (c *Voice) rule(r verify.ReceiverRule) string {
 	text := "not met: " + c.sentence(r.Requirement)
 	if wish(r) {
-		text = c.asks(r)
+		text = c.say("receiver-asks", nil) + " " + c.sentence(r.Requirement)
 	}
 	facts := r.Strength
 	if r.Scope != "all" {

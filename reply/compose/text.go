@@ -144,12 +144,13 @@ func (c *Voice) verdictWhy(r *verify.Report) string {
 // first are the receivers that the first paragraph tells of.
 var first = []string{"gmail", "outlook", "yahoo"}
 
-// atReceivers is what follows at the largest receivers.
+// atReceivers is what follows at the largest receivers, where that is known: one that is not given all that it asks for
+// may refuse the mail or not.
 func (c *Voice) atReceivers(all []verify.Receiver) string {
 	var said, others []string
 	for _, id := range first {
 		for _, v := range all {
-			if v.ID == id && v.Verdict != "unknown" {
+			if v.ID == id && v.Verdict != "unknown" && v.Why.Code != "receiver-accept-asks" {
 				said = append(said, c.sayPairs("verdict-receiver-"+v.Verdict, "name", v.Name, "code", v.Code))
 			}
 		}

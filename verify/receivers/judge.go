@@ -23,7 +23,7 @@ func (s *Set) Judge(f Facts) []Verdict {
 // says little where hardly anything is known.
 func (s *Set) judge(rc *receiver, f Facts) Verdict {
 	v := Verdict{ID: rc.ID, Name: rc.Name, About: rc.About, Verdict: Accept, Hint: rc.hint(), Rules: make([]Rule, 0, s.count(rc.ID))}
-	undecided, strength, could := false, "", 0 // could: that many rules could have decided
+	undecided, wished, strength, could := false, false, "", 0 // could: that many rules could have decided
 	for i := range s.rules {
 		ru := &s.rules[i]
 		if ru.Receiver != rc.ID {
@@ -33,6 +33,7 @@ func (s *Set) judge(rc *receiver, f Facts) Verdict {
 			could++
 		}
 		got := s.hold(ru, rc, f)
+		wished = wished || got.State == NotMet && ru.wish()
 		switch {
 		case got.Decides && worse[ru.UnlessMet] > worse[v.Verdict]:
 			v.Verdict, v.Code, v.Text, strength = ru.UnlessMet, ru.answer(), got.Text, ru.Strength
@@ -45,8 +46,11 @@ func (s *Set) judge(rc *receiver, f Facts) Verdict {
 		v.Rules = append(v.Rules, got)
 	}
 	v.Why = phrase(v.Verdict, v.Code, strength)
-	if v.Verdict == Accept && (undecided || could < fewest) {
+	switch {
+	case v.Verdict == Accept && (undecided || could < fewest):
 		v.Verdict, v.Why = Unknown, doubt(undecided, could)
+	case v.Verdict == Accept && wished:
+		v.Why = result.Because("receiver-accept-asks")
 	}
 	return v
 }
@@ -93,6 +97,11 @@ func (s *Set) hold(ru *rule, rc *receiver, f Facts) Rule {
 // counts tells whether the rule decides what becomes of one message.
 func (ru *rule) counts() bool {
 	return ru.Scope == All && ru.Strength != Recommended && ru.UnlessMet != None
+}
+
+// wish tells whether the rule is a demand of which nobody knows what follows.
+func (ru *rule) wish() bool {
+	return ru.Scope == All && ru.Strength != Recommended && ru.UnlessMet == None
 }
 
 // effect is what the rule does where it is not met: nothing, where it is advice alone.

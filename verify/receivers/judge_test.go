@@ -206,6 +206,9 @@ func TestJudge_a_demand_is_no_verdict(t *testing.T) {
 		}
 		v := of(t, s.Judge(with(broken[fault].not)), s.rules[i].Receiver)
 		ru := v.Rules[slices.IndexFunc(v.Rules, func(r Rule) bool { return r.ID == id })]
+		if v.Verdict == Accept && v.Why.Code != "receiver-accept-asks" {
+			t.Errorf("%s without %s: %s does not say that something is asked for", v.ID, fault, v.Why)
+		}
 		if ru.State != NotMet || ru.Decides || ru.Verdict != None || ru.Code != "" || ru.DeferCode != "" || v.Verdict != bestOf(s, v.ID) {
 			t.Errorf("%s without %s: %s is %s, says %q %q, decides %t; the verdict is %s", v.ID, fault, id, ru.State, ru.Verdict, ru.Code, ru.Decides, v.Verdict)
 		}

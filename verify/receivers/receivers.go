@@ -70,7 +70,7 @@ type Set struct {
 // which brings its own.
 func (s *Set) Codes() []result.Code {
 	out := []result.Code{
-		"receiver-accept", "receiver-junk", "receiver-reject", "receiver-reject-uncoded", "receiver-defer",
+		"receiver-accept", "receiver-accept-asks", "receiver-junk", "receiver-reject", "receiver-reject-uncoded", "receiver-defer",
 		"receiver-defer-uncoded", "receiver-unknown", "receiver-unknown-few", "receiver-junk-observed", "receiver-junk-policy",
 		"receiver-reject-observed", "receiver-reject-uncoded-observed", "receiver-defer-observed", "receiver-defer-uncoded-observed",
 		"receiver-bulk", "receiver-bulk-unnumbered",
