@@ -139,7 +139,7 @@ func (a *adviser) settings(kind known.Kind, name string) (out []string) {
 	return out
 }
 
-// server is the software of the host that handed the mail to us, as its Received field tells.
+// server is the software of the host that handed the mail to us, as its Received field tells, or the form of its HELO.
 func (a *adviser) server() (known.MailServer, bool) {
 	fields := a.Report.Message.Fields
 	var received, names []string
@@ -149,5 +149,11 @@ func (a *adviser) server() (known.MailServer, bool) {
 	for _, f := range fields {
 		names = append(names, f.Name)
 	}
-	return a.Atlas.ServerOf(received, names)
+	if m, ok := a.Atlas.ServerOf(received, names); ok {
+		return m, true
+	}
+	if slices.ContainsFunc(a.Report.Findings, func(f result.Finding) bool { return f.Code == "helo-private-in-marks" }) {
+		return a.Atlas.ServerByID("qmail-plesk")
+	}
+	return known.MailServer{}, false
 }

@@ -111,6 +111,17 @@ func TestSettings_of_one_product(t *testing.T) {
 	}
 }
 
+// Who is told that qmail writes such a HELO is told qmail's setting alone.
+func TestSettings_of_the_server_whose_HELO_tells(t *testing.T) {
+	t.Parallel()
+	r := advisedOf(t, "1.2.0.192.in-addr.arpa. PTR mail.example.org.\nmail.example.org. A 192.0.2.1\nexample.org. TXT \"v=spf1 ip4:192.0.2.1 -all\"\n",
+		plain, from("192.0.2.1", "?192.168.1.5?", "a@example.org"))
+	i := slices.IndexFunc(r.Actions, func(a verify.Action) bool { return a.Code == "action-helo" })
+	if i < 0 || !slices.Equal(r.Actions[i].Settings, []string{"qmail: /var/qmail/control/helohost: mail.example.org"}) {
+		t.Errorf("%+v", r.Actions)
+	}
+}
+
 // Where no name is known nobody is told to write an example's.
 func TestSettings_name_no_example(t *testing.T) {
 	t.Parallel()
