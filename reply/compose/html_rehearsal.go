@@ -38,7 +38,7 @@ func rehearsal() *verify.Report {
 			TLS: &verify.TLS{Version: "TLS 1.3", Client: "CN=mail.example.org"}},
 		Verdict:       verify.Verdict{Word: verify.NotProved, Why: result.Because("verdict-nothing", "domain", "example.org")},
 		Checks:        rehearsedChecks(at),
-		Findings:      []result.Finding{result.Found(result.Error, "tls-none"), result.Found(result.Info, "dkim-not-signed"), result.Found(result.Error, "spf-none")},
+		Findings:      []result.Finding{result.Found(result.Error, "tls-none"), result.Found(result.Info, "dkim-not-signed"), result.Found(result.Error, "spf-none", "domain", "example.org")},
 		Receivers:     rehearsedReceivers(),
 		Actions:       rehearsedActions(),
 		Authoritative: rehearsedServers(),

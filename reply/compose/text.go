@@ -129,6 +129,9 @@ func (c *Voice) verdict(r *verify.Report) string {
 
 // verdictWord is in capitals, with a full stop.
 func (c *Voice) verdictWord(r *verify.Report) string {
+	if r.Verdict.Why.Code == verify.NotForFrom {
+		return c.say("verdict-fail-not-for-from", nil)
+	}
 	return c.say(result.Code("verdict-"+string(r.Verdict.Word)), nil)
 }
 

@@ -315,8 +315,8 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// judge puts the whole into one word: DMARC decides where it can; without a DMARC record a pass of SPF
-// or DKIM is what there is.
+// judge puts the whole into one word: DMARC decides where it can; without a DMARC record it is a pass of SPF or of a
+// signature for the author's organisation.
 func judge(r *verify.Report) verify.Verdict {
 	d := r.Check(verify.MethodDMARC)
 	from := d.Identities["header.from"]
@@ -344,15 +344,45 @@ func judge(r *verify.Report) verify.Verdict {
 		}
 		return say(verify.NotProved, "verdict-dmarc-record")
 	}
-	for _, c := range r.Checks {
-		if c.Result == result.Pass && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM) {
-			return say(verify.Authenticated, "verdict-pass-without-dmarc", "method", strings.ToUpper(c.Method))
+	return judgeWithoutRecord(r, say, cannot)
+}
+
+// judgeWithoutRecord: no record says how to align, so an identifier counts as it does by default: relaxed.
+func judgeWithoutRecord(r *verify.Report, say func(verify.VerdictWord, result.Code, ...string) verify.Verdict, cannot func() verify.Verdict) verify.Verdict {
+	d := r.Check(verify.MethodDMARC).Details.DMARC
+	if d == nil {
+		return cannot()
+	}
+	passes := passing(d)
+	for _, p := range passes {
+		if d.Belongs(p.domain) {
+			return say(verify.Authenticated, "verdict-aligned-without-dmarc", "method", p.method, "passed", p.domain)
 		}
 	}
-	for _, c := range r.Checks {
-		if (c.Result == result.TempError || c.Result == result.NotRun) && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM) {
-			return cannot()
-		}
+	untold := slices.ContainsFunc(r.Checks, func(c verify.Check) bool {
+		return (c.Result == result.TempError || c.Result == result.NotRun) && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM)
+	})
+	switch {
+	case d.UnderReject == dmarc.WouldUnknown, len(passes) == 0 && untold:
+		return cannot()
+	case len(passes) > 0:
+		return say(verify.NotProved, verify.NotForFrom, "method", passes[0].method, "passed", passes[0].domain)
 	}
 	return say(verify.NotProved, "verdict-nothing")
+}
+
+// passed is a domain that SPF or a signature passes for.
+type passed struct{ method, domain string }
+
+// passing are those of a message, signatures first: they outlive forwarding.
+func passing(d *dmarc.Result) (out []passed) {
+	for _, a := range d.DKIM {
+		if a.Word == result.Pass {
+			out = append(out, passed{verify.MethodDKIM, a.Domain})
+		}
+	}
+	if d.SPF.Word == result.Pass {
+		out = append(out, passed{verify.MethodSPF, d.SPF.Domain})
+	}
+	return out
 }
