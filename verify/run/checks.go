@@ -298,6 +298,7 @@ func checkDMARC(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outc
 		}
 	}
 	res := dmarc.Evaluator{DNS: r, Diagnose: in.diagnose, Expect: in.expect}.Check(ctx, q)
+	res.Findings = append(res.Findings, restsOnPart(&res, in.dkim)...)
 	ids := map[string]string{}
 	if res.Author != "" {
 		ids["header.from"] = res.Author
@@ -306,6 +307,21 @@ func checkDMARC(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outc
 		Method: verify.MethodDMARC, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause),
 		Identities: ids, Details: verify.Details{DMARC: &res},
 	}}}
+}
+
+// restsOnPart: DMARC fails, and it would pass where a receiver accepts a signature over a part of the body.
+func restsOnPart(res *dmarc.Result, signatures []verify.Check) []result.Finding {
+	if res.Word != result.Fail {
+		return nil
+	}
+	for _, c := range signatures {
+		d := c.Details.DKIM
+		if d == nil || c.Reason.Code != "dkim-body-partly-signed" || d.Index < 0 || d.Index >= len(res.DKIM) || !res.DKIM[d.Index].Aligned {
+			continue
+		}
+		return []result.Finding{result.Found(result.Warning, "dmarc-rests-on-l-tag", "domain", d.Domain, "author", res.Author)}
+	}
+	return nil
 }
 
 func cause(err error) string {
