@@ -390,7 +390,7 @@ func judgeWithoutRecord(r *verify.Report, say func(verify.VerdictWord, result.Co
 // passed is a domain that SPF or a signature passes for.
 type passed struct{ method, domain string }
 
-// passing are those of a message, signatures first: they outlive forwarding.
+// passing are those of a message, signatures first: they survive forwarding.
 func passing(d *dmarc.Result) (out []passed) {
 	for _, a := range d.DKIM {
 		if a.Word == result.Pass {
