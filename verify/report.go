@@ -92,12 +92,15 @@ type Verdict struct {
 type VerdictWord string
 
 // A message authenticates by DMARC's pass, or, where its domain has no DMARC record, by a pass of SPF
-// or DKIM. What could not be learnt is unknown.
+// or DKIM for the same organisation. What could not be learnt is unknown.
 const (
 	Authenticated VerdictWord = "pass"
 	NotProved     VerdictWord = "fail"
 	Unknown       VerdictWord = "unknown"
 )
+
+// NotForFrom is the reason of a fail where SPF or DKIM passes, but for a domain that has nothing to do with From.
+const NotForFrom result.Code = "verdict-not-for-from"
 
 // Methods, in the order of the report.
 const (

@@ -57,7 +57,7 @@ func (s *dkimShow) signature(line func(string), x compose.Signature) {
 		lines = append(lines, wholeLine("Key record:", x.KeyRecord))
 	}
 	if x.Key != nil && x.Key.Bits > 0 {
-		lines = append(lines, s.VerifiedBy(x.Algorithm, x.Key))
+		lines = append(lines, s.VerifiedBy(x.Readers()))
 	}
 	lines = append(lines, s.ForDMARC(x)...)
 	if s.canon && x.Evaluated {
@@ -95,7 +95,7 @@ func (s *dkimShow) forJSON() any {
 	for i := range s.res.Signatures {
 		x := s.of(i)
 		j := signatureJSON{Word: x.Word, Reason: x.Reason, Cause: causeText(x.Cause), Findings: s.sentences(x.Findings), Signature: *x.Signature,
-			OverSigned: append([]string{}, x.OverSigned...), Broken: x.Broken(), Readers: compose.Readers(x.Algorithm, x.Key), ForDMARC: x.Counts()}
+			OverSigned: append([]string{}, x.OverSigned...), Broken: x.Broken(), Readers: x.Readers(), ForDMARC: x.Counts()}
 		j.Alignment, _ = x.Alignment()
 		for _, r := range []*result.Reason{&j.Reason, &j.Broken, &j.Readers, &j.ForDMARC, &j.Alignment.Why} {
 			s.say(r)
@@ -119,7 +119,7 @@ func (s *keyShow) text() string {
 		line(l)
 	}
 	if k := s.key.Key; k != nil && k.Bits > 0 {
-		line(s.VerifiedBy(k.Type+"-sha256", k))
+		line(s.VerifiedBy(compose.Readers(k.Type+"-sha256", k)))
 	}
 	if n := len(s.key.Strings); n > 0 {
 		line(wholeLine("Record:", s.key.Record))

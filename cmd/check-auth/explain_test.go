@@ -22,7 +22,7 @@ func TestExplain(t *testing.T) {
 		t.Errorf("exit %d (%s), want that of the verdict", got.code, got.err)
 	}
 	for _, want := range []string{
-		"What to do now", "   Type    TXT", "SPF softfail -> pass", "ip6:2001:db8:77::25", "SPF check:          softfail", "DNS record(s):", "ip4:192.0.2.93",
+		"What to do now", "   SPF does not pass over IPv6: the record of larkspur.example lists", "   Type    TXT", "SPF softfail -> pass", "ip6:2001:db8:77::25", "SPF check:          softfail", "DNS record(s):", "ip4:192.0.2.93",
 	} {
 		if !strings.Contains(got.out, want) {
 			t.Errorf("%q is missing in\n%s", want, got.out)

@@ -84,6 +84,28 @@ func TestVerifyJSON(t *testing.T) {
 	}
 }
 
+// Mail in another's name does not authenticate, whatever passes for the one who sent it.
+func TestVerify_not_for_From(t *testing.T) {
+	t.Parallel()
+	const forged = "From: ceo@victim.example\r\nTo: check-auth@v.example\r\nSubject: invoice\r\n\r\nPay.\r\n"
+	args := []string{"--resolver=" + dnstest.New(t, verifyZone+"victim.example. A 192.0.2.80\n").Addr().String(), "--ip=192.0.2.1", "--helo=mx.example.org", "--mail-from=anna@example.org", "-"}
+	got := play(t, t.Context(), forged, append([]string{"verify", "--json"}, args...)...)
+	var r verify.Report
+	if err := json.Unmarshal([]byte(got.out), &r); err != nil {
+		t.Fatal(err)
+	}
+	if got.code != exitFail || r.Verdict.Word != verify.NotProved || r.Verdict.Why.Code != verify.NotForFrom {
+		t.Errorf("exit %d, verdict %s (%s)", got.code, r.Verdict.Word, r.Verdict.Why)
+	}
+	for name, text := range map[string]ended{
+		"verify": play(t, t.Context(), forged, append([]string{"verify"}, args...)...), "explain": play(t, t.Context(), got.out, "explain", "-"),
+	} {
+		if text.code != exitFail || !strings.Contains(text.out, "\nPASSES, BUT NOT FOR THE FROM ADDRESS. SPF passes for example.org, but From") {
+			t.Errorf("%s: exit %d\n%s", name, text.code, text.out)
+		}
+	}
+}
+
 // A report can be made again without the DNS, to the letter but for its id and its times.
 func TestVerifyFromASavedZone(t *testing.T) {
 	t.Parallel()

@@ -10,13 +10,13 @@ import (
 	"checkauth/verify/result"
 )
 
-// actions are the lines of What to do now, most important first.
-func (c *Voice) actions(r *verify.Report) (out []string) {
+// actions are the lines of What to do now, most important first, each with what was seen that it is for.
+func (c *Voice) actions(r *verify.Report, said findings) (out []string) {
 	for i, a := range r.Actions {
 		if i > 0 {
 			out = append(out, "")
 		}
-		out = append(out, c.action(i+1, a)...)
+		out = append(out, c.action(i+1, a, said.ofAction[i])...)
 	}
 	return out
 }
@@ -24,7 +24,8 @@ func (c *Voice) actions(r *verify.Report) (out []string) {
 // advice is one action in words, for either form.
 type advice struct {
 	Text               string
-	Name, Field        string // of a record, and what most web forms want as its name, where that is another
+	Seen               []string // what it is for: the findings, a sentence or several each
+	Name, Field        string   // of a record, and what most web forms want as its name, where that is another
 	Type, Value, Zone  string
 	Was                [][]piece // the values that it takes the place of
 	Settings           []setting // where a mail system is changed
@@ -81,10 +82,13 @@ type piece struct {
 	Gone bool // it does not stand in the new one
 }
 
-func (c *Voice) advice(a verify.Action) advice {
+func (c *Voice) advice(a verify.Action, seen []string) advice {
 	out := advice{
-		Text: c.say(a.Code, a.Args), Why: c.sentences(a.Why), Proof: c.proof(a.Proof), Before: c.sentences(a.Before...),
+		Text: c.say(a.Code, a.Args), Seen: seen, Proof: c.proof(a.Proof), Before: c.sentences(a.Before...),
 		When: c.sentences(a.When...), Where: c.sentences(c.place(a.Where)...),
+	}
+	if len(seen) == 0 || !slices.Contains(restatements, a.Why.Code) {
+		out.Why = without(c.sentences(a.Why), seen)
 	}
 	for _, s := range a.Settings {
 		out.Settings = append(out.Settings, settingOf(s))
@@ -102,6 +106,11 @@ func (c *Voice) advice(a verify.Action) advice {
 	return out
 }
 
+// restatements are the reasons that say nothing beyond the finding, which stands above them for a reader.
+var restatements = []result.Code{
+	"why-helo", "why-ptr", "why-key-publish", "why-spf-joined", "why-spf-no-record", "why-spf-version", "why-spf-wrong-name",
+}
+
 // sentences puts reasons into words, one behind the other.
 func (c *Voice) sentences(all ...result.Reason) string {
 	var said []string
@@ -113,11 +122,14 @@ func (c *Voice) sentences(all ...result.Reason) string {
 	return strings.Join(said, " ")
 }
 
-// action is one: what to do, the record, why, the proof, what to think of first, when and where.
-func (c *Voice) action(n int, action verify.Action) []string {
-	a := c.advice(action)
+// action is one: what to do, what was seen, the record, why, the proof, what to think of first, when and where.
+func (c *Voice) action(n int, action verify.Action, seen []string) []string {
+	a := c.advice(action, seen)
 	mark := fmt.Sprintf("%d. ", n)
 	out := []string{mark + wrap(a.Text, "   ", width-len(mark)), ""}
+	for _, s := range a.Seen {
+		out = append(out, "   "+wrap(s, "   ", width-3), "")
+	}
 	row := func(label, text string) {
 		if text != "" {
 			out = append(out, strings.TrimRight(fmt.Sprintf("   %-8s%s", label, text), " "))

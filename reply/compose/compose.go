@@ -326,7 +326,10 @@ func (c *Composer) subject(r *verify.Report, d policy.Decision) string {
 	}
 	word := map[verify.VerdictWord]string{verify.Authenticated: "PASS", verify.NotProved: "FAIL", verify.Unknown: "UNKNOWN"}[r.Verdict.Word]
 	dmarc := r.Check(verify.MethodDMARC)
-	if r.Verdict.Word == verify.NotProved && dmarc.Result != result.None {
+	switch {
+	case r.Verdict.Why.Code == verify.NotForFrom:
+		word = "NOT FOR FROM"
+	case r.Verdict.Word == verify.NotProved && dmarc.Result != result.None:
 		word += " (DMARC)"
 	}
 	domain := dmarc.Identities["header.from"]

@@ -20,10 +20,10 @@ type Signature struct {
 	DMARC *dmarc.Result // nil where that check did not run
 }
 
-// signature is that of a DKIM check. A report that was read has the word there alone.
+// signature is that of a DKIM check. A report that was read has word and reason there alone.
 func signature(k verify.Check, r *verify.Report) Signature {
 	s := *k.Details.DKIM
-	s.Word = k.Result
+	s.Word, s.Reason = k.Result, k.Reason
 	return Signature{&s, r.Check(verify.MethodDMARC).Details.DMARC}
 }
 
@@ -33,7 +33,7 @@ func (c *Voice) dkimDetails(s Signature, class policy.Class) []string {
 	if s.Key != nil {
 		out = append(out, Key(s.KeyName, s.KeyTTL, s.Key)...)
 		if s.Key.Bits > 0 {
-			out = append(out, c.VerifiedBy(s.Algorithm, s.Key))
+			out = append(out, c.VerifiedBy(s.Readers()))
 		}
 	}
 	if s.Evaluated {
@@ -160,8 +160,20 @@ func Key(name string, ttl uint32, k *dkim.Key) []string {
 }
 
 // VerifiedBy is the line that says who can verify a signature.
-func (c *Voice) VerifiedBy(algorithm string, k *dkim.Key) string {
-	return wrapped("Verified by:", c.reason(Readers(algorithm, k)))
+func (c *Voice) VerifiedBy(readers result.Reason) string {
+	return wrapped("Verified by:", c.reason(readers))
+}
+
+// Readers says who can verify this signature. What an algorithm and a key leave to all l= does not.
+func (s Signature) Readers() result.Reason {
+	out := Readers(s.Algorithm, s.Key)
+	switch {
+	case out.Code != "dkim-readers-rsa" || s.Length == nil || s.HashComputed == "":
+		return out
+	case s.CanonLength > *s.Length:
+		return result.Because("dkim-readers-l-part")
+	}
+	return result.Because("dkim-readers-l")
 }
 
 // Readers says who can verify a signature of that algorithm, with that key where there is one.
@@ -206,6 +218,8 @@ func (s Signature) Counts() result.Reason {
 	}
 	author := s.DMARC.Author
 	switch {
+	case a.Aligned && s.Reason.Code == "dkim-body-partly-signed":
+		return result.Because(s.partCounts(), "domain", a.Domain, "author", author)
 	case a.Aligned && s.Word == result.Pass:
 		return result.Because("dkim-counts", "domain", a.Domain, "author", author)
 	case a.Aligned:
@@ -224,6 +238,21 @@ func (s Signature) Counts() result.Reason {
 	}
 	return a.Why
 }
+
+// partCounts says what hangs on a signature that aligns and covers a part of the body: some receivers let it pass.
+func (s Signature) partCounts() result.Code {
+	others := append([]dmarc.Alignment{s.DMARC.SPF}, s.DMARC.DKIM...)
+	switch {
+	case slices.ContainsFunc(others, func(a dmarc.Alignment) bool { return a.Aligned && a.Word == result.Pass }):
+		return "dkim-part-not-needed"
+	case s.DMARC.SPF.Domain == "", slices.ContainsFunc(others, func(a dmarc.Alignment) bool { return untold[a.Word] }):
+		return "dkim-part-would-count" // what else passes is not known
+	}
+	return "dkim-part-decides"
+}
+
+// untold are the words that leave it open whether something passes; "" is that of a check that was not made.
+var untold = map[result.Word]bool{"": true, result.NotRun: true, result.TempError: true}
 
 // related: one is the other or lies below it.
 func related(a, b string) bool {

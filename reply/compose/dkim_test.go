@@ -1,6 +1,8 @@
 package compose
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -8,6 +10,7 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dkim"
 	"checkauth/verify/dmarc"
+	"checkauth/verify/mail"
 	"checkauth/verify/result"
 )
 
@@ -181,5 +184,64 @@ func TestHostile_44_no_words_by_a_signature(t *testing.T) {
 	}
 	if r.Checks[0].Details.DKIM.Identity != "buy pills@mail.example.org" || r.Findings[0].Args.Get("was") != "pills" {
 		t.Error("the caller's report was changed")
+	}
+}
+
+// RFC 6376, 3.5: l= over the whole body passes, and the report says who refuses it all the same; over a part of it the
+// report says who accepts that, and what of DMARC depends on it.
+func TestLengthTag_in_the_report(t *testing.T) {
+	t.Parallel()
+	const dir, appended = incidents + "/14-dkim-l-tag-appended", "Click here to win: http://unsigned.example/"
+	for _, c := range []struct {
+		name, cut, spf, dkim, dmarc string
+		verdict                     verify.VerdictWord
+		says, not                   []string
+	}{
+		{"the whole body, without SPF", "\n" + appended + "\n", "v=spf1 ?all", "pass", "pass", verify.Authenticated,
+			[]string{"Nothing follows the signed octets", "refuse every signature with l=", "Verified by: receivers that take l= where", "it counts: gable-homes.example aligns", "remove l= from the signer's settings"},
+			[]string{"DMARC depends on it", "does not verify, because", "NOT AUTHENTICATED"}},
+		{"a part of it, with SPF", "", "v=spf1 ip4:192.0.2.76 -all", "policy", "pass", verify.Authenticated,
+			[]string{"RFC 6376, 3.5 and some receivers let such a signature pass; others (rspamd, go-msgauth) do not", "but DMARC passes without it", "remove l= from the signer's settings"},
+			[]string{"Whether DMARC passes", "DMARC depends on it"}},
+		{"a part of it, without SPF", "", "v=spf1 ?all", "policy", "fail", verify.NotProved,
+			[]string{"RFC 6376, 3.5 and some receivers let such a signature pass", "Whether DMARC passes for gable-homes.example depends on the receiver", "so DMARC depends on it"}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			changed := t.TempDir()
+			for name, change := range map[string]func(string) string{
+				"case.json":   func(s string) string { return s },
+				"message.eml": func(s string) string { return strings.Replace(s, c.cut, "", 1) },
+				"zone.txt":    func(s string) string { return strings.Replace(s, "v=spf1 ip4:192.0.2.76 -all", c.spf, 1) },
+			} {
+				s := change(strings.ReplaceAll(string(read(t, dir, name)), "\r\n", "\n"))
+				if name == "message.eml" {
+					s = strings.ReplaceAll(s, "\n", "\r\n")
+				}
+				if err := os.WriteFile(filepath.Join(changed, name), []byte(s), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r := incident(t, changed)
+			if d, m := r.Check(verify.MethodDKIM).Result, r.Check(verify.MethodDMARC).Result; string(d) != c.dkim || string(m) != c.dmarc || r.Verdict.Word != c.verdict {
+				t.Errorf("dkim %s, dmarc %s, verdict %s; want %s, %s and %s", d, m, r.Verdict.Word, c.dkim, c.dmarc, c.verdict)
+			}
+			saysFindings(t, r, policy.Proved)
+			text, err := composer(t).Text(r, policy.Decision{Class: policy.Proved}, mail.Data{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := unfolded(text)
+			for _, want := range c.says {
+				if !strings.Contains(said, want) {
+					t.Errorf("%q is missing in\n%s", want, text)
+				}
+			}
+			for _, not := range c.not {
+				if strings.Contains(said, not) {
+					t.Errorf("%q stands in\n%s", not, text)
+				}
+			}
+		})
 	}
 }

@@ -25,7 +25,7 @@ type page struct {
 	Never    string
 
 	Actions   []step
-	Found     []string // what calls for a change and no action mends
+	Found     []string // what calls for a change and no action is for
 	Remarks   []string // what is good to know
 	Summary   []outcome
 	Receivers []receiver
@@ -59,8 +59,8 @@ func toned(text string, t tone) tinted { return tinted{text, t == good, t == bad
 // step is one thing to do.
 type step struct{ advice }
 
-func (c *Voice) step(a verify.Action) step {
-	s := step{c.advice(a)}
+func (c *Voice) step(a verify.Action, seen []string) step {
+	s := step{c.advice(a, seen)}
 	s.Proof = strings.ReplaceAll(s.Proof, "->", "\u2192") // an arrow that no line break takes apart
 	return s
 }
@@ -118,10 +118,11 @@ func (c *Voice) pageOf(r *verify.Report, d policy.Decision) page {
 	if c.cfg.Operator != "" {
 		p.Operator = c.sayPairs("greeting-operator", "operator", c.cfg.Operator)
 	}
-	for _, a := range r.Actions {
-		p.Actions = append(p.Actions, c.step(a))
+	said := c.findings(r)
+	for i, a := range r.Actions {
+		p.Actions = append(p.Actions, c.step(a, said.ofAction[i]))
 	}
-	p.Found, p.Remarks = c.findings(r)
+	p.Found, p.Remarks = said.found, said.remarks
 	for _, k := range r.Checks {
 		p.Summary = append(p.Summary, outcome{c.checkName(k), tint(k.Result), signer(k, r), c.inWords(k)})
 		if d := c.detailsOf(k, r); d.any() {

@@ -142,7 +142,7 @@ func (c *Voice) keyFacts(s Signature) []entry {
 	tags := strings.Fields(strings.Join(Key(s.KeyName, s.KeyTTL, s.Key)[1:], " "))
 	out := []entry{exact("html-key", s.KeyName), prose("", fmt.Sprintf("TTL %d, %s", s.KeyTTL, strings.Join(tags, " ")))}
 	if s.Key.Bits > 0 {
-		out = append(out, prose("html-verified-by", c.reason(Readers(s.Algorithm, s.Key))))
+		out = append(out, prose("html-verified-by", c.reason(s.Readers())))
 	}
 	return out
 }

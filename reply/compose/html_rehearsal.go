@@ -38,7 +38,7 @@ func rehearsal() *verify.Report {
 			TLS: &verify.TLS{Version: "TLS 1.3", Client: "CN=mail.example.org"}},
 		Verdict:       verify.Verdict{Word: verify.NotProved, Why: result.Because("verdict-nothing", "domain", "example.org")},
 		Checks:        rehearsedChecks(at),
-		Findings:      []result.Finding{result.Found(result.Error, "tls-none"), result.Found(result.Info, "dkim-not-signed")},
+		Findings:      []result.Finding{result.Found(result.Error, "tls-none"), result.Found(result.Info, "dkim-not-signed"), result.Found(result.Error, "spf-none", "domain", "example.org")},
 		Receivers:     rehearsedReceivers(),
 		Actions:       rehearsedActions(),
 		Authoritative: rehearsedServers(),
@@ -118,6 +118,7 @@ func rehearsedActions() []verify.Action {
 		Settings: []string{"Postfix: main.cf: myhostname = mail.example.org\nmain.cf: smtp_helo_name = $myhostname", "qmail: control/helohost"}, Why: why, Before: []result.Reason{why}, When: []result.Reason{why},
 		Where: &verify.Place{Zone: "example.org", Servers: []string{"ns.example.org"}, Field: "@"},
 		Proof: &verify.Proof{Words: verify.Words{SPF: result.Pass}, Lookups: 1},
+		For:   []result.Code{"spf-none"},
 	}}
 }
 

@@ -80,4 +80,3 @@ func TestReceivers_say_a_demand_as_a_demand(t *testing.T) {
 	}
 }
 
-func unfolded(s string) string { return strings.Join(strings.Fields(s), " ") }

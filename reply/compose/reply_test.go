@@ -147,9 +147,14 @@ func TestHostile_37_subject(t *testing.T) {
 		{"spf-permerror", "Authentication Report: FAIL (DMARC) example.org", "Authentication Report"},
 		{"founding-story", "Authentication Report: FAIL distillate.co.uk", "Authentication Report"},
 		{"dns-outage", "Authentication Report: UNKNOWN example.org", "Authentication Report"},
+		{"all-well, in another name", "Authentication Report: NOT FOR FROM victim.example", "Authentication Report"},
 	} {
 		for _, compatible := range []bool{false, true} {
-			r, body := load(t, c.name)
+			of, other, _ := strings.Cut(c.name, ",")
+			r, body := load(t, of)
+			if other != "" {
+				inAnotherName(r)
+			}
 			co := composer(t, func(cfg *Config) { cfg.Compatible = compatible })
 			e, err := co.Reply(r, policy.Decision{Class: policy.Open, To: r.Session.MailFrom}, body, now)
 			if err != nil {
@@ -162,6 +167,43 @@ func TestHostile_37_subject(t *testing.T) {
 			if got := takeApart(t, e.Body).header.Get("Subject"); got != want {
 				t.Errorf("%s: got %q, want %q", c.name, got, want)
 			}
+		}
+	}
+}
+
+// inAnotherName has From name a domain that nothing in the report proves, and that has no DMARC record.
+func inAnotherName(r *verify.Report) {
+	r.Verdict = verify.Verdict{Word: verify.NotProved, Why: result.Because(verify.NotForFrom, "method", "dkim", "passed", "example.org", "domain", "victim.example")}
+	for i := range r.Checks {
+		if k := &r.Checks[i]; k.Method == verify.MethodDMARC {
+			*k = verify.Check{Method: k.Method, Result: result.None, Identities: map[string]string{"header.from": "victim.example"}}
+		}
+	}
+}
+
+func TestVerdict_that_is_not_for_From(t *testing.T) {
+	t.Parallel()
+	for lang, want := range map[string]string{
+		"en": "PASSES, BUT NOT FOR THE FROM ADDRESS. DKIM passes for example.org, but From names victim.example, and nothing in this mail proves that it comes from victim.example.",
+		"tr": "PASS VAR, AMA FROM ADRESİ İÇİN DEĞİL. DKIM sonucu example.org için pass, ama From alanında victim.example yazıyor",
+	} {
+		r, body := load(t, "all-well")
+		inAnotherName(r)
+		d := policy.Decision{Class: policy.Proved, Form: policy.Form{Details: []string{lang}}}
+		text, err := composer(t).Text(r, d, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := composer(t).HTML(r, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if said := unfolded(text); !strings.Contains(said, want) || strings.Contains(said, " AUTHENTICATED.") {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+		headline, why, _ := strings.Cut(want, ". ")
+		if said := unfolded(readable(page)); !strings.Contains(said, headline) || !strings.Contains(said, why) || !strings.Contains(page, "#cf222e") {
+			t.Errorf("%s: the page does not say so, in red:\n%s", lang, page)
 		}
 	}
 }

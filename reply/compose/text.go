@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"checkauth/reply/policy"
-	"checkauth/templates"
 	"checkauth/verify"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
@@ -21,7 +20,7 @@ type view struct {
 
 	Verdict   string
 	Actions   []string // lines of what to do now
-	Found     []string // numbered findings that call for a change and that no action mends
+	Found     []string // numbered findings that call for a change and that no action is for
 	Remarks   []string // findings that are good to know
 	Summary   string   // a line a check
 	Helo      string
@@ -60,12 +59,12 @@ func (c *Voice) text(b *bytes.Buffer, r *verify.Report, d policy.Decision, body 
 		Summary: joined(c.summary(r)), Explained: c.meanings(),
 		Again: d.Again, Never: d.Never,
 	}
-	v.Actions = c.actions(r)
-	found, remarks := c.findings(r)
-	for i, s := range found {
+	said := c.findings(r)
+	v.Actions = c.actions(r, said)
+	for i, s := range said.found {
 		v.Found = append(v.Found, fmt.Sprintf("%d. %s", i+1, wrap(s, "   ", width-3)))
 	}
-	for _, s := range remarks {
+	for _, s := range said.remarks {
 		v.Remarks = append(v.Remarks, wrap(s, "   ", width-3))
 	}
 	for _, k := range r.Checks {
@@ -130,6 +129,9 @@ func (c *Voice) verdict(r *verify.Report) string {
 
 // verdictWord is in capitals, with a full stop.
 func (c *Voice) verdictWord(r *verify.Report) string {
+	if r.Verdict.Why.Code == verify.NotForFrom {
+		return c.say("verdict-fail-not-for-from", nil)
+	}
 	return c.say(result.Code("verdict-"+string(r.Verdict.Word)), nil)
 }
 
@@ -167,70 +169,6 @@ func (c *Voice) atReceivers(all []verify.Receiver) string {
 		return ""
 	}
 	return c.sayPairs("verdict-receivers", "list", strings.Join(said, ", "))
-}
-
-// findings in words: what calls for a change, and what is good to know. Questions that failed in the same
-// way are one cause: they stand in one finding.
-func (c *Voice) findings(r *verify.Report) (found, remarks []string) {
-	questions := map[result.Code][]string{}
-	for _, f := range r.Findings {
-		if c.isOutage(f) {
-			questions[f.Code] = append(questions[f.Code], question(f))
-		}
-	}
-	for _, f := range r.Findings {
-		if acted(r, f) {
-			continue
-		}
-		s := c.finding(f)
-		if c.isOutage(f) {
-			all, first := questions[f.Code]
-			if !first {
-				continue
-			}
-			s = c.outage(f.Code, all)
-			delete(questions, f.Code)
-		}
-		if f.Severity == result.Info {
-			remarks = append(remarks, s)
-			continue
-		}
-		found = append(found, s)
-	}
-	return found, remarks
-}
-
-// acted: an action says what is to be done about it.
-func acted(r *verify.Report, f result.Finding) bool {
-	return slices.ContainsFunc(r.Actions, func(a verify.Action) bool { return slices.Contains(a.For, f.Code) })
-}
-
-// finding is the sentence of a finding. A code that is a reason as well has its whole sentence under
-// another key.
-func (c *Voice) finding(f result.Finding) string {
-	if c.isOutage(f) {
-		return c.outage(f.Code, []string{question(f)})
-	}
-	if full := "finding-" + f.Code; c.words.Has(templates.English, string(full)) {
-		return c.say(full, f.Args)
-	}
-	return c.say(f.Code, f.Args)
-}
-
-// isOutage: a question that the DNS did not answer.
-func (c *Voice) isOutage(f result.Finding) bool {
-	return strings.HasPrefix(string(f.Code), "dns-") && c.words.Has(templates.English, "finding-"+string(f.Code))
-}
-
-func question(f result.Finding) string { return f.Args.Get("name") + " (" + f.Args.Get("type") + ")" }
-
-// outage names the questions, the first few of many.
-func (c *Voice) outage(code result.Code, questions []string) string {
-	const shown = 5
-	if n := len(questions) - shown; n > 0 {
-		questions = append(questions[:shown:shown], c.sayPairs("more-questions", "count", fmt.Sprint(n)))
-	}
-	return c.sayPairs("finding-"+string(code), "questions", strings.Join(questions, ", "))
 }
 
 // explanations, in the report's order: each method's words, whose sentences are "explain-method-word".

@@ -33,6 +33,9 @@ func forClass(r *verify.Report, class policy.Class) *verify.Report {
 		out.Message.MessageID = ""
 	}
 	out.Message.From = r.Check(verify.MethodDMARC).Identities["header.from"]
+	if p := r.Verdict.Why.Args.Get("passed"); p != "" { // d= of a signature may be a stranger's
+		out.Verdict.Why.Args = r.Verdict.Why.Args.With("passed", oneWord(p))
+	}
 	out.Checks = slices.Clone(r.Checks)
 	for i := range out.Checks {
 		u.check(&out.Checks[i])

@@ -3,6 +3,7 @@ package policy
 import (
 	"checkauth/verify"
 	"checkauth/verify/result"
+	"checkauth/verify/standing"
 )
 
 // verdict is the first line of what is refused.
@@ -11,21 +12,34 @@ func verdict(r *verify.Report) result.Reason {
 		"dkim", string(verify.BestDKIM(r)), "dmarc", string(r.Check(verify.MethodDMARC).Result))
 }
 
-// refutedLines are class C's: the cause, and why nothing is mailed.
+// refutedLines are class C's: each record that refutes the mail, and what to do where that is a mistake.
 func refutedLines(in *input) (out []result.Reason) {
 	r := in.r
 	_, domain := Split(r.Session.MailFrom)
 	if c := r.Check(verify.MethodSPF); c.Result == result.Fail {
-		out = append(out, result.Because("answer-spf-fail", "ip", r.Session.ClientIP, "domain", domain))
+		out = append(out, spfFails(c, r.Session.ClientIP, domain))
 	}
 	if c := r.Check(verify.MethodDMARC); c.Result == result.Fail && c.Details.DMARC != nil {
-		out = append(out, result.Because("answer-dmarc-fail", "domain", c.Details.DMARC.Author, "policy", c.Details.DMARC.Policy))
+		d := c.Details.DMARC
+		out = append(out, result.Because("answer-dmarc-fail", "domain", d.Author, "policy", d.Policy, "name", recordName(d.PolicyName)))
 	}
-	if len(out) == 0 {
-		out = append(out, result.Because("answer-disowned", "domain", domain))
+	if standing.Of(r) != Refuted { // nothing above is what decides
+		out = append(out, result.Because("answer-disowned", "domain", domain, "policy", in.facts.Policy, "name", recordName(in.facts.PolicyName)))
 	}
-	return append(out, result.Because("answer-refuted-mend", "ip", r.Session.ClientIP, "sender", r.Session.MailFrom))
+	return append(out, result.Because("answer-refuted-mend", "ip", r.Session.ClientIP, "domain", domain))
 }
+
+// spfFails names the term that says fail and whose record it stands in: with redirect= that is another domain's.
+func spfFails(c verify.Check, ip, domain string) result.Reason {
+	term, at := c.Reason.Args.Get("term"), c.Reason.Args.Get("domain")
+	if term == "" || at == "" {
+		return result.Because("answer-spf-fail", "ip", ip, "domain", domain)
+	}
+	return result.Because("answer-spf-fail-by", "ip", ip, "domain", domain, "term", term, "at", at)
+}
+
+// recordName is where the DMARC record of a domain stands.
+func recordName(domain string) string { return "_dmarc." + domain }
 
 // refusalCode: RFC 7372, 3.2: 5.7.23 where SPF said fail; 3.3: 5.7.26 where several checks did.
 func refusalCode(r *verify.Report) [3]int {

@@ -52,6 +52,8 @@ type Facts struct {
 	// Disowned: the DMARC record of the envelope sender's domain asks for reject or quarantine, whoever the author
 	// is.
 	Disowned bool
+	// Policy is what that record asks for, and PolicyName the domain that it is of: the sender's or one above it.
+	Policy, PolicyName string
 }
 
 // Route is where a reply would be delivered; what could not be learnt is the zero Route.

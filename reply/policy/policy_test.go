@@ -316,3 +316,53 @@ func TestRoles(t *testing.T) {
 		}
 	}
 }
+
+// The client hears which record refuses its mail, and nothing of one that is not there.
+func TestAnAnswerNamesTheRecordThatRefutes(t *testing.T) {
+	t.Parallel()
+	fails := func(term, at string) func(*verify.Report) {
+		return func(r *verify.Report) {
+			setSPF(result.Fail, -1)(r)
+			r.Checks[0].Reason = result.Because("spf-decided-by", "term", term, "domain", at)
+		}
+	}
+	dmarcFails := func(policy, name string) func(*verify.Report) {
+		return func(r *verify.Report) {
+			r.Checks[3].Result = result.Fail
+			r.Checks[3].Details.DMARC = &dmarc.Result{Author: "news.example.net", Policy: policy, PolicyName: name}
+		}
+	}
+	disowned := Facts{Disowned: true, Policy: "quarantine", PolicyName: "example.org"}
+	for _, c := range []struct {
+		name    string
+		changes []func(*verify.Report)
+		facts   Facts
+		want    []string
+	}{
+		{"SPF", []func(*verify.Report){fails("-all", "example.org")}, Facts{}, []string{"answer-spf-fail-by term=-all at=example.org domain=example.org"}},
+		{"SPF by redirect", []func(*verify.Report){fails("-all", "spf.example.com")}, Facts{}, []string{"answer-spf-fail-by term=-all at=spf.example.com domain=example.org"}},
+		{"DMARC of From", []func(*verify.Report){dmarcFails("reject", "example.net")}, Facts{}, []string{"answer-dmarc-fail domain=news.example.net policy=reject name=_dmarc.example.net"}},
+		{"the sender's policy, where From's decides nothing", []func(*verify.Report){dmarcFails("none", "example.net")}, disowned, []string{
+			"answer-dmarc-fail domain=news.example.net policy=none name=_dmarc.example.net", "answer-disowned domain=example.org policy=quarantine name=_dmarc.example.org"}},
+		{"the sender's policy", nil, disowned, []string{"answer-disowned domain=example.org policy=quarantine name=_dmarc.example.org"}},
+	} {
+		d := config().Decide(report(t, "", func(r *verify.Report) {
+			for _, change := range c.changes {
+				change(r)
+			}
+		}), c.facts, now)
+		if d.Class != Refuted || len(d.Lines) != len(c.want)+3 { // the results first; what to do and why no report last
+			t.Errorf("%s: class %s, %v", c.name, d.Class, d.Lines)
+			continue
+		}
+		for i, want := range c.want {
+			code, args, _ := strings.Cut(want, " ")
+			line := d.Lines[i+1]
+			for arg := range strings.FieldsSeq(args) {
+				if name, value, _ := strings.Cut(arg, "="); string(line.Code) != code || line.Args.Get(name) != value {
+					t.Errorf("%s: line %d is %s, want %s", c.name, i+1, line, want)
+				}
+			}
+		}
+	}
+}

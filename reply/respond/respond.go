@@ -209,9 +209,10 @@ func (t *Transaction) settle(ctx context.Context, report *verify.Report, m *veri
 func (t *Transaction) facts(ctx context.Context, report *verify.Report, now time.Time) (policy.Facts, error) {
 	to, _ := t.r.Policy.Recipient(report)
 	f := policy.Facts{}
-	var said string
+	var said senderRecord
 	f.Route, said = t.to.found(to)
-	f.Disowned = said == string(dmarc.PolicyReject) || said == string(dmarc.PolicyQuarantine)
+	f.Policy, f.PolicyName = said.policy, said.name
+	f.Disowned = said.policy == string(dmarc.PolicyReject) || said.policy == string(dmarc.PolicyQuarantine)
 	var err error
 	if f.Keys, err = t.r.keys(ctx, now); err != nil {
 		return f, err

@@ -579,7 +579,11 @@ func TestHostile_39_the_sender_s_own_policy(t *testing.T) {
 	h := build(t)
 	for i, from := range []string{"From: a@soft.example\r\n", "From: news@example.net\r\n", "From: a@example.net, b@example.net\r\n", ""} {
 		m := h.message(t, from+"Subject: x\r\n\r\nhello\r\n", func(e *verify.Envelope) { e.MailFrom = "victim@soft.example" })
-		h.answers(t, m, 550, fmt.Sprintf("No report is mailed to an unproved address (report id report%d)", i+1))
+		a := h.answers(t, m, 550, fmt.Sprintf("No report is mailed to an unproved address (report id report%d)", i+1))
+		const record = "policy (from _dmarc.soft.example) is reject"
+		if !strings.Contains(strings.Join(a.Lines, "\n"), record) {
+			t.Errorf("%q: got %q, want the record that refuses it: %q", from, a.Lines, record)
+		}
 	}
 }
 

@@ -20,11 +20,14 @@ const routeQuestions = 11 + 10
 // route is where a reply would be delivered, and what the domain says of mail in its name: asked while the message
 // comes in, beside its checks.
 type route struct {
-	mu     sync.Mutex
-	to     string
-	known  policy.Route
-	policy string
+	mu    sync.Mutex
+	to    string
+	known policy.Route
+	said  senderRecord
 }
+
+// senderRecord is the DMARC record that applies to the envelope sender's domain: what it asks for, and whose it is.
+type senderRecord struct{ policy, name string }
 
 // recipient is whom a report would go to, as far as the envelope tells; "" where the From field does.
 func (t *Transaction) recipient() string {
@@ -47,7 +50,7 @@ func (t *Transaction) askRoute(to string) {
 		said := senderPolicy(ctx, r, t.env.MailFrom)
 		t.to.mu.Lock()
 		defer t.to.mu.Unlock()
-		t.to.to, t.to.known, t.to.policy = to, known, said
+		t.to.to, t.to.known, t.to.said = to, known, said
 	})
 }
 
@@ -71,22 +74,23 @@ func (r *Responder) destination(ctx context.Context, resolver dns.Resolver, to s
 
 // senderPolicy is what the DMARC record that applies to the envelope sender's domain asks for, whoever the author
 // says to be.
-func senderPolicy(ctx context.Context, r dns.Resolver, from string) string {
+func senderPolicy(ctx context.Context, r dns.Resolver, from string) senderRecord {
 	_, domain := policy.Split(from)
 	if domain == "" || strings.HasPrefix(domain, "[") {
-		return ""
+		return senderRecord{}
 	}
 	author := mail.From{Fields: 1, Domain: dns.Canonical(domain), Addresses: []mail.Address{{Local: "postmaster", Domain: domain}}}
-	return dmarc.Evaluator{DNS: r}.Check(ctx, dmarc.Query{From: author}).Policy
+	res := dmarc.Evaluator{DNS: r}.Check(ctx, dmarc.Query{From: author})
+	return senderRecord{res.Policy, res.PolicyName}
 }
 
 // found is what is known of the way to an address. What could not be learnt is left to the delivery, and counted as
 // such.
-func (r *route) found(to string) (policy.Route, string) {
+func (r *route) found(to string) (policy.Route, senderRecord) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !strings.EqualFold(r.to, to) {
-		return policy.Route{Unknown: true}, r.policy
+		return policy.Route{Unknown: true}, r.said
 	}
-	return r.known, r.policy
+	return r.known, r.said
 }

@@ -369,3 +369,31 @@ _dmarc.example.org.      TXT "v=DMARC1; p=none"
 		}
 	}
 }
+
+// Who is refuted is told by which record: where the domain has no SPF record it is the DMARC record of From.
+func TestAdvice_names_the_record_that_refutes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, zone, action, why string
+	}{
+		{"SPF", `example.org. TXT "v=spf1 ip4:198.51.100.1 -all"`, "action-spf-ask-refuted", "term=-all at=example.org"},
+		{"SPF by redirect", `example.org. TXT "v=spf1 redirect=spf.example.net"` + "\n" + `spf.example.net. TXT "v=spf1 -all"`, "action-spf-ask-refuted", "term=-all at=spf.example.net"},
+		{"DMARC, without an SPF record", `_dmarc.example.org. TXT "v=DMARC1; p=reject"`, "action-spf-ask-refuted-dmarc", "policy=reject name=_dmarc.example.org"},
+		{"both", `example.org. TXT "v=spf1 -all"` + "\n" + `_dmarc.example.org. TXT "v=DMARC1; p=reject"`, "action-spf-ask-refuted", "term=-all at=example.org"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := advised(t, c.zone+"\n")
+			i := slices.IndexFunc(r.Actions, func(a verify.Action) bool { return string(a.Code) == c.action })
+			if i < 0 {
+				t.Fatalf("no %s among %+v", c.action, r.Actions)
+			}
+			for want := range strings.FieldsSeq(c.why) {
+				name, value, _ := strings.Cut(want, "=")
+				if got := r.Actions[i].Why.Args.Get(name); got != value {
+					t.Errorf("why %s: %s is %q, want %q", r.Actions[i].Why.Code, name, got, value)
+				}
+			}
+		})
+	}
+}

@@ -104,8 +104,9 @@ func (a *adviser) helo(ctx context.Context, f result.Finding) []candidate {
 	c := host(path, do, f.Code)
 	c.Settings = a.settings(known.Helo, name) // none without a name: nobody is to copy an example's
 	c.Why = result.Because("why-helo", "helo", a.Report.Session.Helo)
-	if i := slices.IndexFunc(a.Report.Findings, func(x result.Finding) bool { return x.Code == "helo-private-in-marks" }); i >= 0 {
-		c.Why = result.Because("why-helo-private", "helo", a.Report.Session.Helo, "address", a.Report.Findings[i].Args.Get("address"))
+	const inMarks result.Code = "helo-private-in-marks"
+	if slices.ContainsFunc(a.Report.Findings, func(x result.Finding) bool { return x.Code == inMarks }) {
+		c.For = append(c.For, inMarks)
 	}
 	return []candidate{c}
 }

@@ -19,6 +19,7 @@ var signingRules = map[result.Code]func(*adviser, context.Context, result.Findin
 	"dkim-not-aligned":     (*adviser).alignVendor,
 	"dkim-l-tag":           (*adviser).withoutLength,
 	"dkim-l-tag-appended":  (*adviser).withoutLength,
+	"dkim-l-tag-beyond":    (*adviser).withoutLength,
 	"dkim-l-tag-wrong":     (*adviser).withoutLength,
 	"dkim-second-from":     (*adviser).oversign,
 	"dkim-from-not-signed": (*adviser).oversign,
@@ -179,6 +180,10 @@ func selectors(p known.Provider) string {
 func (a *adviser) withoutLength(_ context.Context, f result.Finding) candidate {
 	c := host(a.dkimRank(f), result.Because("action-no-length", "domain", f.Args.Get("domain")), f.Code)
 	c.Why = result.Because("why-no-length")
+	const rests result.Code = "dmarc-rests-on-l-tag"
+	if slices.ContainsFunc(a.Report.Findings, func(x result.Finding) bool { return x.Code == rests && x.Args.Get("domain") == f.Args.Get("domain") }) {
+		c.For = append(c.For, rests)
+	}
 	return c
 }
 

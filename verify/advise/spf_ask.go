@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"checkauth/verify"
 	"checkauth/verify/dns"
 	"checkauth/verify/result"
 	"checkauth/verify/standing"
@@ -75,7 +76,7 @@ func (a *adviser) question(ctx context.Context) []candidate {
 		return a.aliased(ctx, mends) // else the record with the client in it was tried
 	}
 	c := host(a.failing(), a.asked(none), mends...)
-	c.Why = result.Because("why-spf-ask-refuted", "ip", a.client.String(), "domain", a.sender)
+	c.Why = a.refutedBy()
 	if a.class != standing.Refuted {
 		c.Why = result.Because("why-spf-ask", "ip", a.client.String(), "domain", a.sender)
 		c.Before = []result.Reason{result.Because("before-spf-list", "domain", a.sender)}
@@ -99,10 +100,23 @@ func (a *adviser) aliased(ctx context.Context, mends []result.Code) []candidate 
 func (a *adviser) asked(none bool) result.Reason {
 	ip := a.client.String()
 	switch {
+	case a.class == standing.Refuted && a.Report.Check(verify.MethodSPF).Result != result.Fail:
+		return result.Because("action-spf-ask-refuted-dmarc", "ip", ip, "domain", a.sender, "author", a.author)
 	case a.class == standing.Refuted:
 		return result.Because("action-spf-ask-refuted", "ip", ip, "domain", a.sender)
 	case none:
 		return result.Because("action-spf-ask-first", "ip", ip, "domain", a.sender, "record", "v=spf1 "+literal(a.client)+" ~all")
 	}
 	return result.Because("action-spf-ask", "ip", ip, "domain", a.sender, "term", literal(a.client))
+}
+
+// refutedBy names the record that has a sender refuted: the SPF record of his domain, or else the DMARC record of the
+// author's, which may be another.
+func (a *adviser) refutedBy() result.Reason {
+	ip := a.client.String()
+	c := a.Report.Check(verify.MethodSPF)
+	if d := a.Report.Check(verify.MethodDMARC).Details.DMARC; c.Result != result.Fail && d != nil {
+		return result.Because("why-spf-ask-refuted-dmarc", "ip", ip, "domain", d.Author, "policy", d.Policy, "name", "_dmarc."+d.PolicyName)
+	}
+	return result.Because("why-spf-ask-refuted", "ip", ip, "domain", a.sender, "term", c.Reason.Args.Get("term"), "at", c.Reason.Args.Get("domain"))
 }

@@ -5,7 +5,7 @@
 // Why a message was changed, or who else may have its key, is not asked here: the verdict and the facts
 // are.
 //
-// Where we differ: RFC 6376, 3.5 lets l= pass, we call it policy (8.2); 6.1.1 lets a verifier ignore
+// Where we differ: RFC 6376, 3.5 lets l= pass over a part of the body too, we call that policy (8.2); 6.1.1 lets a verifier ignore
 // x=, we do not; RSA keys of over 8192 bits and h= of over 200 names are policy too, as bounds of ours.
 // Where go-msgauth is known to read RFC 6376 otherwise, our own verification has the word (library.go).
 package dkim

@@ -41,13 +41,21 @@ func (c *check) verify(s *signature) verdict {
 	case !c.headerVerifies(s):
 		return verdict{word: result.Fail, reason: result.Because("dkim-header-hash-differs"),
 			findings: []result.Finding{result.Found(result.Error, "dkim-header-changed", "domain", s.Domain, "selector", s.Selector)}}
-	case s.Length != nil:
-		// RFC 6376, 8.2: anybody can append to such a message, and the whole is then shown as the
-		// signer's. RFC 8601, 2.7.1 calls policy what verifies and is not accepted all the same.
-		return verdict{word: result.Policy, reason: result.Because("dkim-body-partly-signed", "length", fmt.Sprint(*s.Length),
-			"body", fmt.Sprint(s.CanonLength))}
+	case s.Length != nil && *s.Length != s.CanonLength:
+		return verdict{word: result.Policy, reason: s.otherLength()}
 	}
 	return verdict{word: result.Pass, reason: c.passes(s)}
+}
+
+// otherLength is why a signature whose l= is not the body's length verifies and is not accepted all the same, which
+// RFC 8601, 2.7.1 calls policy. RFC 6376, 8.2: anybody can append to such a message, and the whole is then shown as the
+// signer's; 3.5: l= must not be larger than the body.
+func (s *signature) otherLength() result.Reason {
+	code := result.Code("dkim-body-partly-signed")
+	if *s.Length > s.CanonLength {
+		code = "dkim-l-beyond-body"
+	}
+	return result.Because(code, "length", fmt.Sprint(*s.Length), "body", fmt.Sprint(s.CanonLength))
 }
 
 // headerVerifies puts what it finds into the facts.

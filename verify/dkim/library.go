@@ -133,6 +133,9 @@ var valueOfB = regexp.MustCompile(`b\s*=[^;]+`)
 // verification has the word.
 func (c *check) answerable(s *signature) bool {
 	switch {
+	case s.Length != nil:
+		// It refuses any l=, which RFC 6376, 3.5 allows.
+		return false
 	case len(valueOfB.FindAllIndex(s.raw, 2)) != 1:
 		// Another tag has "b=" in it (z= and i= may: b=20 is "b" and a space): it would be cut out.
 		return false

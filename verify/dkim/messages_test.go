@@ -171,7 +171,7 @@ func TestRFC6376_6_1_unsigned(t *testing.T) {
 	}
 }
 
-// RFC 6376, 3.5, l= and 8.2: what covers a part of the body never passes.
+// RFC 6376, 3.5, l= and 8.2: what covers the whole body passes, what covers a part of it never does.
 func TestRFC6376_8_2_l(t *testing.T) {
 	t.Parallel()
 	v := Verifier{DNS: world(t)}
@@ -182,14 +182,15 @@ func TestRFC6376_8_2_l(t *testing.T) {
 		codes                []result.Code
 		reason               result.Code
 	}{
-		{"all of the body", tagsWith("l=" + length), "", "", result.Policy, []result.Code{"dkim-l-tag"}, "dkim-body-partly-signed"},
+		{"all of the body", tagsWith("l=" + length), "", "", result.Pass, []result.Code{"dkim-l-tag"}, "dkim-matches-from"},
+		{"all of the body, and empty lines behind it that relaxed drops", tagsWith("l=" + length), "it. \r\n\r\n", "it. \r\n\r\n\r\n", result.Pass, []result.Code{"dkim-l-tag"}, "dkim-matches-from"},
 		{"something appended", tagsWith("l=" + length), "it. \r\n\r\n", "it. \r\nBuy!\r\n", result.Policy, []result.Code{"dkim-l-tag-appended"}, "dkim-body-partly-signed"},
 		{"nothing of the body", tagsWith("l=0"), "", "", result.Policy, []result.Code{"dkim-l-tag-appended"}, "dkim-body-partly-signed"},
 		{"the signed part changed", tagsWith("l=10"), "Hello", "Hullo", result.Fail, []result.Code{"dkim-body-changed", "dkim-l-tag-appended"}, "dkim-body-hash-differs"},
 		{"the header changed", tagsWith("l=" + length), "A  test", "B", result.Fail, []result.Code{"dkim-header-changed", "dkim-l-tag"}, "dkim-header-hash-differs"},
-		{"the body was cut", tagsWith("l=" + length), " this  is it. ", "", result.Fail, []result.Code{"dkim-body-changed", "dkim-l-tag"}, "dkim-body-shorter-than-l"},
-		{"l= beyond the body", tagsWith("l=99999"), "", "", result.Policy, []result.Code{"dkim-l-tag"}, "dkim-body-partly-signed"},
-		{"l= of 76 digits", tagsWith("l=" + strings.Repeat("9", 76)), "", "", result.Policy, []result.Code{"dkim-l-tag"}, "dkim-body-partly-signed"},
+		{"the body was cut", tagsWith("l=" + length), " this  is it. ", "", result.Fail, []result.Code{"dkim-body-changed", "dkim-l-tag-beyond"}, "dkim-body-shorter-than-l"},
+		{"l= beyond the body", tagsWith("l=99999"), "", "", result.Policy, []result.Code{"dkim-l-tag-beyond"}, "dkim-l-beyond-body"},
+		{"l= of 76 digits", tagsWith("l=" + strings.Repeat("9", 76)), "", "", result.Policy, []result.Code{"dkim-l-tag-beyond"}, "dkim-l-beyond-body"},
 	} {
 		m := strings.Replace(sign(c.tags, plainMessage), c.from, c.to, 1)
 		t.Run(c.name, func(t *testing.T) {

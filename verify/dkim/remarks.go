@@ -51,14 +51,17 @@ func testMode(_ *check, s *signature) *result.Finding {
 	return found(result.Found(result.Info, "dkim-key-test-mode", "name", s.KeyName))
 }
 
-// partOfBody: RFC 6376, 8.2: l=.
+// partOfBody: RFC 6376, 8.2: l=. Where it counts the whole body the signature passes; some verifiers refuse any.
 func partOfBody(_ *check, s *signature) *result.Finding {
 	switch {
-	case s.Length == nil:
+	case s.Length == nil || s.HashComputed == "":
 		return nil
-	case s.HashComputed != "" && s.CanonLength > *s.Length:
+	case s.CanonLength > *s.Length:
 		return found(result.Found(result.Error, "dkim-l-tag-appended", "domain", s.Domain, "length", fmt.Sprint(*s.Length),
 			"appended", fmt.Sprint(s.CanonLength-*s.Length)))
+	case s.CanonLength < *s.Length:
+		return found(result.Found(result.Error, "dkim-l-tag-beyond", "domain", s.Domain, "length", fmt.Sprint(*s.Length),
+			"body", fmt.Sprint(s.CanonLength)))
 	}
 	return found(result.Found(result.Warning, "dkim-l-tag", "domain", s.Domain, "length", fmt.Sprint(*s.Length)))
 }

@@ -33,6 +33,13 @@ func registered(name string) string {
 	return org
 }
 
+// Belongs tells whether a domain is the author's or of the same organisation. It is relaxed alignment where no DMARC
+// record applies: nothing marks the organisation in the DNS then, so that the registered domain has to do.
+func (r *Result) Belongs(domain string) bool {
+	name := identifierName(domain)
+	return name != "" && r.Author != "" && (name == r.Author || registered(name) == registered(r.Author))
+}
+
 // lintOld tells where the rules before RFC 9989 come to another word or policy.
 func (s *state) lintOld(ctx context.Context) {
 	if s.policyErr != nil || s.res.Word == result.TempError {

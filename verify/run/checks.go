@@ -298,6 +298,7 @@ func checkDMARC(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outc
 		}
 	}
 	res := dmarc.Evaluator{DNS: r, Diagnose: in.diagnose, Expect: in.expect}.Check(ctx, q)
+	res.Findings = append(res.Findings, restsOnPart(&res, in.dkim)...)
 	ids := map[string]string{}
 	if res.Author != "" {
 		ids["header.from"] = res.Author
@@ -308,6 +309,21 @@ func checkDMARC(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outc
 	}}}
 }
 
+// restsOnPart: DMARC fails, and it would pass where a receiver accepts a signature over a part of the body.
+func restsOnPart(res *dmarc.Result, signatures []verify.Check) []result.Finding {
+	if res.Word != result.Fail {
+		return nil
+	}
+	for _, c := range signatures {
+		d := c.Details.DKIM
+		if d == nil || c.Reason.Code != "dkim-body-partly-signed" || d.Index < 0 || d.Index >= len(res.DKIM) || !res.DKIM[d.Index].Aligned {
+			continue
+		}
+		return []result.Finding{result.Found(result.Warning, "dmarc-rests-on-l-tag", "domain", d.Domain, "author", res.Author)}
+	}
+	return nil
+}
+
 func cause(err error) string {
 	if err == nil {
 		return ""
@@ -315,8 +331,8 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// judge puts the whole into one word: DMARC decides where it can; without a DMARC record a pass of SPF
-// or DKIM is what there is.
+// judge puts the whole into one word: DMARC decides where it can; without a DMARC record it is a pass of SPF or of a
+// signature for the author's organisation.
 func judge(r *verify.Report) verify.Verdict {
 	d := r.Check(verify.MethodDMARC)
 	from := d.Identities["header.from"]
@@ -344,15 +360,45 @@ func judge(r *verify.Report) verify.Verdict {
 		}
 		return say(verify.NotProved, "verdict-dmarc-record")
 	}
-	for _, c := range r.Checks {
-		if c.Result == result.Pass && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM) {
-			return say(verify.Authenticated, "verdict-pass-without-dmarc", "method", strings.ToUpper(c.Method))
+	return judgeWithoutRecord(r, say, cannot)
+}
+
+// judgeWithoutRecord: no record says how to align, so an identifier counts as it does by default: relaxed.
+func judgeWithoutRecord(r *verify.Report, say func(verify.VerdictWord, result.Code, ...string) verify.Verdict, cannot func() verify.Verdict) verify.Verdict {
+	d := r.Check(verify.MethodDMARC).Details.DMARC
+	if d == nil {
+		return cannot()
+	}
+	passes := passing(d)
+	for _, p := range passes {
+		if d.Belongs(p.domain) {
+			return say(verify.Authenticated, "verdict-aligned-without-dmarc", "method", p.method, "passed", p.domain)
 		}
 	}
-	for _, c := range r.Checks {
-		if (c.Result == result.TempError || c.Result == result.NotRun) && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM) {
-			return cannot()
-		}
+	untold := slices.ContainsFunc(r.Checks, func(c verify.Check) bool {
+		return (c.Result == result.TempError || c.Result == result.NotRun) && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM)
+	})
+	switch {
+	case d.UnderReject == dmarc.WouldUnknown, len(passes) == 0 && untold:
+		return cannot()
+	case len(passes) > 0:
+		return say(verify.NotProved, verify.NotForFrom, "method", passes[0].method, "passed", passes[0].domain)
 	}
 	return say(verify.NotProved, "verdict-nothing")
+}
+
+// passed is a domain that SPF or a signature passes for.
+type passed struct{ method, domain string }
+
+// passing are those of a message, signatures first: they survive forwarding.
+func passing(d *dmarc.Result) (out []passed) {
+	for _, a := range d.DKIM {
+		if a.Word == result.Pass {
+			out = append(out, passed{verify.MethodDKIM, a.Domain})
+		}
+	}
+	if d.SPF.Word == result.Pass {
+		out = append(out, passed{verify.MethodSPF, d.SPF.Domain})
+	}
+	return out
 }
