@@ -19,10 +19,10 @@ type Receiver struct {
 	ID      string         `json:"id"`
 	Name    string         `json:"name"`
 	About   string         `json:"about,omitempty"`
-	Verdict string         `json:"verdict"` // accept, junk, defer, reject, unknown
-	Code    string         `json:"code"`    // of reject and defer, as in "550 5.7.26"; empty where none is published
-	Text    string         `json:"text"`    // of the reply, shortened; alternatives stand between bars
-	Why     result.Reason  `json:"why"`     // the verdict in words
+	Verdict string         `json:"verdict"`        // accept, junk, defer, reject, unknown
+	Code    string         `json:"code,omitempty"` // of reject and defer, as in "550 5.7.26"; empty where none is published
+	Text    string         `json:"text,omitempty"` // of the reply, shortened; alternatives stand between bars
+	Why     result.Reason  `json:"why"`            // the verdict in words
 	Hint    result.Reason  `json:"hint,omitzero"`
 	Bulk    result.Reason  `json:"bulk,omitzero"` // from which volume its rules for bulk mail hold
 	Rules   []ReceiverRule `json:"rules"`         // those that are not met or could not be told, in the file's order
@@ -38,9 +38,9 @@ type ReceiverRule struct {
 	Scope       string        `json:"scope"`
 	Strength    string        `json:"strength"`
 	Verdict     string        `json:"verdict"` // where it is not met; of bulk and marketing: what it would be
-	Code        string        `json:"code"`
+	Code        string        `json:"code,omitempty"`
 	DeferCode   string        `json:"defer_code,omitempty"` // the milder answer that the receiver also uses
-	Text        string        `json:"text"`
+	Text        string        `json:"text,omitempty"`
 	Since       string        `json:"since,omitempty"`
 	Source      string        `json:"source"`
 	SourceDate  string        `json:"source_date,omitempty"`

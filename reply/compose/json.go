@@ -9,6 +9,7 @@ import (
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
+	"checkauth/verify/receivers"
 )
 
 // JSON is the report for programs, with the English sentence beside each code. It is one line of pure ASCII: what
@@ -28,15 +29,15 @@ func (c *Composer) json(b *bytes.Buffer, r *verify.Report) ([]byte, error) {
 	return ascii(b.Bytes()), nil
 }
 
-// withoutBulk leaves out the receivers' rules for bulk mail, which decide nothing of a test mail: they are half of
-// the JSON, and the mail has room for 64 KiB. The text has them.
-func withoutBulk(r *verify.Report) *verify.Report {
+// deciding leaves out the receivers' rules that decide nothing of a test mail, those for bulk mail and those that are
+// only recommended: they are half of the JSON, and the mail has room for 64 KiB. The text has them.
+func deciding(r *verify.Report) *verify.Report {
 	out := *r
 	out.Receivers = slices.Clone(r.Receivers)
 	for i, v := range out.Receivers {
 		rules := []verify.ReceiverRule{}
 		for _, u := range v.Rules {
-			if u.Scope == "all" {
+			if u.Scope == "all" && u.Strength != receivers.Recommended {
 				rules = append(rules, u)
 			}
 		}

@@ -65,7 +65,7 @@ func (c *Composer) parts(desk *desk, voice *Voice, r *verify.Report, d policy.De
 		}})
 	}
 	if c.has(PartJSON) {
-		data, err := c.json(&desk.json, withoutBulk(r))
+		data, err := c.json(&desk.json, deciding(r))
 		if err != nil {
 			return nil, err
 		}
@@ -153,7 +153,7 @@ var leftOut = []struct {
 }
 
 // signatureRoom is for one: of RSA with 2048 bits it takes about 900 octets, with 4096 some 350 more.
-const signatureRoom = 2 << 10
+const signatureRoom = 3 << 9
 
 // fit leaves out parts where the whole would be too large, then the end of the text, in which the original
 // stands, and says so. It is signed once.

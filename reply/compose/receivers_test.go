@@ -79,4 +79,3 @@ func TestReceivers_say_a_demand_as_a_demand(t *testing.T) {
 		}
 	}
 }
-
