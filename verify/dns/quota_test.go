@@ -24,7 +24,7 @@ func TestHostile_65(t *testing.T) {
 		}
 		return a, nil
 	})
-	quota := &dns.Quota{PerNetwork: 30, PerDomain: 40, PerTarget: 10, Now: func() time.Time { return clock }}
+	quota := &dns.Quotas{PerNetwork: 30, PerDomain: 40, PerTarget: 10, Now: func() time.Time { return clock }}
 	ask := func(client, domain, name string, n int) (answered int) {
 		r := quota.For(up, netip.MustParseAddr(client), domain)
 		for i := range n {
@@ -33,7 +33,7 @@ func TestHostile_65(t *testing.T) {
 			switch {
 			case err == nil:
 				answered++
-			case !errors.As(err, &e) || e.Kind != dns.Budget:
+			case !errors.As(err, &e) || e.Kind != dns.Quota:
 				t.Fatalf("got %v, want the bound", err)
 			}
 		}
