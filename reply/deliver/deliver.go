@@ -75,6 +75,8 @@ type Config struct {
 	Attempt time.Duration // for one try with all its hosts; shorter than the store's lease
 	Lease   time.Duration // the store's: an entry that was put just now is ours for so long
 	Grace   time.Duration // for what is running when Run is told to end
+	// Resolver tells whether our own resolver is down (dns.ErrDown), once look-ups fail; nil: nobody knows.
+	Resolver func(ctx context.Context) error
 	Log     *slog.Logger
 	Now     func() time.Time
 	// Dial connects; nil is the network, guarded as the package says. Another one guards itself.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"checkauth/reply/store"
+	"checkauth/verify/dns"
 	"checkauth/verify/result"
 )
 
@@ -193,6 +194,11 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 	case stopping:
 		d.line.tried(c.ID)
 		err = d.store.Release(ctx, c.ID, now)
+	case d.blind(ctx, err):
+		// Nothing was learnt about the destination: no try is counted, nothing rests or expires.
+		log.InfoContext(ctx, "report waits: our own DNS resolver does not answer", "reason", reason)
+		d.line.tried(c.ID)
+		err = d.store.Release(ctx, c.ID, now.Add(d.cfg.Retries[0]))
 	case !next.Add(d.cfg.Every).Before(c.Expires):
 		// The next look at the queue would come too late for that try; its reason would be lost.
 		d.lost(ctx, log, c.To, "report expired", reason)
@@ -219,6 +225,12 @@ func (d *Deliverer) lost(ctx context.Context, log *slog.Logger, to, what, reason
 		return
 	}
 	log.WarnContext(ctx, what, "reason", reason)
+}
+
+// blind tells whether a try failed because our own resolver is down.
+func (d *Deliverer) blind(ctx context.Context, err error) bool {
+	e, ok := errors.AsType[*dns.Error](err)
+	return ok && e.Kind.Suspect() && d.cfg.Resolver != nil && d.cfg.Resolver(ctx) != nil
 }
 
 // ending is what became of an entry for good.

@@ -168,7 +168,7 @@ func (w *Watched) Resolve(ctx context.Context, q Question) (Answer, error) {
 	if inTime {
 		w.asking.Done()
 	}
-	if err != nil && suspect(AsError(q, err).Kind) {
+	if err != nil && AsError(q, err).Kind.Suspect() {
 		if inTime { // else it has counted
 			w.failed.Add(1)
 		}
@@ -177,9 +177,9 @@ func (w *Watched) Resolve(ctx context.Context, q Question) (Answer, error) {
 	return a, err
 }
 
-// suspect: so fails a question where the resolver is not there, or reaches nobody. Any other answer is one, also
-// REFUSED.
-func suspect(k Kind) bool {
+// Suspect tells whether a question fails so where the resolver is not there, or reaches nobody. Any other answer is
+// one, also REFUSED.
+func (k Kind) Suspect() bool {
 	switch k {
 	case ServFail, Bogus, Lame, Timeout, Unreachable:
 		return true
