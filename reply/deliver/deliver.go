@@ -77,8 +77,8 @@ type Config struct {
 	Grace   time.Duration // for what is running when Run is told to end
 	// Resolver tells whether our own resolver is down (dns.ErrDown), once look-ups fail; nil: nobody knows.
 	Resolver func(ctx context.Context) error
-	Log     *slog.Logger
-	Now     func() time.Time
+	Log      *slog.Logger
+	Now      func() time.Time
 	// Dial connects; nil is the network, guarded as the package says. Another one guards itself.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }

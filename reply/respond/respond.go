@@ -28,8 +28,8 @@ type Store interface {
 	// was full; then nothing is stored. Peek tells which one Put would find full.
 	Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket, now time.Time) (full reply.Full, err error)
 	Peek(ctx context.Context, buckets []reply.Bucket, now time.Time) (full reply.Full, err error)
-	// Seen gives the report id of an entry with that digest made since then, or "".
-	Seen(ctx context.Context, digest []byte, since time.Time) (id string, err error)
+	// Seen gives the report id of an entry with that digest made since then and by now, or "".
+	Seen(ctx context.Context, digest []byte, since, now time.Time) (id string, err error)
 	// Secrets keeps offer under a name that is new, and gives all that have not expired.
 	Secrets(ctx context.Context, name string, offer []byte, expires, now time.Time) (map[string][]byte, error)
 	// Stop, Resume and Stopped keep who wants no reports.
@@ -318,7 +318,8 @@ func (t *Transaction) again(ctx context.Context, digest []byte) (string, error) 
 	if digest == nil {
 		return "", nil
 	}
-	id, err := t.r.Store.Seen(ctx, digest, t.r.Config.Now().Add(-t.r.Config.Again))
+	now := t.r.Config.Now()
+	id, err := t.r.Store.Seen(ctx, digest, now.Add(-t.r.Config.Again), now)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx) // database/sql does not know it
 	}

@@ -278,8 +278,8 @@ type looking struct {
 	after func() error
 }
 
-func (l looking) Seen(ctx context.Context, digest []byte, since time.Time) (string, error) {
-	id, err := l.kept.Seen(ctx, digest, since)
+func (l looking) Seen(ctx context.Context, digest []byte, since, now time.Time) (string, error) {
+	id, err := l.kept.Seen(ctx, digest, since, now)
 	return id, errors.Join(err, l.after())
 }
 
