@@ -71,7 +71,7 @@ func openService(ctx context.Context, s *settings, log *slog.Logger, e env) (_ *
 	if v.store, err = s.openStore(ctx, p.store, log); err != nil {
 		return nil, err
 	}
-	p.delivery.Resolver = v.health.Check
+	p.delivery.Health = v.health
 	if v.deliverer, err = s.deliverer(p.delivery, v.store, resolver); err != nil {
 		return nil, err
 	}

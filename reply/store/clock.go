@@ -37,9 +37,11 @@ const (
 func (c Config) horizon() time.Duration { return max(c.Lease, cmp.Or(c.Wait, longestWait)) + slack }
 
 const (
+	// An entry's end lies behind its next look. Where it does not, it was put right before that look was written down.
+	//
 	// $1 now, $2 from when on an entry was made by a clock that was ahead, $3 from when on its next look is void.
 	sqlHeal = `UPDATE entries SET
-		expires = CASE WHEN created > $2 THEN $1 + (expires - created) ELSE expires + ($1 - due) END,
+		expires = CASE WHEN created > $2 THEN $1 + (expires - created) WHEN expires > due THEN expires + ($1 - due) ELSE expires END,
 		created = CASE WHEN created > $2 THEN $1 ELSE created END,
 		due = CASE WHEN due > $3 THEN $1 ELSE due END
 	WHERE state IN ('waiting', 'leased') AND (due > $3 OR created > $2) AND created <= ` + mostNano

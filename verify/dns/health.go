@@ -58,12 +58,7 @@ func (h *Health) Check(ctx context.Context) error {
 		defer h.mu.Unlock()
 		return h.down
 	}
-	p := h.running
-	if p == nil {
-		p = &probe{done: make(chan struct{})}
-		h.running = p
-		go h.probe(context.WithoutCancel(ctx), p)
-	}
+	p := h.begin(ctx)
 	h.mu.Unlock()
 	select {
 	case <-p.done:
@@ -71,6 +66,26 @@ func (h *Health) Check(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil // nobody knows
 	}
+}
+
+// begin starts a probe where none runs; h.mu is held.
+func (h *Health) begin(ctx context.Context) *probe {
+	if h.running == nil {
+		h.running = &probe{done: make(chan struct{})}
+		go h.probe(context.WithoutCancel(ctx), h.running)
+	}
+	return h.running
+}
+
+// Down is what is known, without waiting: nil, or an error that wraps ErrDown. One that was down for long is asked
+// again meanwhile.
+func (h *Health) Down(ctx context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.down != nil && !h.fresh() {
+		h.begin(ctx)
+	}
+	return h.down
 }
 
 // Known is what the last probe found, without asking: nil, or an error that wraps ErrDown. sure: it still counts.

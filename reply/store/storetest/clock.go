@@ -134,6 +134,17 @@ func setBackOlder(t *testing.T, s store.Store) {
 	claimOne(t, s, Start.Add(2*time.Hour), life-2*time.Hour)
 }
 
+// A try that began before the clock was set back ends after the entry was put right.
+func healedOnce(t *testing.T, s store.Store) {
+	e, ahead := Entry("one"), Start.Add(years)
+	e.Created, e.Expires = ahead, ahead.Add(life)
+	_, err := s.Put(t.Context(), e, nil, ahead)
+	must(t, err)
+	claimOne(t, s, Start, life)
+	must(t, s.Release(t.Context(), "one", ahead))
+	claimOne(t, s, Start.Add(time.Minute), life-time.Minute)
+}
+
 func setAhead(t *testing.T, s store.Store) {
 	put(t, s, Entry("one"))
 	must(t, s.Retry(t.Context(), "one", Start.Add(time.Minute), store.Outcome{}))

@@ -60,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"what was made in the future was not seen", seenAhead},
 		{"a clock set back leaves no entry waiting", setBack},
 		{"a clock set back leaves an older entry its life", setBackOlder},
+		{"an entry is put right once", healedOnce},
 		{"a clock set ahead expires no entry", setAhead},
 		{"an entry that is looked at in time expires", expires},
 		{"what ended in the future is forgotten", endedAhead},
