@@ -2,6 +2,7 @@ package respond_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -185,5 +186,50 @@ func TestAFullQuotaWithinAdvice(t *testing.T) {
 	}
 	if warned := w.all(); len(warned) != 1 || !strings.Contains(warned[0], "advice is left out") {
 		t.Errorf("warnings %q, want one", warned)
+	}
+}
+
+// The resolver dies within a transaction: the message is put off, and the test after its return is as if nothing was.
+func TestResolverDiesWithinATransaction(t *testing.T) {
+	t.Parallel()
+	h, _ := served(t, neighbours(1, true))
+	up := h.Run.DNS
+	dead := errors.New("no answer")
+	h.Run.Health = &dns.Health{Now: h.Run.Now, Probe: func(context.Context) error { return dead }}
+	h.Run.DNS = dns.ResolverFunc(func(ctx context.Context, q dns.Question) (dns.Answer, error) {
+		return dns.Answer{}, &dns.Error{Question: q, Kind: dns.Timeout}
+	})
+	m := h.honest(t, 0)
+	for range 2 { // it is found out, and then known
+		if a := h.answers(t, m, 451, "Our own DNS resolver does not answer"); a.Enhanced != [3]int{4, 4, 3} {
+			t.Errorf("got %v, want 4.4.3", a.Enhanced)
+		}
+	}
+	if len(h.kicked) != 0 {
+		t.Errorf("%d mailed", len(h.kicked))
+	}
+	h.answers(t, h.message(t, letter, func(e *verify.Envelope) { e.Purpose = verify.ForOperator }), 250, "passed on to the operator")
+	dead, h.Run.DNS, h.now = nil, up, h.now.Add(5*time.Second)
+	h.answers(t, m, 250, "spf=pass")
+}
+
+// A domain whose servers are silent, or fail, is no trouble of ours: the resolver says that it is well.
+func TestHostile_60_a_silent_domain_is_answered(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []dns.Kind{dns.Timeout, dns.ServFail, dns.Lame} {
+		h, _ := served(t, neighbours(1, true))
+		up, probes := h.Run.DNS, 0
+		h.Run.Health = &dns.Health{Now: h.Run.Now, Probe: func(context.Context) error { probes++; return nil }}
+		h.Run.DNS = dns.ResolverFunc(func(ctx context.Context, q dns.Question) (dns.Answer, error) {
+			if strings.HasSuffix(q.Name, "honest0.example") {
+				return dns.Answer{}, &dns.Error{Question: q, Kind: kind}
+			}
+			return up.Resolve(ctx, q)
+		})
+		h.answers(t, h.honest(t, 0), 250, "spf=temperror")
+		h.answers(t, h.honest(t, 0), 550, "spf=temperror")
+		if probes != 1 {
+			t.Errorf("%s: the resolver was asked %d times, want once in 5 s", kind, probes)
+		}
 	}
 }

@@ -110,7 +110,7 @@ const alive = time.Second
 func (c *Client) Alive(ctx context.Context) error {
 	asked := &Client{config: c.config}
 	asked.config.Timeout = alive
-	ctx, cancel := context.WithTimeout(ctx, 2*alive)
+	ctx, cancel := context.WithCancel(ctx) // ends the others where one has answered
 	defer cancel()
 	said := make(chan error, len(c.config.Servers))
 	for _, server := range c.config.Servers {
