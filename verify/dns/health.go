@@ -41,8 +41,11 @@ type probe struct {
 // Bounds of the watch over the resolver. A message hears that it is down within patience, the probe's own time
 // and what is left of a round trip: less than 7 s.
 const (
-	// Kept is how long the answer to a probe counts.
-	Kept = 5 * time.Second
+	// kept is how long it counts that the resolver answers. That it does not counts for less: what with the probe's own
+	// time its return is seen within as much.
+	kept     = 5 * time.Second
+	keptDown = 3 * time.Second
+	watching = time.Second // between two looks of Watch
 	// patience with one question, after which it counts as failed whatever still comes. A resolver that asks a
 	// silent domain may take as long; then the probe says that it is well.
 	patience = 3 * time.Second
@@ -97,8 +100,11 @@ func (h *Health) Known() (down error, sure bool) {
 
 // fresh: h.mu is held. A probe of the future is void: the clock was set back.
 func (h *Health) fresh() bool {
-	now := h.Now()
-	return !h.probed.IsZero() && now.Sub(h.probed) < Kept && !now.Before(h.probed)
+	now, lasts := h.Now(), kept
+	if h.down != nil {
+		lasts = keptDown
+	}
+	return !h.probed.IsZero() && now.Sub(h.probed) < lasts && !now.Before(h.probed)
 }
 
 // probe asks once, on behalf of all who wait.
@@ -130,7 +136,7 @@ func (h *Health) probe(ctx context.Context, p *probe) {
 // Watch asks at once, and then again and again while the resolver is down, so that its return is seen also where
 // no mail comes in. It returns at the context's end.
 func (h *Health) Watch(ctx context.Context) {
-	t := time.NewTicker(Kept)
+	t := time.NewTicker(watching)
 	defer t.Stop()
 	for down := h.Check(ctx); ; {
 		select {
