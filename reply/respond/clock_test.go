@@ -85,5 +85,7 @@ func TestTokenOutlastsAClockThatIsAhead(t *testing.T) {
 	}
 	d.restart(t)
 	d.now = right.Add(2 * time.Minute)
-	d.answers(t, open(token), 250, "report report3 to")
+	d.answers(t, open(""), 250, "report report3 to") // the day's one, without a proof
+	d.answers(t, open(""), 550, "quota address-day")
+	d.answers(t, open(token), 250, "report report5 to")
 }
