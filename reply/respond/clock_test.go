@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"checkauth/reply/policy"
 	"checkauth/verify"
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/dnstest"
@@ -88,4 +89,16 @@ func TestTokenOutlastsAClockThatIsAhead(t *testing.T) {
 	d.answers(t, open(""), 250, "report report3 to") // the day's one, without a proof
 	d.answers(t, open(""), 550, "quota address-day")
 	d.answers(t, open(token), 250, "report report5 to")
+	// New ones are made with this month's key, not with that of the year ahead.
+	const month = policy.KeyLife * 24 * 3600
+	name := fmt.Sprintf("token/%08d", d.now.Unix()/month)
+	all, err := d.store.Secrets(t.Context(), name, nil, d.now, d.now)
+	if err != nil || all[name] == nil {
+		t.Fatalf("no secret %s: %v", name, err)
+	}
+	third := tokenAddress.FindString(words(t, d.kicked[2]))
+	token, _, _ = strings.Cut(third[strings.Index(third, "+")+1:], "@")
+	if now := (policy.Keys{all[name]}); !now.Valid(policy.Again, "a@bare.example", token, d.now) {
+		t.Errorf("the token %q is not of the key of now", third)
+	}
 }
