@@ -39,6 +39,11 @@ type minute struct {
 	n     int
 }
 
+// over: also one that has not begun yet is, for the clock was set back.
+func (m *minute) over(now time.Time) bool {
+	return now.Sub(m.since) >= time.Minute || now.Before(m.since)
+}
+
 func newRegistry(cfg Config) *registry {
 	return &registry{
 		cfg: cfg, conns: map[*front.Conn]struct{}{}, ips: map[netip.Addr]int{},
@@ -124,7 +129,7 @@ func (r *registry) begin(client netip.Addr, now time.Time) bool {
 	defer r.mu.Unlock()
 	n := network(client)
 	m := r.begins[n]
-	if m == nil || now.Sub(m.since) >= time.Minute {
+	if m == nil || m.over(now) {
 		r.sweep(now)
 		m = &minute{since: now}
 		r.begins[n] = m
@@ -136,12 +141,12 @@ func (r *registry) begin(client netip.Addr, now time.Time) bool {
 // sweep forgets the minutes that are over once they are many; once a minute, for with many young ones
 // each new network would look at all others, and mu is what every connection needs.
 func (r *registry) sweep(now time.Time) {
-	if len(r.begins) < 1000 || now.Sub(r.swept) < time.Minute {
+	if swept := (minute{since: r.swept}); len(r.begins) < 1000 || !swept.over(now) {
 		return
 	}
 	r.swept = now
 	for n, m := range r.begins {
-		if now.Sub(m.since) >= time.Minute {
+		if m.over(now) {
 			delete(r.begins, n)
 		}
 	}

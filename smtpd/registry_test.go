@@ -154,3 +154,19 @@ func BenchmarkHeader(b *testing.B) {
 		}
 	}
 }
+
+// A minute that lies in the future was begun by a clock that has been set back since.
+func TestMinuteAfterTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	cfg := Defaults()
+	cfg.BeginsNetwork = 1
+	r, client := newRegistry(cfg), netip.MustParseAddr("192.0.2.1")
+	now := time.Date(2029, 11, 24, 12, 0, 0, 0, time.UTC)
+	if !r.begin(client, now) || r.begin(client, now) {
+		t.Fatal("want one transaction in a minute")
+	}
+	now = now.AddDate(-3, 0, 0)
+	if !r.begin(client, now) || r.begin(client, now) {
+		t.Error("after the clock was set back: want one in the new minute")
+	}
+}

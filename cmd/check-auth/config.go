@@ -60,9 +60,9 @@ type resolverSettings struct {
 	Tries   int      `toml:"tries" help:"How often a question is asked."`
 	Timeout duration `toml:"timeout" help:"How long to wait for an answer."`
 	TrustAD bool     `toml:"trust-ad" name:"trust-ad" help:"The servers validate DNSSEC, and nobody can change their answers on the way; servers on loopback, and those of a resolv.conf with options trust-ad, are trusted without it. DANE needs it."`
-	PerNet  limit    `toml:"per-network" name:"per-network" help:"Questions a minute on behalf of one client network, /24 or /64."`
-	PerFrom limit    `toml:"per-domain" name:"per-domain" help:"Questions a minute on behalf of one sender's domain."`
-	PerVoid limit    `toml:"per-target" name:"per-target" help:"Answers a minute, from one domain, that a name does not exist; then it is left alone."`
+	PerNet  limit    `toml:"per-network" name:"per-network" help:"Questions a minute on behalf of one client network, /24 or /64; beyond them its mail is put off (451) for the rest of the minute."`
+	PerFrom limit    `toml:"per-domain" name:"per-domain" help:"Questions a minute on behalf of one sender's domain; beyond them its mail is put off (451) for the rest of the minute."`
+	PerVoid limit    `toml:"per-target" name:"per-target" help:"Answers a minute, from one domain, that a name does not exist; then it is left alone, and mail that asks for its names is put off (451) for the rest of the minute."`
 }
 
 type evaluateSettings struct {

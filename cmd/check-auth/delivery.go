@@ -44,6 +44,15 @@ func deliverDefaults() deliverSettings {
 	return s
 }
 
+// longest is the most that a reply waits for its next try, with the tenth that the delivery adds.
+func (t deliverSettings) longest() time.Duration {
+	var most time.Duration
+	for _, r := range t.Retries {
+		most = max(most, time.Duration(r))
+	}
+	return most + most/10
+}
+
 // deliverer makes the delivery from its settings.
 func (s *settings) deliverer(c deliver.Config, st store.Store, resolver dns.Resolver) (*deliver.Deliverer, error) {
 	d, err := deliver.New(c, st, resolver)

@@ -39,6 +39,7 @@ type service struct {
 	stop           time.Duration
 	store          store.Store
 	deliverer      *deliver.Deliverer
+	health         *dns.Health // of our own resolver
 	smtp           *smtpd.Server
 	certificate    *certificate
 	plain, proxied []net.Listener
@@ -64,11 +65,13 @@ func openService(ctx context.Context, s *settings, log *slog.Logger, e env) (_ *
 	if err != nil {
 		return nil, err
 	}
+	v.health = &dns.Health{Probe: p.upstream.Alive, Changed: v.resolverChanged, Now: e.now}
 	// All that is asked from here on is asked on behalf of strangers.
 	resolver := dns.Public{Up: p.upstream, Now: e.now}
 	if v.store, err = s.openStore(ctx, p.store, log); err != nil {
 		return nil, err
 	}
+	p.delivery.Health = v.health
 	if v.deliverer, err = s.deliverer(p.delivery, v.store, resolver); err != nil {
 		return nil, err
 	}
@@ -79,6 +82,15 @@ func openService(ctx context.Context, s *settings, log *slog.Logger, e env) (_ *
 		return nil, err
 	}
 	return v, v.listen(s)
+}
+
+// resolverChanged tells the operator that nothing can be tested, and when it can again.
+func (v *service) resolverChanged(down error) {
+	if down != nil {
+		v.log.Warn("our own DNS resolver does not answer: mail is put off (451) until it does", "error", down)
+		return
+	}
+	v.log.Info("our own DNS resolver answers again")
 }
 
 func (v *service) openSMTP(s *settings, responder *respond.Responder, e env) error {
@@ -130,9 +142,13 @@ func authorities() *dns.Authorities {
 	return &a
 }
 
-func (s *settings) quota(e env) *dns.Quota {
+func (s *settings) quota(lists []dnsbl.List, e env) *dns.Quotas {
 	r := s.Resolver
-	return &dns.Quota{PerNetwork: r.PerNet.number(), PerDomain: r.PerFrom.number(), PerTarget: r.PerVoid.number(), Now: e.now}
+	q := &dns.Quotas{PerNetwork: r.PerNet.number(), PerDomain: r.PerFrom.number(), PerTarget: r.PerVoid.number(), Now: e.now}
+	for _, l := range lists {
+		q.Free = append(q.Free, dns.Canonical(l.Zone))
+	}
+	return q
 }
 
 func (s *settings) addresses() policy.Addresses {
@@ -166,7 +182,7 @@ func (s *settings) responder(v *service, resolver dns.Resolver, p parts, e env) 
 		Destination: destination,
 		Config:      answers, Compose: p.composer, Store: v.store, Kick: v.deliverer.Kick, Ease: v.deliverer.Ease,
 		Policy: s.policy(func(string, string, ...any) {}), // the lists were read by check
-		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(e), Authorities: authorities(), Now: e.now,
+		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(p.lists, e), Health: v.health, Authorities: authorities(), Now: e.now,
 			Receivers: p.rules, Atlas: p.atlas, Lists: p.lists, Spamd: spamd,
 			Searches: make(chan struct{}, runtime.GOMAXPROCS(0)), Panicked: func(id, method string, p any, stack []byte) {
 				v.log.Error("a check panicked", "report", id, "check", method, "panic", fmt.Sprint(p), "stack", string(stack))
@@ -205,28 +221,16 @@ func (s *settings) lists() ([]dnsbl.List, error) {
 type front struct{ r *respond.Responder }
 
 func (f front) Begin(ctx context.Context, e verify.Envelope) smtpd.Transaction {
-	return transaction{f.r.Begin(ctx, e), f.r.Config.Log}
+	return transaction{f.r.Begin(ctx, e)}
 }
 
-type transaction struct {
-	t   *respond.Transaction
-	log *slog.Logger
-}
+type transaction struct{ t *respond.Transaction }
 
 func (t transaction) Header(f mail.Fields) { t.t.Header(f) }
 func (t transaction) Abandon()             { t.t.Abandon() }
 
 func (t transaction) Finish(ctx context.Context, m *verify.Message) (smtpd.Answer, error) {
 	a, err := t.t.Finish(ctx, m)
-	if errors.Is(err, deliver.ErrBehind) {
-		t.log.WarnContext(ctx, "message put off", "report", m.Envelope.ID, "reason", err)
-		return smtpd.Answer{Code: 451, Enhanced: [3]int{4, 3, 2}, Lines: []string{"Too many replies wait, try again later"}}, nil
-	}
-	if errors.Is(err, store.ErrFull) {
-		// RFC 5321, 4.2.3 and RFC 3463, 3.4: 452 and X.3.1 are what a full disk is called. It passes by itself.
-		t.log.ErrorContext(ctx, "report not stored: no room", "report", m.Envelope.ID, "error", err)
-		return smtpd.Answer{Code: 452, Enhanced: [3]int{4, 3, 1}, Lines: []string{"No room for the report, try again later"}}, nil
-	}
 	return smtpd.Answer(a), err
 }
 
@@ -238,11 +242,12 @@ const sweep = 5 * time.Minute
 func (v *service) run(ctx context.Context) error {
 	house, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	ended := make(chan error, len(v.plain)+len(v.proxied)+3)
-	back := 3
+	ended := make(chan error, len(v.plain)+len(v.proxied)+4)
+	back := 4
 	go func() { ended <- v.deliverer.Run(house) }()
 	go func() { ended <- v.sweep(house) }()
 	go func() { ended <- v.certificate.watch(house) }()
+	go func() { v.health.Watch(house); ended <- nil }()
 	for _, l := range append(v.plain[:len(v.plain):len(v.plain)], v.proxied...) {
 		v.log.Info("taking mail", "address", l.Addr().String())
 		back++

@@ -26,7 +26,7 @@ const patience = time.Minute
 
 // openStore opens what keeps replies.
 func (s *settings) openStore(ctx context.Context, c store.PostgresConfig, log *slog.Logger) (store.Store, error) {
-	c.Log = log
+	c.Log, c.Wait = log, s.Deliver.longest()
 	if c.URL == "" {
 		opened, err := store.Open(ctx, s.State, c.Config)
 		if err != nil {

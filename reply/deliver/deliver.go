@@ -75,8 +75,10 @@ type Config struct {
 	Attempt time.Duration // for one try with all its hosts; shorter than the store's lease
 	Lease   time.Duration // the store's: an entry that was put just now is ours for so long
 	Grace   time.Duration // for what is running when Run is told to end
-	Log     *slog.Logger
-	Now     func() time.Time
+	// Health is that of our own resolver; nil: nobody watches over it. While it is down nothing is sent by MX.
+	Health *dns.Health
+	Log    *slog.Logger
+	Now    func() time.Time
 	// Dial connects; nil is the network, guarded as the package says. Another one guards itself.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }

@@ -28,10 +28,10 @@ type line struct {
 	perDomain   int
 	relayed     bool // everything goes to one server
 	waiting     []store.Claimed
-	queued      map[string]int       // waiting entries by domain
-	running     map[string]int       // by domain
-	known       map[string]time.Time // ids that wait, are tried or are kept, since then: an entry is never sent twice at once
-	resting     map[string]time.Time // destinations whose servers could not be reached, until then
+	queued      map[string]int   // waiting entries by domain
+	running     map[string]int   // by domain
+	known       map[string]stamp // ids that wait, are tried or are kept, since then: an entry is never sent twice at once
+	resting     map[string]rest  // destinations whose servers could not be reached
 	quick, slow int
 	back        []string
 	kept        []ending // not stored yet
@@ -40,7 +40,7 @@ type line struct {
 func newLine(concurrency, perDomain int) *line {
 	return &line{
 		concurrency: concurrency, perDomain: perDomain,
-		queued: map[string]int{}, running: map[string]int{}, known: map[string]time.Time{}, resting: map[string]time.Time{},
+		queued: map[string]int{}, running: map[string]int{}, known: map[string]stamp{}, resting: map[string]rest{},
 	}
 }
 
@@ -51,13 +51,39 @@ func (l *line) add(c store.Claimed, now time.Time) {
 	_, known := l.known[c.ID]
 	switch {
 	case known:
-	case !now.Before(l.resting[l.destination(c.To)]) && len(l.waiting) < lineLength && l.queued[domain] < lineDomain:
+	case !l.resting[l.destination(c.To)].on(now) && len(l.waiting) < lineLength && l.queued[domain] < lineDomain:
 		l.waiting = append(l.waiting, c)
 		l.queued[domain]++
-		l.known[c.ID] = now
+		l.known[c.ID] = stamped(now)
 	case len(l.back) < returnLength:
 		l.back = append(l.back, c.ID)
 	}
+}
+
+// rest is that of a destination. One that has not begun yet is over: the clock was set back.
+type rest struct{ since, until time.Time }
+
+func (r rest) on(now time.Time) bool { return !now.Before(r.since) && now.Before(r.until) }
+
+// stamp is a moment by the service's clock, which may be set, and by the machine's, which goes on.
+type stamp struct{ wall, steady time.Time }
+
+func stamped(now time.Time) stamp { return stamp{now.Round(0), time.Now()} } // without its own steady reading
+
+// leap is how far a clock that was set has gone more or less than time has.
+const leap = time.Minute
+
+// set tells whether the clock has been set since then.
+func (s stamp) set(now time.Time) bool {
+	return (now.Round(0).Sub(s.wall) - time.Since(s.steady)).Abs() > leap
+}
+
+// clockSet tells whether the clock was set since an entry came here, and when by the old one that was.
+func (l *line) clockSet(id string, now time.Time) (since time.Time, set bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, ok := l.known[id]
+	return s.wall, ok && s.set(now)
 }
 
 // mostResting bounds the destinations that rest: strangers name them.
@@ -81,10 +107,10 @@ func (l *line) rest(to string, now, until time.Time) {
 		clear(l.resting)
 	}
 	where := l.destination(to)
-	if old := l.resting[where]; now.Before(old) && old.Before(until) {
-		until = old
+	if old := l.resting[where]; old.on(now) && old.until.Before(until) {
+		until = old.until
 	}
-	l.resting[where] = until
+	l.resting[where] = rest{now, until}
 	l.waiting = slices.DeleteFunc(l.waiting, func(c store.Claimed) bool {
 		if l.destination(c.To) != where || len(l.back) >= returnLength {
 			return false
@@ -131,7 +157,7 @@ func (l *line) behind(now time.Time) bool {
 		if c.Tries > 0 || l.running[domainOf(c.To)] >= l.perDomain {
 			continue
 		}
-		if ready++; ready >= longLine || now.Sub(l.known[c.ID]) > longStand {
+		if ready++; ready >= longLine || now.Sub(l.known[c.ID].wall) > longStand {
 			return true
 		}
 	}

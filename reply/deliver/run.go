@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"checkauth/reply/store"
+	"checkauth/verify/dns"
 	"checkauth/verify/result"
 )
 
@@ -52,6 +53,9 @@ func (d *Deliverer) claim(ctx context.Context) {
 	room := d.line.room()
 	if room == 0 || ctx.Err() != nil {
 		return
+	}
+	if d.cfg.Health != nil && d.cfg.Relay == "" && d.cfg.Health.Down(ctx) != nil {
+		return // the entries do not age meanwhile: nobody looks at them
 	}
 	due, err := d.store.Claim(ctx, d.cfg.Now(), room)
 	if err != nil && ctx.Err() == nil {
@@ -160,8 +164,10 @@ func (d *Deliverer) guarded(ctx context.Context, c store.Claimed) (what taken, e
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	if !c.Expires.After(d.cfg.Now()) {
-		return what, permanent(errExpired)
+	if now := d.cfg.Now(); !c.Expires.After(now) {
+		if _, set := d.line.clockSet(c.ID, now); !set {
+			return what, permanent(errExpired)
+		}
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, d.cfg.Attempt, fmt.Errorf("the %s for one try are over", d.cfg.Attempt))
 	defer cancel()
@@ -183,6 +189,7 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 	if what.talked {
 		d.line.reached(c.To)
 	}
+	since, set := d.line.clockSet(c.ID, now)
 	switch {
 	case err == nil:
 		log.InfoContext(ctx, "report delivered", what.attrs()...)
@@ -193,6 +200,16 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 	case stopping:
 		d.line.tried(c.ID)
 		err = d.store.Release(ctx, c.ID, now)
+	case d.blind(ctx, err):
+		// Nothing was learnt about the destination: no try is counted, nothing rests or expires.
+		log.InfoContext(ctx, "report waits: our own DNS resolver does not answer", "reason", reason)
+		d.line.tried(c.ID)
+		err = d.store.Release(ctx, c.ID, now.Add(d.cfg.Retries[0]))
+	case set:
+		// Its times are by the old clock. It goes back with one of them, so that the store sees how far it is off.
+		log.InfoContext(ctx, "report goes back: the clock was set while it was tried", "reason", reason)
+		d.line.tried(c.ID)
+		err = d.store.Release(ctx, c.ID, since)
 	case !next.Add(d.cfg.Every).Before(c.Expires):
 		// The next look at the queue would come too late for that try; its reason would be lost.
 		d.lost(ctx, log, c.To, "report expired", reason)
@@ -219,6 +236,12 @@ func (d *Deliverer) lost(ctx context.Context, log *slog.Logger, to, what, reason
 		return
 	}
 	log.WarnContext(ctx, what, "reason", reason)
+}
+
+// blind tells whether a try failed because our own resolver is down.
+func (d *Deliverer) blind(ctx context.Context, err error) bool {
+	e, ok := errors.AsType[*dns.Error](err)
+	return ok && e.Kind.Suspect() && d.cfg.Health != nil && d.cfg.Health.Check(ctx) != nil
 }
 
 // ending is what became of an entry for good.

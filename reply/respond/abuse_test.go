@@ -21,8 +21,6 @@ import (
 
 	"checkauth/reply"
 	"checkauth/reply/policy"
-	"checkauth/reply/respond"
-	"checkauth/reply/store"
 	"checkauth/verify"
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/dnstest"
@@ -809,25 +807,12 @@ func TestHostile_41(t *testing.T) {
 	d.onDisk(t)
 }
 
-// opens gives the day a new responder on the store in a folder.
-func (d *day) opens(t *testing.T, dir string) *store.SQLite {
-	t.Helper()
-	s, err := store.Open(t.Context(), dir, store.Config{Lease: lease, Node: "a.example.net", Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.store = &kept{SQLite: s}
-	d.Responder = &respond.Responder{Config: d.Config, Run: d.Run, Policy: d.Policy, Compose: d.Compose,
-		Store: d.store, Kick: d.Kick, Destination: d.Destination}
-	return s
-}
-
 // Counters, stopped addresses and the key of tokens outlive the process.
 func TestRestart(t *testing.T) {
 	t.Parallel()
 	places := slices.Concat(victims(), owned())
 	bare, soft, own, refuses := places[3], places[4], places[18], places[0]
-	d, dir := newDay(t, places), t.TempDir()
+	d := newDay(t, places)
 	me, stopped := "me@"+bare.name, "me@"+soft.name
 	first := []sent{
 		{actor: "open", from: me, place: bare, source: v6(1, 1)},
@@ -847,26 +832,16 @@ func TestRestart(t *testing.T) {
 		{at: 3 * time.Minute, actor: "stopped", from: stopped, place: soft, source: v6(4, 1), to: resume, token: true},
 		{at: 4 * time.Minute, actor: "open", from: stopped, place: soft, source: v6(4, 1)},
 	}
-	s := d.opens(t, dir)
 	d.runs(t, first)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s = d.opens(t, dir)
+	d.restart(t)
 	d.runs(t, second)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	s = d.opens(t, dir)
+	d.restart(t)
 	for actor, want := range map[string]int{"open": 3, "stopped": 1, "proved": 2, "refuted": 0} {
 		if got := d.tallies[actor].mailed; got != want {
 			t.Errorf("%s: %d mails, want %d", actor, got, want)
 		}
 	}
 	d.onDisk(t)
-	if err := s.Close(); err != nil {
-		t.Errorf("close: %v", err)
-	}
 }
 
 // Forged mails that come at once all find room before any reply is stored; the store lets one in.

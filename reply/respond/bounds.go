@@ -20,6 +20,11 @@ type keyring struct {
 	keys   policy.Keys
 }
 
+// tokenKeys are what the names of tokens' keys begin with in the store.
+const tokenKeys = "token/"
+
+func keyName(period int64) string { return fmt.Sprintf(tokenKeys+"%08d", period) }
+
 // keys gives the keys of tokens, the newest first. Each period has a key of its own, made by whoever needs it
 // first.
 func (r *Responder) keys(ctx context.Context, now time.Time) (policy.Keys, error) {
@@ -35,15 +40,17 @@ func (r *Responder) keys(ctx context.Context, now time.Time) (policy.Keys, error
 	if _, err := rand.Read(offer); err != nil {
 		return nil, fmt.Errorf("making a key for tokens: %w", err)
 	}
-	name := fmt.Sprintf("token/%08d", period)
+	name := keyName(period)
 	expires := time.Unix((period+1)*length, 0).Add(policy.TokenLife*day + day)
 	all, err := r.Store.Secrets(ctx, name, offer, expires, now)
 	if err != nil {
 		return nil, err
 	}
 	k.keys, k.period = nil, period
+	// Another node's clock may be a little ahead; a key of a later time was made while one was far ahead.
+	newest := keyName(period + 1)
 	for _, n := range slices.Backward(slices.Sorted(maps.Keys(all))) {
-		if strings.HasPrefix(n, "token/") {
+		if strings.HasPrefix(n, tokenKeys) && n <= newest {
 			k.keys = append(k.keys, all[n])
 		}
 	}
@@ -61,7 +68,8 @@ type hourly struct {
 func (h *hourly) take(limit int64, now time.Time) (until time.Time, ok bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !now.Before(h.until) {
+	// One that ends later than in an hour was begun by a clock that has been set back since.
+	if !now.Before(h.until) || h.until.Sub(now) > time.Hour {
 		h.until, h.n = now.Add(time.Hour), 0
 	}
 	if h.n >= limit {

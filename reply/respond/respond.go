@@ -5,7 +5,6 @@ package respond
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -29,8 +28,8 @@ type Store interface {
 	// was full; then nothing is stored. Peek tells which one Put would find full.
 	Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket, now time.Time) (full reply.Full, err error)
 	Peek(ctx context.Context, buckets []reply.Bucket, now time.Time) (full reply.Full, err error)
-	// Seen gives the report id of an entry with that digest made since then, or "".
-	Seen(ctx context.Context, digest []byte, since time.Time) (id string, err error)
+	// Seen gives the report id of an entry with that digest made since then and by now, or "".
+	Seen(ctx context.Context, digest []byte, since, now time.Time) (id string, err error)
 	// Secrets keeps offer under a name that is new, and gives all that have not expired.
 	Secrets(ctx context.Context, name string, offer []byte, expires, now time.Time) (map[string][]byte, error)
 	// Stop, Resume and Stopped keep who wants no reports.
@@ -75,11 +74,8 @@ type Responder struct {
 
 	tokens keyring
 	cap    hourly
+	warned lastWarning
 }
-
-// errTwice: the same message comes over two connections at once. Whether it is answered is not known yet,
-// so the second one is put off; its next try hears that it was answered.
-var errTwice = errors.New("the same message is being answered on another connection")
 
 // claim is false where the message is being worked on already.
 func (r *Responder) claim(digest []byte) bool {
@@ -140,9 +136,17 @@ func (t *Transaction) Abandon() {
 	}
 }
 
-// Finish returns when the reply is stored or refused. An error means that nothing is stored and that
-// the client should try again.
+// Finish returns when the reply is stored or refused. What keeps us from it and passes by itself is an answer too
+// (putOff); an error is a fault that somebody has to look at: nothing is stored, and the client should try again.
 func (t *Transaction) Finish(ctx context.Context, m *verify.Message) (reply.Answer, error) {
+	a, err := t.finish(ctx, m)
+	if err != nil {
+		return t.putOff(ctx, err)
+	}
+	return a, nil
+}
+
+func (t *Transaction) finish(ctx context.Context, m *verify.Message) (reply.Answer, error) {
 	switch {
 	case t.env.Purpose != verify.ForTest:
 		return t.forward(ctx, m)
@@ -172,11 +176,15 @@ func (t *Transaction) Finish(ctx context.Context, m *verify.Message) (reply.Answ
 	}
 	began := t.r.Config.Now()
 	stop := context.AfterFunc(ctx, t.eval.Cancel)
-	report := t.eval.Finish(m)
+	report, err := t.eval.Finish(m)
 	stop()
 	if ctx.Err() != nil {
 		return reply.Answer{}, context.Cause(ctx)
 	}
+	if err != nil {
+		return reply.Answer{}, err
+	}
+	t.warn(ctx, t.eval.Spared(), "advice is left out of a report")
 	return t.settle(ctx, report, m, digest, t.r.Config.Now().Sub(began))
 }
 
@@ -311,7 +319,8 @@ func (t *Transaction) again(ctx context.Context, digest []byte) (string, error) 
 	if digest == nil {
 		return "", nil
 	}
-	id, err := t.r.Store.Seen(ctx, digest, t.r.Config.Now().Add(-t.r.Config.Again))
+	now := t.r.Config.Now()
+	id, err := t.r.Store.Seen(ctx, digest, now.Add(-t.r.Config.Again), now)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx) // database/sql does not know it
 	}

@@ -303,7 +303,7 @@ func TestPut_disk_full(t *testing.T) {
 	if err != nil || len(got) != n {
 		t.Errorf("claimed %d, %v, want %d: all that were accepted, less the one that ended", len(got), err, n)
 	}
-	full, err := s.Peek(t.Context(), []reply.Bucket{{Key: "a", Limit: int64(n + 2), Expires: storetest.Start}}, storetest.Start)
+	full, err := s.Peek(t.Context(), []reply.Bucket{{Key: "a", Limit: int64(n + 2), Expires: storetest.Entry("").Expires}}, storetest.Start)
 	if err != nil || full.Key != "" {
 		t.Errorf("more was counted than stored: %v, %v", full, err)
 	}

@@ -26,6 +26,7 @@ type SQLite struct {
 	read  *sql.DB
 	look  readings
 	w     *writer
+	heals healer
 }
 
 var _ Store = (*SQLite)(nil)
@@ -104,7 +105,7 @@ func (s *SQLite) startWriter(ctx context.Context, file string) error {
 	if err != nil {
 		return fmt.Errorf("store: %s: %w", file, err)
 	}
-	if _, err := conn.ExecContext(ctx, sqlTakeOver); err != nil {
+	if _, err := conn.ExecContext(ctx, sqlTakeOver, int64(s.cfg.Lease)); err != nil {
 		return fmt.Errorf("store: %s: %w", file, errors.Join(err, conn.Close()))
 	}
 	st, err := prepare(ctx, conn)

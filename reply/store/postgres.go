@@ -26,6 +26,8 @@ type Postgres struct {
 	cfg PostgresConfig
 	w   *pgWriter
 	db  *sql.DB // look-ups, claims and sweeps
+
+	heals healer
 }
 
 var _ Store = (*Postgres)(nil)
@@ -126,7 +128,7 @@ func (p *Postgres) open(ctx context.Context, conn *pgx.ConnConfig) (err error) {
 	if err := migratePostgres(ctx, conn); err != nil {
 		return err
 	}
-	w := &pgWriter{config: conn, node: p.cfg.Node, timeout: p.cfg.Timeout}
+	w := &pgWriter{config: conn, node: p.cfg.Node, lease: p.cfg.Lease, timeout: p.cfg.Timeout}
 	if err := w.first(ctx); err != nil {
 		return errors.Join(fmt.Errorf("store: %s: %w", databaseName(conn), knownPostgres(err)), w.drop())
 	}

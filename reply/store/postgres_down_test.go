@@ -324,7 +324,7 @@ func TestPostgres_a_server_that_hangs(t *testing.T) {
 			_, err := s.Peek(t.Context(), []reply.Bucket{{Key: "a", Limit: 1}}, storetest.Start)
 			return err
 		},
-		"Seen":    func() error { _, err := s.Seen(t.Context(), []byte("a"), storetest.Start); return err },
+		"Seen":    func() error { _, err := s.Seen(t.Context(), []byte("a"), storetest.Start, storetest.Start); return err },
 		"Stopped": func() error { _, err := s.Stopped(t.Context(), "a@example.org"); return err },
 		"Claim":   func() error { _, err := s.Claim(t.Context(), storetest.Start, 10); return err },
 		"Sweep":   func() error { return s.Sweep(t.Context(), storetest.Start) },

@@ -33,6 +33,7 @@ type pgPut struct {
 	args    []any // of sqlPut
 	buckets []reply.Bucket
 	now     int64
+	slack   time.Duration
 	full    reply.Full
 }
 
@@ -43,6 +44,11 @@ type pgCounter struct {
 	changed    bool
 }
 
+// runs tells whether the window is under way: it is not over, and not void.
+func (c *pgCounter) runs(b reply.Bucket, now int64, slack time.Duration) bool {
+	return c.expires > now && c.expires <= nano(b.Expires.Add(slack))
+}
+
 type pgCounters map[string]*pgCounter
 
 // Put stores an entry in a commit that it shares with other writes.
@@ -50,7 +56,7 @@ func (p *Postgres) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucke
 	if e.ID == "" {
 		return reply.Full{}, errors.New("store: an entry without an id")
 	}
-	put := &pgPut{buckets: sorted(buckets), now: nano(now)}
+	put := &pgPut{buckets: sorted(buckets), now: nano(now), slack: p.slack()}
 	texts := []string{e.ID, e.From, e.To, e.MessageID}
 	for _, b := range put.buckets {
 		texts = append(texts, b.Key)
@@ -117,7 +123,7 @@ func (p *pgPut) decide(b *pgx.Batch, counters pgCounters) {
 	p.full = reply.Full{}
 	for _, bucket := range p.buckets {
 		n, expires := int64(0), nano(bucket.Expires)
-		if c := counters[bucket.Key]; c.expires > p.now {
+		if c := counters[bucket.Key]; c.runs(bucket, p.now, p.slack) {
 			n, expires = c.n, c.expires
 		}
 		if p.full = fullness(bucket, n, expires); p.full.Key != "" {
@@ -126,7 +132,7 @@ func (p *pgPut) decide(b *pgx.Batch, counters pgCounters) {
 	}
 	for _, bucket := range p.buckets {
 		c := counters[bucket.Key]
-		if c.expires <= p.now {
+		if !c.runs(bucket, p.now, p.slack) {
 			c.n, c.expires = 0, nano(bucket.Expires)
 		}
 		c.n, c.changed = c.n+1, true
@@ -179,7 +185,7 @@ func (p *Postgres) Peek(ctx context.Context, buckets []reply.Bucket, now time.Ti
 	}
 	for _, b := range buckets {
 		c := counters[b.Key]
-		if c == nil {
+		if c == nil || !c.runs(b, nano(now), p.slack()) {
 			c = &pgCounter{expires: nano(b.Expires)}
 		}
 		if full := fullness(b, c.n, c.expires); full.Key != "" {

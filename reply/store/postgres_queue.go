@@ -20,24 +20,32 @@ const (
 		SELECT id FROM entries
 		WHERE state IN ('waiting', 'leased') AND due <= $3 AND (state = 'waiting' OR node = $1 OR due <= $5)
 		ORDER BY due LIMIT $4 FOR UPDATE SKIP LOCKED)
-	UPDATE entries SET state = 'leased', node = $1, due = $2 FROM ripe WHERE entries.id = ripe.id
+	UPDATE entries SET state = 'leased', node = $1, due = $2,
+		expires = CASE WHEN expires <= $3 AND due > 0 AND due <= $6 THEN expires + ($3 - due) ELSE expires END FROM ripe WHERE entries.id = ripe.id
 	RETURNING entries.id, sender, recipient, message_id, smtputf8, eightbit, digest, created, expires, tries, hurried, body`
 
 	// What another node took over is its own: only an end is everybody's word.
 	pgRetry   = sqlRetry + ` AND node = $7`
 	pgRelease = sqlRelease + ` AND node = $3`
 
-	pgTakeOver = sqlTakeOver + ` AND node = $1`
+	pgTakeOver = sqlTakeOver + ` AND node = $2`
 )
 
 // pgSweeps wait for nobody: a counter that is being counted is not over, and its lock may be held by who waits for
 // one that is locked here.
-var pgSweeps = []string{
-	`DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE state IN ('done', 'failed') AND due <= $1 FOR UPDATE SKIP LOCKED)`,
-	`DELETE FROM counters WHERE bucket IN (SELECT bucket FROM counters WHERE expires <= $1 FOR UPDATE SKIP LOCKED)`,
-	`DELETE FROM reports WHERE id IN (SELECT id FROM reports WHERE expires <= $1 FOR UPDATE SKIP LOCKED)`,
-	`DELETE FROM secrets WHERE name IN (SELECT name FROM secrets WHERE expires <= $1 FOR UPDATE SKIP LOCKED)`,
+var pgSweeps = []struct {
+	query string
+	void  time.Duration // what ends so much later than now is void; 0: nothing is
+}{
+	{`DELETE FROM entries WHERE id IN (SELECT id FROM entries WHERE state IN ('done', 'failed') AND (due <= $1 OR due > $2) FOR UPDATE SKIP LOCKED)`, remember + slack},
+	{`DELETE FROM counters WHERE bucket IN (SELECT bucket FROM counters WHERE expires <= $1 OR expires > $2 FOR UPDATE SKIP LOCKED)`, longestWindow},
+	{`DELETE FROM reports WHERE id IN (SELECT id FROM reports WHERE expires <= $1 FOR UPDATE SKIP LOCKED)`, 0},
+	{`DELETE FROM secrets WHERE name IN (SELECT name FROM secrets WHERE expires <= $1
+		AND (SELECT COUNT(*) FROM secrets AS newer WHERE newer.expires > secrets.expires) >= 3 FOR UPDATE SKIP LOCKED)`, 0},
 }
+
+// slack is between this node's clock and what another one wrote.
+func (p *Postgres) slack() time.Duration { return slack + p.cfg.Apart }
 
 // bound: a database that hangs must not hang who asks it.
 func (p *Postgres) bound(ctx context.Context) (context.Context, context.CancelFunc) {
@@ -76,12 +84,12 @@ func (p *Postgres) look(ctx context.Context, what string, read func(context.Cont
 }
 
 // Seen reads beside the writer.
-func (p *Postgres) Seen(ctx context.Context, digest []byte, since time.Time) (id string, err error) {
+func (p *Postgres) Seen(ctx context.Context, digest []byte, since, now time.Time) (id string, err error) {
 	if len(digest) == 0 {
 		return "", nil
 	}
 	err = p.look(ctx, "look for a digest", func(ctx context.Context) error {
-		err := p.db.QueryRowContext(ctx, sqlSeen, digest, nano(since)).Scan(&id)
+		err := p.db.QueryRowContext(ctx, sqlSeen, digest, nano(since), nano(now.Add(p.slack()))).Scan(&id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -97,7 +105,12 @@ func (p *Postgres) Claim(ctx context.Context, now time.Time, n int) ([]Claimed, 
 		return nil, err
 	}
 	defer cancel()
-	found, err := p.db.QueryContext(ctx, pgClaim, p.cfg.Node, nano(now.Add(p.cfg.Lease)), nano(now), n, nano(now.Add(-p.cfg.Apart)))
+	if p.heals.due(now) {
+		if _, err := p.db.ExecContext(ctx, pgHeal, nano(now), nano(now.Add(p.slack())), nano(now.Add(p.cfg.horizon()+p.cfg.Apart)), p.cfg.Node); err != nil {
+			return nil, p.failed(ctx, "claim", err)
+		}
+	}
+	found, err := p.db.QueryContext(ctx, pgClaim, p.cfg.Node, nano(now.Add(p.cfg.Lease)), nano(now), n, nano(now.Add(-p.cfg.Apart)), nano(now.Add(-overdue)))
 	if err != nil {
 		return nil, p.failed(ctx, "claim", err)
 	}
@@ -200,8 +213,12 @@ func (p *Postgres) Sweep(ctx context.Context, now time.Time) error {
 		return err
 	}
 	defer cancel()
-	for _, query := range pgSweeps {
-		if _, err := p.db.ExecContext(ctx, query, nano(now)); err != nil {
+	for _, s := range pgSweeps {
+		args := []any{nano(now)}
+		if s.void > 0 {
+			args = append(args, nano(now.Add(s.void+p.cfg.Apart)))
+		}
+		if _, err := p.db.ExecContext(ctx, s.query, args...); err != nil {
 			return p.failed(ctx, "sweep", err)
 		}
 	}

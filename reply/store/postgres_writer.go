@@ -22,6 +22,7 @@ type pgWriter struct {
 	*group[*pgChange]
 	config  *pgx.ConnConfig
 	node    string
+	lease   time.Duration
 	timeout time.Duration
 	conn    *pgx.Conn // nil: to be made
 	used    time.Time // last
@@ -151,7 +152,7 @@ func (w *pgWriter) first(ctx context.Context) error {
 		err = again
 	}
 	if err == nil {
-		_, err = w.conn.Exec(ctx, pgTakeOver, w.node)
+		_, err = w.conn.Exec(ctx, pgTakeOver, int64(w.lease), w.node)
 	}
 	return err
 }

@@ -26,8 +26,14 @@ type row struct {
 // stops the others nor comes back every second.
 func (s *SQLite) Claim(ctx context.Context, now time.Time, n int) ([]Claimed, error) {
 	var rows []row
+	heal := s.heals.due(now)
 	err := s.w.do(ctx, func(ctx context.Context, tx *statements) (err error) {
-		rows, err = claim(ctx, tx, s.cfg.Node, nano(now.Add(s.cfg.Lease)), nano(now), n)
+		if heal {
+			if _, err := tx.heal.ExecContext(ctx, nano(now), nano(now.Add(slack)), nano(now.Add(s.cfg.horizon()))); err != nil {
+				return fmt.Errorf("store: claim: %w", err)
+			}
+		}
+		rows, err = claim(ctx, tx, s.cfg, now, n)
 		return err
 	})
 	if err != nil {
@@ -36,8 +42,8 @@ func (s *SQLite) Claim(ctx context.Context, now time.Time, n int) ([]Claimed, er
 	return claimed(ctx, rows, s.cfg, now, s.setAside), nil
 }
 
-func claim(ctx context.Context, tx *statements, node string, lease, now int64, n int) ([]row, error) {
-	found, err := tx.claim.QueryContext(ctx, node, lease, now, n)
+func claim(ctx context.Context, tx *statements, cfg Config, now time.Time, n int) ([]row, error) {
+	found, err := tx.claim.QueryContext(ctx, cfg.Node, nano(now.Add(cfg.Lease)), nano(now), n, nano(now.Add(-overdue)))
 	if err != nil {
 		return nil, fmt.Errorf("store: claim: %w", err)
 	}

@@ -15,14 +15,14 @@ const (
 	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'leased', $10, $11, 0, '', '', '', '', 0, 0, $12)`
 
 	// SQLite's: all buckets of an entry at once, as JSON: an array of arrays of key and end. A counter whose window
-	// is over starts again.
+	// is over, or void, starts again. $3 is slack.
 	sqlCount = `INSERT INTO counters (bucket, n, expires) SELECT value->>0, 1, value->>1 FROM json_each($1) WHERE true
 	ON CONFLICT (bucket) DO UPDATE SET
-		n = CASE WHEN counters.expires <= $2 THEN 1 ELSE counters.n + 1 END,
-		expires = CASE WHEN counters.expires <= $2 THEN excluded.expires ELSE counters.expires END`
+		n = CASE WHEN counters.expires <= $2 OR counters.expires > excluded.expires + $3 THEN 1 ELSE counters.n + 1 END,
+		expires = CASE WHEN counters.expires <= $2 OR counters.expires > excluded.expires + $3 THEN excluded.expires ELSE counters.expires END`
 
 	sqlPeek = `SELECT j.key, c.n, c.expires FROM json_each($1) AS j JOIN counters AS c ON c.bucket = j.value->>0
-	WHERE c.expires > $2`
+	WHERE c.expires > $2 AND c.expires <= (j.value->>1) + $3`
 
 	sqlOffer   = `INSERT INTO secrets (name, secret, expires) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING`
 	sqlSecrets = `SELECT name, secret FROM secrets WHERE expires > $1`
@@ -31,10 +31,12 @@ const (
 	sqlResume  = `DELETE FROM stops WHERE address = $1`
 	sqlStopped = `SELECT COUNT(*) FROM stops WHERE address = $1`
 
-	sqlSeen = `SELECT id FROM entries WHERE digest = $1 AND created >= $2 AND state <> 'failed'
+	sqlSeen = `SELECT id FROM entries WHERE digest = $1 AND created >= $2 AND created <= $3 AND state <> 'failed'
 	ORDER BY created DESC LIMIT 1`
 
-	sqlClaim = `UPDATE entries SET state = 'leased', node = $1, due = $2
+	// $5: who should have been looked at before then has aged unseen.
+	sqlClaim = `UPDATE entries SET state = 'leased', node = $1, due = $2,
+		expires = CASE WHEN expires <= $3 AND due > 0 AND due <= $5 THEN expires + ($3 - due) ELSE expires END
 	WHERE id IN (SELECT id FROM entries WHERE state IN ('waiting', 'leased') AND due <= $3 ORDER BY due LIMIT $4)
 	RETURNING id, sender, recipient, message_id, smtputf8, eightbit, digest, created, expires, tries, hurried, body`
 
@@ -54,18 +56,22 @@ const (
 	// What cannot be read stays as it is for its day, so that somebody may look at it.
 	sqlAside = `UPDATE entries SET state = 'failed', due = $2, reason = $3, aside = 1 WHERE id = $1 AND state = 'leased'`
 
-	sqlTakeOver = `UPDATE entries SET due = 0 WHERE state = 'leased'`
+	// $1 is the lease: they are due since it began.
+	sqlTakeOver = `UPDATE entries SET due = due - $1 WHERE state = 'leased'`
 
-	sqlSweepEntries  = `DELETE FROM entries WHERE state IN ('done', 'failed') AND due <= $1`
-	sqlSweepCounters = `DELETE FROM counters WHERE expires <= $1`
+	// $2: what ends later than that is void.
+	sqlSweepEntries  = `DELETE FROM entries WHERE state IN ('done', 'failed') AND (due <= $1 OR due > $2)`
+	sqlSweepCounters = `DELETE FROM counters WHERE expires <= $1 OR expires > $2`
 	sqlSweepReports  = `DELETE FROM reports WHERE expires <= $1`
-	sqlSweepSecrets  = `DELETE FROM secrets WHERE expires <= $1`
+	// The newest are kept: a clock that is years ahead must not cost us the key of the tokens that we gave.
+	sqlSweepSecrets = `DELETE FROM secrets WHERE expires <= $1
+		AND (SELECT COUNT(*) FROM secrets AS newer WHERE newer.expires > secrets.expires) >= 3`
 )
 
 // statements are the prepared sentences of the connection that writes.
 type statements struct {
 	begin, commit                                           *sql.Stmt
-	put, count, peek, claim                                 *sql.Stmt
+	put, count, peek, claim, heal                           *sql.Stmt
 	renew, retry, release, finish, aside                    *sql.Stmt
 	offer, secrets, stop, resume                            *sql.Stmt
 	sweepEntries, sweepCounters, sweepReports, sweepSecrets *sql.Stmt
@@ -84,6 +90,7 @@ func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 		{&st.stop, sqlStop},
 		{&st.resume, sqlResume},
 		{&st.claim, sqlClaim},
+		{&st.heal, sqlHeal},
 		{&st.renew, sqlRenew},
 		{&st.retry, sqlRetry},
 		{&st.release, sqlRelease},
@@ -128,7 +135,7 @@ func (r *readings) prepare(ctx context.Context, db *sql.DB) error {
 func (r *readings) close() error { return closeAll(r.peek, r.seen, r.stopped) }
 
 func (st *statements) close() error {
-	return closeAll(st.begin, st.commit, st.put, st.count, st.peek, st.claim, st.renew, st.retry, st.release, st.finish, st.aside,
+	return closeAll(st.begin, st.commit, st.put, st.count, st.peek, st.claim, st.heal, st.renew, st.retry, st.release, st.finish, st.aside,
 		st.offer, st.secrets, st.stop, st.resume, st.sweepEntries, st.sweepCounters, st.sweepReports, st.sweepSecrets)
 }
 

@@ -35,7 +35,7 @@ func (s *SQLite) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket,
 			return errRefused
 		}
 		if len(buckets) > 0 {
-			if _, err := tx.count.ExecContext(ctx, counters, nano(now)); err != nil {
+			if _, err := tx.count.ExecContext(ctx, counters, nano(now), int64(slack)); err != nil {
 				return fmt.Errorf("store: count for %s: %w", e.ID, err)
 			}
 		}
@@ -88,7 +88,7 @@ func firstFull(ctx context.Context, peek *sql.Stmt, buckets []reply.Bucket, coun
 	if len(buckets) == 0 {
 		return reply.Full{}, nil
 	}
-	found, err := peek.QueryContext(ctx, counters, nano(now))
+	found, err := peek.QueryContext(ctx, counters, nano(now), int64(slack))
 	if err != nil {
 		return reply.Full{}, fmt.Errorf("store: look at counters: %w", err)
 	}
@@ -125,11 +125,11 @@ func fullness(b reply.Bucket, n, expires int64) reply.Full {
 }
 
 // Seen reads beside the writer.
-func (s *SQLite) Seen(ctx context.Context, digest []byte, since time.Time) (id string, err error) {
+func (s *SQLite) Seen(ctx context.Context, digest []byte, since, now time.Time) (id string, err error) {
 	if len(digest) == 0 {
 		return "", nil
 	}
-	err = s.look.seen.QueryRowContext(ctx, digest, nano(since)).Scan(&id)
+	err = s.look.seen.QueryRowContext(ctx, digest, nano(since), nano(now.Add(slack))).Scan(&id)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return "", fmt.Errorf("store: look for a digest: %w", err)
 	}
@@ -139,8 +139,15 @@ func (s *SQLite) Seen(ctx context.Context, digest []byte, since time.Time) (id s
 // Sweep forgets what has expired.
 func (s *SQLite) Sweep(ctx context.Context, now time.Time) error {
 	return s.w.do(ctx, func(ctx context.Context, tx *statements) error {
-		for _, stmt := range []*sql.Stmt{tx.sweepEntries, tx.sweepCounters, tx.sweepReports, tx.sweepSecrets} {
-			if _, err := stmt.ExecContext(ctx, nano(now)); err != nil {
+		for _, s := range []struct {
+			stmt *sql.Stmt
+			args []any
+		}{
+			{tx.sweepEntries, []any{nano(now), nano(now.Add(remember + slack))}},
+			{tx.sweepCounters, []any{nano(now), nano(now.Add(longestWindow))}},
+			{tx.sweepReports, []any{nano(now)}}, {tx.sweepSecrets, []any{nano(now)}},
+		} {
+			if _, err := s.stmt.ExecContext(ctx, s.args...); err != nil {
 				return fmt.Errorf("store: sweep: %w", err)
 			}
 		}

@@ -27,10 +27,11 @@ type Store interface {
 	Peek(ctx context.Context, buckets []reply.Bucket, now time.Time) (full reply.Full, err error)
 	// Seen gives the id of the newest entry with that digest made at since or later, or "". One that
 	// failed for good does not count: its message may have a new answer. Nor does an empty digest.
-	Seen(ctx context.Context, digest []byte, since time.Time) (id string, err error)
+	Seen(ctx context.Context, digest []byte, since, now time.Time) (id string, err error)
 
 	// Claim leases up to n entries whose time has come, the longest waiting first: those for their
-	// next try and those whose lease ran out.
+	// next try and those whose lease ran out. Times that were written by a clock that was wrong, and has been
+	// set since, are put right (clock.go): an entry may come with other times than it was put with.
 	Claim(ctx context.Context, now time.Time, n int) ([]Claimed, error)
 	// Renew begins this node's lease of an entry anew. ErrUnknown: it is not this node's any more, as
 	// the operator dropped it or another node took it over when its lease was over. Whoever is about to
@@ -80,8 +81,10 @@ type Outcome struct {
 type Config struct {
 	// Lease is how long an entry is its node's own; a try of deliver must be over before.
 	Lease time.Duration
-	Node  string // this node's name; it stands beside the entries that it leased
-	Log   *slog.Logger
+	// Wait is the longest time that an entry waits for its next try; 0: two hours.
+	Wait time.Duration
+	Node string // this node's name; it stands beside the entries that it leased
+	Log  *slog.Logger
 }
 
 // Defaults are a lease of 20 minutes and the host's name.

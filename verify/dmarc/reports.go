@@ -137,7 +137,7 @@ func (s *state) agreement(ctx context.Context, domain string) learnt {
 	a, err := s.why(ctx, q)
 	evidence := []result.Evidence{a.Evidence()}
 	switch {
-	case err != nil && err.Kind == dns.Budget:
+	case err != nil && err.Kind.NotAsked():
 		return learnt{Reason: result.Because("dmarc-report-not-asked")}
 	case err != nil:
 		return learnt{result.Because("dmarc-report-unknown", "name", q.Name), []result.Evidence{err.Evidence()}}

@@ -157,6 +157,7 @@ func TestErrors_are_told_apart_after_wrapping(t *testing.T) {
 		{dns.Chain, "dns-chain", "CHAIN", false},
 		{dns.Unreachable, "dns-unreachable", "UNREACHABLE", false},
 		{dns.Budget, "dns-budget", "BUDGET", false},
+		{dns.Quota, "dns-quota", "QUOTA", false},
 		{dns.Canceled, "dns-canceled", "CANCELED", true},
 	} {
 		t.Run(string(c.kind), func(t *testing.T) {

@@ -25,8 +25,12 @@ const (
 	Chain       Kind = "chain"       // a CNAME loop or more CNAMEs than we follow
 	Unreachable Kind = "unreachable" // the network said no
 	Budget      Kind = "budget"      // our own bound of questions for one message
+	Quota       Kind = "quota"       // our own bound of questions a minute, over all messages: see QuotaError
 	Canceled    Kind = "canceled"    // the context ended first
 )
+
+// NotAsked tells that a bound of ours kept the question from being asked.
+func (k Kind) NotAsked() bool { return k == Budget || k == Quota }
 
 // Error is why there is no answer.
 type Error struct {

@@ -119,6 +119,7 @@ type View struct {
 	mu    sync.Mutex
 	seen  map[Question]bool
 	order []result.Evidence
+	quota *Error
 }
 
 // View makes one with a budget of n questions.
@@ -140,13 +141,33 @@ func (v *View) Resolve(ctx context.Context, q Question) (Answer, error) {
 	if first {
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		if err != nil {
-			v.order = append(v.order, AsError(q, err).Evidence())
-		} else {
-			v.order = append(v.order, a.Evidence())
-		}
+		v.note(q, a, err)
 	}
 	return a, err
+}
+
+// note keeps what came of a question; v.mu is held.
+func (v *View) note(q Question, a Answer, err error) {
+	if err == nil {
+		v.order = append(v.order, a.Evidence())
+		return
+	}
+	e := AsError(q, err)
+	v.order = append(v.order, e.Evidence())
+	if e.Kind == Quota && v.quota == nil {
+		v.quota = e
+	}
+}
+
+// Quota is the first error of that Kind that this view met: what was asked through it then says nothing
+// about anybody but us. nil: there was none.
+func (v *View) Quota() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.quota == nil {
+		return nil
+	}
+	return v.quota
 }
 
 // Evidence is every question that was asked through this view, in order.

@@ -4,29 +4,60 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/net/publicsuffix"
 )
 
-// Quota bounds how many questions strangers can make us ask, over all messages: of one client network,
+// Quotas bounds how many questions strangers can make us ask, over all messages: of one client network,
 // for one sender's domain, and about names of one domain that turn out not to exist (somebody else's name
 // servers must not be flooded through us). Counts are of the running minute.
-type Quota struct {
+type Quotas struct {
 	PerNetwork int // questions of a client network, /24 or /64
 	PerDomain  int // questions for a domain of MAIL FROM
 	PerTarget  int // answers without records, from an organisational domain; reverse names are not counted
-	Now        func() time.Time
+	// Free are zones whose answers without records are not counted: the operator's block lists, which answer
+	// nearly every question so.
+	Free []string
+	Now  func() time.Time
 
 	mu     sync.Mutex
 	began  time.Time
 	counts map[string]int
 }
 
+// QuotaError says which quota of the running minute is spent, and whom the question was charged to.
+type QuotaError struct {
+	Network netip.Prefix // of the client
+	Bound   Bound
+	Limit   int
+	Until   time.Time // the minute's end, from which on there is room again
+}
+
+// Bound names one of the quotas.
+type Bound string
+
+// The quotas.
+const (
+	PerNetwork Bound = "network"
+	PerDomain  Bound = "domain"
+	PerTarget  Bound = "target"
+)
+
+var bounds = map[Bound]string{
+	PerNetwork: "questions for one client network", PerDomain: "questions for one sender's domain",
+	PerTarget: "names of one domain that do not exist",
+}
+
+func (e *QuotaError) Error() string {
+	return fmt.Sprintf("%d %s in one minute", e.Limit, bounds[e.Bound])
+}
+
 // For is a resolver for one message.
-func (q *Quota) For(up Resolver, client netip.Addr, domain string) Resolver {
-	return &charged{quota: q, up: up, network: "network " + network(client).String(), domain: "domain " + Canonical(domain)}
+func (q *Quotas) For(up Resolver, client netip.Addr, domain string) Resolver {
+	return &charged{quota: q, up: up, network: network(client), domain: Canonical(domain)}
 }
 
 // network is what stands for one client where addresses are cheap.
@@ -41,66 +72,70 @@ func network(a netip.Addr) netip.Prefix {
 }
 
 type charged struct {
-	quota           *Quota
-	up              Resolver
-	network, domain string
+	quota   *Quotas
+	up      Resolver
+	network netip.Prefix
+	domain  string
 }
 
-// Resolve implements Resolver. Over a bound nothing is asked and the error's Kind is Budget.
+// Resolve implements Resolver. Over a bound nothing is asked, the error's Kind is Quota and it wraps a
+// *QuotaError.
 func (c *charged) Resolve(ctx context.Context, q Question) (Answer, error) {
-	target := target(q)
-	if full := c.quota.charge(c.network, c.domain, target); full != "" {
-		return Answer{}, &Error{Question: q, Kind: Budget, Detail: full}
+	target := c.quota.target(q)
+	if spent := c.quota.charge(c, target); spent != nil {
+		return Answer{}, &Error{Question: q, Kind: Quota, Err: spent}
 	}
 	a, err := c.up.Resolve(ctx, q)
 	if err == nil && len(a.Records) == 0 && target != "" {
-		c.quota.count(target)
+		c.quota.count(key(PerTarget, target))
 	}
 	return a, err
 }
 
-// target is the domain whose name servers a question goes to in the end.
-func target(q Question) string {
-	if q.Type == PTR {
+// target is the domain whose name servers a question goes to in the end; "" where nobody is spared.
+func (q *Quotas) target(of Question) string {
+	if of.Type == PTR || slices.ContainsFunc(q.Free, func(z string) bool { return of.Name == z || below(of.Name, z) }) {
 		return ""
 	}
-	org, err := publicsuffix.EffectiveTLDPlusOne(q.Name)
+	org, err := publicsuffix.EffectiveTLDPlusOne(of.Name)
 	if err != nil {
 		return ""
 	}
-	return "target " + org
+	return org
 }
 
-// charge counts a question; full says which bound was reached.
-func (q *Quota) charge(network, domain, target string) (full string) {
+func key(b Bound, of string) string { return string(b) + " " + of }
+
+// charge counts a question; the error says which bound was reached.
+func (q *Quotas) charge(c *charged, target string) *QuotaError {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.turn()
+	network, domain := key(PerNetwork, c.network.String()), key(PerDomain, c.domain)
 	for _, b := range []struct {
+		bound Bound
 		key   string
 		limit int
-		what  string
-	}{{network, q.PerNetwork, "questions for this network"}, {domain, q.PerDomain, "questions for this sender's domain"},
-		{target, q.PerTarget, "names of this domain that do not exist"}} {
-		if b.key != "" && q.counts[b.key] >= b.limit {
-			return fmt.Sprintf("%d %s in one minute", b.limit, b.what)
+	}{{PerNetwork, network, q.PerNetwork}, {PerDomain, domain, q.PerDomain}, {PerTarget, key(PerTarget, target), q.PerTarget}} {
+		if (b.bound != PerTarget || target != "") && q.counts[b.key] >= b.limit {
+			return &QuotaError{Network: c.network, Bound: b.bound, Limit: b.limit, Until: q.began.Add(time.Minute)}
 		}
 	}
 	q.counts[network]++
 	q.counts[domain]++
-	return ""
+	return nil
 }
 
-func (q *Quota) count(key string) {
+func (q *Quotas) count(key string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.turn()
 	q.counts[key]++
 }
 
-// turn forgets the counts of the minute before.
-func (q *Quota) turn() {
-	if now := q.Now(); q.counts == nil || now.Sub(q.began) >= time.Minute {
+// turn forgets the counts of the minute before, and of one that has not come yet: the clock was set back.
+func (q *Quotas) turn() {
+	if now := q.Now(); q.counts == nil || now.Sub(q.began) >= time.Minute || now.Before(q.began) {
 		q.began, q.counts = now, map[string]int{}
 	}
 }

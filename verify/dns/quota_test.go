@@ -24,7 +24,7 @@ func TestHostile_65(t *testing.T) {
 		}
 		return a, nil
 	})
-	quota := &dns.Quota{PerNetwork: 30, PerDomain: 40, PerTarget: 10, Now: func() time.Time { return clock }}
+	quota := &dns.Quotas{PerNetwork: 30, PerDomain: 40, PerTarget: 10, Now: func() time.Time { return clock }}
 	ask := func(client, domain, name string, n int) (answered int) {
 		r := quota.For(up, netip.MustParseAddr(client), domain)
 		for i := range n {
@@ -33,7 +33,7 @@ func TestHostile_65(t *testing.T) {
 			switch {
 			case err == nil:
 				answered++
-			case !errors.As(err, &e) || e.Kind != dns.Budget:
+			case !errors.As(err, &e) || e.Kind != dns.Quota:
 				t.Fatalf("got %v, want the bound", err)
 			}
 		}
@@ -57,5 +57,50 @@ func TestHostile_65(t *testing.T) {
 	clock = clock.Add(time.Minute)
 	if got := ask("192.0.2.1", "a.example", "there.example.org%.0d", 5); got != 5 {
 		t.Errorf("a minute later: %d of 5", got)
+	}
+}
+
+// A minute that lies in the future was begun by a clock that has been set back since.
+func TestQuotaAfterTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	clock := time.Date(2029, 11, 24, 12, 0, 0, 0, time.UTC)
+	up := dns.ResolverFunc(func(_ context.Context, q dns.Question) (dns.Answer, error) { return dns.Answer{Question: q}, nil })
+	quota := &dns.Quotas{PerNetwork: 1, PerDomain: 1, PerTarget: 1, Now: func() time.Time { return clock }}
+	r := quota.For(up, netip.MustParseAddr("192.0.2.1"), "a.example")
+	ask := func() *dns.QuotaError {
+		_, err := r.Resolve(t.Context(), dns.Ask("a.example", dns.A))
+		spent, _ := errors.AsType[*dns.QuotaError](err)
+		return spent
+	}
+	if ask() != nil || ask() == nil {
+		t.Fatal("want one question, then none")
+	}
+	clock = clock.AddDate(-3, 0, 0)
+	if spent := ask(); spent != nil {
+		t.Errorf("after the clock was set back: %v", spent)
+	}
+	if spent := ask(); spent == nil || !spent.Until.Equal(clock.Add(time.Minute)) || spent.Network != netip.MustParsePrefix("192.0.2.0/24") {
+		t.Errorf("the second in the new minute: %+v, want it full until the minute's end", spent)
+	}
+}
+
+// The operator's block lists say nearly always that there is nothing: that floods nobody.
+func TestQuotaOfFreeZones(t *testing.T) {
+	t.Parallel()
+	up := dns.ResolverFunc(func(_ context.Context, q dns.Question) (dns.Answer, error) {
+		return dns.Answer{Question: q, NX: true}, nil
+	})
+	quota := &dns.Quotas{PerNetwork: 100, PerDomain: 100, PerTarget: 2, Free: []string{"zen.list.example"}, Now: time.Now}
+	r := quota.For(up, netip.MustParseAddr("192.0.2.1"), "a.example")
+	for name, want := range map[string]int{"%d.zen.list.example": 10, "%d.other.example": 2} {
+		answered := 0
+		for i := range 10 {
+			if _, err := r.Resolve(t.Context(), dns.Ask(fmt.Sprintf(name, i), dns.A)); err == nil {
+				answered++
+			}
+		}
+		if answered != want {
+			t.Errorf("%s: %d of 10 were asked, want %d", name, answered, want)
+		}
 	}
 }

@@ -80,7 +80,7 @@ func nearest(ctx context.Context, r Resolver, name string) (z Zone, broken, err 
 	for at := name; at != ""; _, at, _ = strings.Cut(at, ".") {
 		answer, failed := r.Resolve(ctx, Ask(at, NS))
 		if failed != nil {
-			if kind := AsError(Ask(at, NS), failed).Kind; kind == Budget || kind == Canceled {
+			if kind := AsError(Ask(at, NS), failed).Kind; kind.NotAsked() || kind == Canceled {
 				return Zone{}, nil, failed
 			}
 			broken = failed

@@ -40,6 +40,10 @@ func (e *Evaluation) advise(ctx context.Context, r *verify.Report, m *verify.Mes
 	ctx, cancel := context.WithTimeoutCause(ctx, adviceLimit(e.ev.Config), errors.New("the time for advice is over"))
 	defer cancel()
 	facts, proofs := e.memo.View(adviceBudget), e.memo.View(proofBudget)
+	defer func() {
+		e.spare(facts.Quota())
+		e.spare(proofs.Quota())
+	}()
 	r.Actions = advise.Run(ctx, advise.Query{
 		Report: r, Resolver: facts, Atlas: e.ev.Atlas,
 		Try: func(ctx context.Context, changes []advise.Change) *verify.Report {

@@ -30,12 +30,13 @@ func (e *Evaluation) diagnose(ctx context.Context, r *verify.Report, m *verify.M
 	if !Evaluable(e.env.Client.Addr()) || m.Unparsed != nil {
 		return nil
 	}
-	return diagnose.Run(ctx, e.doubts(r, m))
+	view := e.memo.View(diagnosisBudget)
+	defer func() { e.spare(view.Quota()) }()
+	return diagnose.Run(ctx, e.doubts(r, m, view))
 }
 
 // doubts is what diagnose may ask.
-func (e *Evaluation) doubts(r *verify.Report, m *verify.Message) diagnose.Query {
-	view := e.memo.View(diagnosisBudget)
+func (e *Evaluation) doubts(r *verify.Report, m *verify.Message, view *dns.View) diagnose.Query {
 	q := diagnose.Query{
 		Report: r, Hops: m.Fields.Received(), Resolver: view,
 		SPF: func(ctx context.Context, client netip.Addr) result.Word {
@@ -54,30 +55,48 @@ func (e *Evaluation) doubts(r *verify.Report, m *verify.Message) diagnose.Query 
 			return "", dkim.Verifier{DNS: over, Now: e.ev.Now}.Words(ctx, digest)
 		},
 	}
-	if a := e.ev.Authorities; a != nil {
-		asked := dns.Authorities{Permit: a.Permit, Ask: func(ctx context.Context, server netip.Addr, q dns.Question) (dns.Answer, error) {
-			there := dns.ResolverFunc(func(ctx context.Context, q dns.Question) (dns.Answer, error) { return a.Ask(ctx, server, q) })
-			return e.ev.charged(e.env, there).Resolve(ctx, q)
-		}}
-		if a.Refer != nil {
-			asked.Refer = func(ctx context.Context, server netip.Addr, name string) (d dns.Delegation, err error) {
-				there := dns.ResolverFunc(func(ctx context.Context, _ dns.Question) (dns.Answer, error) {
-					d, err = a.Refer(ctx, server, name)
-					return dns.Answer{Records: make([]dns.Record, len(d.Servers))}, err
-				})
-				_, err = e.ev.charged(e.env, there).Resolve(ctx, dns.Ask(name, dns.NS))
-				return d, err
-			}
-		}
-		q.Servers = func(ctx context.Context, q dns.Question) (string, []dns.Statement) {
-			zone, said := asked.Of(ctx, e.memo.View(authorityBudget), q)
-			e.mu.Lock()
-			defer e.mu.Unlock()
-			e.heard = append(e.heard, statements{q, zone, said})
-			return zone, said
-		}
+	if e.ev.Authorities != nil {
+		q.Servers = e.servers
 	}
 	return q
+}
+
+// servers asks the zones' own servers, on the sender's account. Where a quota of ours has refused one of these
+// questions nothing is said of any server: silence would be ours.
+func (e *Evaluation) servers(ctx context.Context, q dns.Question) (string, []dns.Statement) {
+	view := e.memo.View(authorityBudget)
+	zone, said := e.authorities().Of(ctx, view, q)
+	e.spare(view.Quota())
+	for _, s := range said {
+		if s.Err != nil && dns.AsError(q, s.Err).Kind == dns.Quota {
+			e.spare(s.Err)
+			return "", nil
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.heard = append(e.heard, statements{q, zone, said})
+	return zone, said
+}
+
+// authorities are the Evaluator's, charged to who sent the message.
+func (e *Evaluation) authorities() dns.Authorities {
+	a := e.ev.Authorities
+	out := dns.Authorities{Permit: a.Permit, Ask: func(ctx context.Context, server netip.Addr, q dns.Question) (dns.Answer, error) {
+		there := dns.ResolverFunc(func(ctx context.Context, q dns.Question) (dns.Answer, error) { return a.Ask(ctx, server, q) })
+		return e.ev.charged(e.env, there).Resolve(ctx, q)
+	}}
+	if a.Refer != nil {
+		out.Refer = func(ctx context.Context, server netip.Addr, name string) (d dns.Delegation, err error) {
+			there := dns.ResolverFunc(func(ctx context.Context, _ dns.Question) (dns.Answer, error) {
+				d, err = a.Refer(ctx, server, name)
+				return dns.Answer{Records: make([]dns.Record, len(d.Servers))}, err
+			})
+			_, err = e.ev.charged(e.env, there).Resolve(ctx, dns.Ask(name, dns.NS))
+			return d, err
+		}
+	}
+	return out
 }
 
 // spfWith is SPF of MAIL FROM with another resolver or client.

@@ -47,7 +47,8 @@ func Defaults() Config {
 type Evaluator struct {
 	Config Config
 	DNS    dns.Resolver
-	Quota  *dns.Quota // of questions, over all messages; nil: none
+	Quota  *dns.Quotas // of questions, over all messages; nil: none
+	Health *dns.Health // of the resolver DNS; nil: nobody watches
 	// Authorities are asked where a record decided a failure; nil: nobody is.
 	Authorities *dns.Authorities
 	Now         func() time.Time
@@ -75,8 +76,11 @@ type Evaluation struct {
 
 	early  sync.WaitGroup
 	beside sync.WaitGroup // what others ask, of which the report has nothing
+	watch  *dns.Watched   // nil where there is no Health
 	mu     sync.Mutex
 	found  map[string]outcome // by method
+	fault  error              // of ours: see Finish
+	spared error              // the quota that left advice out
 
 	diagnoses []diagnose.Diagnosis // once the checks are done
 	heard     []statements         // of the zones' own servers
@@ -95,13 +99,16 @@ var errAbandoned = errors.New("the client gave the message up")
 func (ev Evaluator) Begin(ctx context.Context, env verify.Envelope) *Evaluation {
 	e := &Evaluation{ev: ev, env: env, found: map[string]outcome{}}
 	e.ctx, e.cancel = context.WithCancelCause(ctx)
-	e.memo = dns.NewMemo(e.ctx, ev.upstream(env))
+	e.memo = dns.NewMemo(e.ctx, e.upstream())
 	e.memo.Follow(func(a dns.Answer) []dns.Question {
 		if d := e.author.Load(); d != nil {
 			return inbound.Follow(*d, a)
 		}
 		return nil
 	})
+	if e.faulty() != nil {
+		return e // the resolver is known to be down
+	}
 	ev.askAhead(e.memo, env)
 	for _, c := range envelopeChecks {
 		e.start(&e.early, c, input{env: env})
@@ -109,9 +116,48 @@ func (ev Evaluator) Begin(ctx context.Context, env verify.Envelope) *Evaluation 
 	return e
 }
 
-// upstream is the resolver for one message, charged to who sent it.
-func (ev Evaluator) upstream(env verify.Envelope) dns.Resolver {
-	return ev.charged(env, ev.DNS)
+// upstream is the resolver for one message, charged to who sent it. Where it is down, nothing goes on.
+func (e *Evaluation) upstream() dns.Resolver {
+	up := e.ev.DNS
+	if h := e.ev.Health; h != nil {
+		e.watch = h.For(e.ctx, up, func(err error) {
+			e.blame(err)
+			e.cancel(err)
+		})
+		up = e.watch
+	}
+	return e.ev.charged(e.env, up)
+}
+
+// blame keeps a fault of ours, the first one; nil is none.
+func (e *Evaluation) blame(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.fault == nil {
+		e.fault = err
+	}
+}
+
+func (e *Evaluation) faulty() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.fault
+}
+
+// spare notes that a quota has left advice out; nil: it has not.
+func (e *Evaluation) spare(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.spared == nil {
+		e.spared = err
+	}
+}
+
+// Spared is the quota that left advice out of the report, after Finish; nil: none did.
+func (e *Evaluation) Spared() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.spared
 }
 
 // charged puts what is asked on behalf of one message on its sender's account.
@@ -128,6 +174,9 @@ func (ev Evaluator) charged(env verify.Envelope, r dns.Resolver) dns.Resolver {
 
 // Header asks ahead for what the message's checks will need.
 func (e *Evaluation) Header(fields mail.Fields) {
+	if e.faulty() != nil {
+		return
+	}
 	author := mail.ParseFrom(fields).Domain
 	if author != "" {
 		e.author.Store(&author)
@@ -141,7 +190,11 @@ func (e *Evaluation) Header(fields mail.Fields) {
 // account. The context ends with the evaluation's time; Finish and Abandon return when f has. It is called before
 // them.
 func (e *Evaluation) Beside(questions int, f func(context.Context, dns.Resolver)) {
-	e.beside.Go(func() { f(e.ctx, e.memo.View(questions)) })
+	e.beside.Go(func() {
+		view := e.memo.View(questions)
+		f(e.ctx, view)
+		e.blame(view.Quota())
+	})
 }
 
 // Cancel makes Finish end soon, with temperror for what is not known yet. It may be called at any time.
@@ -152,19 +205,36 @@ func (e *Evaluation) Abandon() {
 	e.cancel(errAbandoned)
 	e.early.Wait()
 	e.beside.Wait()
+	e.wait()
+}
+
+// wait returns when nothing is being asked any more.
+func (e *Evaluation) wait() {
 	e.memo.Wait()
+	if e.watch != nil {
+		e.watch.Wait()
+	}
 }
 
 // Finish evaluates the message and gives the report. Nothing that it started runs on after it.
-func (e *Evaluation) Finish(m *verify.Message) *verify.Report {
+//
+// The error is a fault of ours: a quota of questions a minute (an error that wraps a *dns.QuotaError) refused what
+// the checks or those Beside wanted to know, or our own resolver is down (dns.ErrDown). The report then says
+// nothing about the message, and has no advice. A quota that is met in advice alone, which comes last, leaves that
+// advice out, and a finding says so.
+func (e *Evaluation) Finish(m *verify.Message) (*verify.Report, error) {
 	ctx, cancel := context.WithTimeoutCause(e.ctx, e.ev.Config.Evaluation,
 		fmt.Errorf("the %s for one message are over", e.ev.Config.Evaluation))
 	defer cancel()
 	// The early checks live under e.ctx; they must end with this deadline as well.
 	stop := context.AfterFunc(ctx, func() { e.cancel(context.Cause(ctx)) })
 	defer stop()
-	defer e.memo.Wait() // what was asked ahead and not needed ends too
+	defer e.wait() // what was asked ahead and not needed ends too
 	defer e.cancel(nil)
+	if err := e.faulty(); err != nil {
+		e.early.Wait()
+		return e.report(m), err
+	}
 
 	in := input{env: e.env, msg: bounded(ctx, m)}
 	var late, beside sync.WaitGroup
@@ -185,12 +255,22 @@ func (e *Evaluation) Finish(m *verify.Message) *verify.Report {
 	}
 	beside.Wait()
 	r := e.report(m)
-	e.diagnoses = e.diagnose(ctx, r, in.msg)
-	e.conclude(r)
-	r.Authoritative = e.authoritative(ctx)
-	e.advise(ctx, r, in.msg)
+	if e.faulty() == nil {
+		e.diagnoses = e.diagnose(ctx, r, in.msg)
+		e.conclude(r)
+		r.Authoritative = e.authoritative(ctx)
+		e.advise(ctx, r, in.msg)
+		e.noteSpared(r)
+	}
 	e.beside.Wait() // before its questions are cut off
-	return r
+	return r, e.faulty()
+}
+
+// noteSpared says in the report that advice is left out, and why.
+func (e *Evaluation) noteSpared(r *verify.Report) {
+	if e.Spared() != nil {
+		r.Findings = append(r.Findings, result.Found(result.Info, "advice-quota"))
+	}
 }
 
 // brief leaves out the rules that are met or that nobody looked at: there are some seventy.
@@ -207,11 +287,13 @@ func sortFindings(r *verify.Report) {
 	slices.SortStableFunc(r.Findings, func(a, b result.Finding) int { return cmp.Compare(rank[a.Severity], rank[b.Severity]) })
 }
 
-// Evaluate does all of it for a message that is there as a whole.
+// Evaluate does all of it for a message that is there as a whole. It is for whoever has neither Quota nor Health, so
+// that no fault of Finish can be met.
 func (ev Evaluator) Evaluate(ctx context.Context, m *verify.Message) *verify.Report {
 	e := ev.Begin(ctx, m.Envelope)
 	e.Header(m.Fields)
-	return e.Finish(m)
+	r, _ := e.Finish(m)
+	return r
 }
 
 // start runs one check in a goroutine of its own.
@@ -247,8 +329,11 @@ func (e *Evaluation) guarded(c check, in input) (o outcome) {
 			"ip", in.env.Client.Addr().String())})
 	}
 	view := e.memo.View(c.budget + c.own)
-	in.diagnose, in.expect = e.memo.View(c.diagnosis), e.memo.Prefetch
+	diagnosis := e.memo.View(c.diagnosis)
+	in.diagnose, in.expect = diagnosis, e.memo.Prefetch
 	o = c.run(ctx, e.ev, view, in)
+	e.blame(view.Quota())
+	e.spare(diagnosis.Quota())
 	evidence := view.Evidence()
 	for i := range o.checks {
 		if o.checks[i].Evidence == nil {

@@ -64,7 +64,10 @@ func TestOneFailingCheckDoesNotTakeTheOthersDown(t *testing.T) {
 	e := ev.Begin(t.Context(), message(t, "192.0.2.1", plain).Envelope)
 	e.early.Wait()
 	e.start(&e.early, check{method: verify.MethodHelo, run: func(context.Context, Evaluator, dns.Resolver, input) outcome { panic("oops") }}, input{})
-	r := e.Finish(message(t, "192.0.2.1", plain))
+	r, err := e.Finish(message(t, "192.0.2.1", plain))
+	if err != nil {
+		t.Fatal(err)
+	}
 	if got := r.Check(verify.MethodHelo); got.Result != result.TempError || got.Reason.Code != "check-panicked" {
 		t.Errorf("helo: got %s (%s), want temperror (check-panicked)", got.Result, got.Reason)
 	}
@@ -175,7 +178,7 @@ func TestUnreadableHeaderIsSaid(t *testing.T) {
 // Over the quota of questions nothing passes and nothing fails: it could not be learnt.
 func TestQuotaIsTempError(t *testing.T) {
 	t.Parallel()
-	quota := &dns.Quota{PerNetwork: 1, PerDomain: 100, PerTarget: 100, Now: time.Now}
+	quota := &dns.Quotas{PerNetwork: 1, PerDomain: 100, PerTarget: 100, Now: time.Now}
 	r := Evaluator{Config: Defaults(), DNS: dnstest.Zone(t, zone), Quota: quota, Now: time.Now}.Evaluate(t.Context(), message(t, "192.0.2.1", plain))
 	if got := r.Check(verify.MethodDMARC); got.Result != result.TempError || r.Verdict.Word != verify.Unknown {
 		t.Errorf("dmarc: got %s (%s), verdict %s, want temperror and unknown", got.Result, got.Reason, r.Verdict.Word)

@@ -116,7 +116,7 @@ func (s *survey) lookUp(at *site, d *Directive) (l lookUp, ok bool) {
 func (s *survey) void(l lookUp) (gone, void bool) {
 	a, err := s.ask(l.name, l.kind)
 	if err != nil {
-		if dns.AsError(dns.Ask(l.name, l.kind), err).Kind == dns.Budget {
+		if dns.AsError(dns.Ask(l.name, l.kind), err).Kind.NotAsked() {
 			s.miss(l.name)
 		}
 		return false, false

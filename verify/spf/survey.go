@@ -271,7 +271,7 @@ func (s *survey) noRecord(p *page, d *Directive, target string) {
 }
 
 func (s *survey) unanswered(p *page, d *Directive, target string, err error) {
-	if dns.AsError(dns.Ask(target, dns.TXT), err).Kind == dns.Budget {
+	if dns.AsError(dns.Ask(target, dns.TXT), err).Kind.NotAsked() {
 		s.miss(target)
 		return
 	}

@@ -21,7 +21,9 @@ type entry struct {
 // valid is the policy while it lives: RFC 8461, 5.1: until max_age after it was fetched. One of max_age 0
 // serves those who waited for it.
 func (e *entry) valid(now time.Time) Policy {
-	if e.policy.Mode == "" || !now.Before(e.policy.Expires) {
+	// One that lives longer than its max_age from now was fetched by a clock that has been set back since.
+	left := e.policy.Expires.Sub(now)
+	if e.policy.Mode == "" || left <= 0 || left > e.policy.MaxAge+time.Minute {
 		return Policy{}
 	}
 	return e.policy

@@ -219,11 +219,11 @@ func (c *Client) begin(name, id string) *flight {
 	var held Policy
 	if e := c.cache.get(name); e != nil {
 		held = e.valid(now)
-		if held.ID == id && now.Sub(e.fetched) < min(c.cfg.Refresh, held.MaxAge/2) {
+		if held.ID == id && within(now, e.fetched, min(c.cfg.Refresh, held.MaxAge/2)) {
 			return ended(held, nil)
 		}
 		// RFC 8461, 3.3: a fetch that failed is not tried again for five minutes, with the same id.
-		if e.failed != nil && e.failed.ID == id && now.Sub(e.failedAt) < c.cfg.Again {
+		if e.failed != nil && e.failed.ID == id && within(now, e.failedAt, c.cfg.Again) {
 			return ended(held, e.failed)
 		}
 	}
@@ -237,6 +237,11 @@ func (c *Client) begin(name, id string) *flight {
 	c.flights[name] = f
 	c.running.Go(func() { c.fly(f, name, id) })
 	return f
+}
+
+// within: less than d has gone by since then. Nothing has since a time that has not come: the clock was set back.
+func within(now, since time.Time, d time.Duration) bool {
+	return !now.Before(since) && now.Sub(since) < d
 }
 
 func ended(p Policy, err error) *flight {

@@ -473,3 +473,24 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A policy or a failure that was learnt in the future is learnt anew: the clock has been set back since.
+func TestClockSetBack(t *testing.T) {
+	t.Parallel()
+	const years = 3 * 365 * 24 * time.Hour
+	w := newWorld(t, zoneText("one"), nil)
+	w.clock.pass(years)
+	w.want(t, Enforce, "one", "")
+	w.clock.pass(-years)
+	w.want(t, Enforce, "one", "")
+	w.wantRequests(t, 2)
+	w.clock.pass(years)
+	w.want(t, Enforce, "one", "")
+	w.clock.pass(-years)
+	w.set(func(w *world) { w.answer = http.NotFound })
+	w.want(t, "", "", HTTP) // nobody knows how long the old one lives
+	w.clock.pass(5 * time.Minute)
+	w.says(policyText)
+	w.want(t, Enforce, "one", "")
+	w.wantRequests(t, 5)
+}

@@ -219,7 +219,7 @@ func dropped(t *testing.T, s store.Store, k store.Keeper) {
 		State: reply.Failed, Due: Start.Add(24 * time.Hour), Tries: 1, Outcome: ended})
 	refuses(t, k, "one", 0, store.ErrEnded)
 	wantClaimed(t, s, 100*time.Hour, 0)
-	if id, err := s.Seen(t.Context(), e.Digest, Start); id != "" || err != nil {
+	if id, err := s.Seen(t.Context(), e.Digest, Start, Start); id != "" || err != nil {
 		t.Errorf("its message counts as answered by %q, %v", id, err)
 	}
 	must(t, s.Sweep(t.Context(), Start.Add(24*time.Hour)))

@@ -55,6 +55,15 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"a stopped address stays so until it is resumed", stops},
 		{"sweep forgets what expired, and nothing else", sweep},
 		{"an ended context begins nothing", ended},
+		{"a window that a clock of the future began is void", windowOfTheFuture},
+		{"a secret outlasts a sweep by a clock that is ahead", secretAhead},
+		{"what was made in the future was not seen", seenAhead},
+		{"a clock set back leaves no entry waiting", setBack},
+		{"a clock set back leaves an older entry its life", setBackOlder},
+		{"an entry is put right once", healedOnce},
+		{"a clock set ahead expires no entry", setAhead},
+		{"an entry that is looked at in time expires", expires},
+		{"what ended in the future is forgotten", endedAhead},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -188,9 +197,9 @@ func window(t *testing.T, s store.Store) {
 		want  string
 	}{{time.Hour - 1, "minute"}, {time.Hour, ""}, {time.Hour, "minute"}} {
 		now := Start.Add(c.after)
-		peek, err := s.Peek(t.Context(), []reply.Bucket{b}, now)
-		must(t, err)
 		renewed := reply.Bucket{Key: b.Key, Limit: 1, Expires: now.Add(time.Hour)}
+		peek, err := s.Peek(t.Context(), []reply.Bucket{renewed}, now)
+		must(t, err)
 		full, err := s.Put(t.Context(), Entry("later"+c.want+c.after.String()), []reply.Bucket{renewed}, now)
 		must(t, err)
 		if full.Key != c.want || peek.Key != c.want {
@@ -229,7 +238,7 @@ func seen(t *testing.T, s store.Store) {
 	put(t, s, plain)
 	check := func(when string, digest []byte, since time.Time, want string) {
 		t.Helper()
-		if got, err := s.Seen(t.Context(), digest, since); got != want || err != nil {
+		if got, err := s.Seen(t.Context(), digest, since, Start); got != want || err != nil {
 			t.Errorf("%s: got %q, %v, want %q", when, got, err, want)
 		}
 	}
@@ -358,7 +367,7 @@ func sweep(t *testing.T, s store.Store) {
 		want  string
 	}{{24*time.Hour - 1, "done"}, {24 * time.Hour, ""}} {
 		must(t, s.Sweep(t.Context(), Start.Add(c.after)))
-		if id, err := s.Seen(t.Context(), Entry("done").Digest, Start); id != c.want || err != nil {
+		if id, err := s.Seen(t.Context(), Entry("done").Digest, Start, Start); id != c.want || err != nil {
 			t.Errorf("%s later: got %q, %v, want %q", c.after, id, err, c.want)
 		}
 	}

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	mdns "github.com/miekg/dns"
+
 	"checkauth/verify/dns"
 )
 
@@ -98,6 +100,53 @@ func (c *Client) Resolve(ctx context.Context, q dns.Question) (dns.Answer, error
 	walk.answer.Time = c.config.Now()
 	walk.answer.Took = walk.answer.Time.Sub(began)
 	return walk.answer, nil
+}
+
+// alive is how long each of two datagrams of a probe is waited for.
+const alive = time.Second
+
+// Alive tells whether any of the servers answers at all: nil, or why not. All are asked for the name servers of the
+// root, side by side, within two seconds; whatever a server says but SERVFAIL is an answer.
+func (c *Client) Alive(ctx context.Context) error {
+	asked := &Client{config: c.config}
+	asked.config.Timeout = alive
+	ctx, cancel := context.WithCancel(ctx) // ends the others where one has answered
+	defer cancel()
+	said := make(chan error, len(c.config.Servers))
+	for _, server := range c.config.Servers {
+		go func() { said <- asked.answers(ctx, server) }()
+	}
+	var errs []error
+	for range c.config.Servers {
+		err := <-said
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Client) answers(ctx context.Context, server netip.AddrPort) (err error) {
+	root := dns.Question{Type: dns.NS}
+	for range 2 {
+		query := c.query(root, false)
+		query.Id = randomID()
+		packed, failed := query.Pack()
+		if failed != nil {
+			return failed
+		}
+		m, failed := c.overUDP(ctx, server, query, packed) // a cut answer is one
+		switch {
+		case failed != nil:
+			err = failure(ctx, root, server, failed)
+		case m.Rcode == mdns.RcodeServerFailure:
+			return &dns.Error{Question: root, Kind: dns.ServFail, Server: server.String()}
+		default:
+			return nil
+		}
+	}
+	return err
 }
 
 // trusts tells whether the AD bit means anything.
