@@ -262,6 +262,16 @@ func (j *journalConn) large(entry []byte) error {
 		return err
 	}
 	defer f.Close()
-	_, _, err = j.conn.WriteMsgUnix(nil, syscall.UnixRights(int(f.Fd())), nil)
-	return err
+	// Not WriteMsgUnix: package net has none for a socket of datagrams that is connected.
+	raw, err := j.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sent error
+	rights := syscall.UnixRights(int(f.Fd()))
+	err = raw.Write(func(fd uintptr) bool {
+		sent = syscall.Sendmsg(int(fd), nil, rights, nil, 0)
+		return sent != syscall.EAGAIN
+	})
+	return errors.Join(err, sent)
 }
