@@ -137,9 +137,9 @@ func TestJournal_entries(t *testing.T) {
 			"MESSAGE":  `level=INFO msg="message refused" session=7 client=192.0.2.1 report=abc from-domain=sender.example code=550`,
 			"PRIORITY": "6", "MSG": "message refused", "REPORT": "abc", "FROM_DOMAIN": "sender.example", "CODE": "550",
 		}},
-		{func() { log.Error("message not taken", "error", errors.New("no space")) }, map[string]string{
-			"MESSAGE":  `level=ERROR msg="message not taken" session=7 client=192.0.2.1 error="no space"`,
-			"PRIORITY": "3", "MSG": "message not taken", "ERROR": "no space",
+		{func() { log.Error("queue not read", "error", errors.New("no space")) }, map[string]string{
+			"MESSAGE":  `level=ERROR msg="queue not read" session=7 client=192.0.2.1 error="no space"`,
+			"PRIORITY": "3", "MSG": "queue not read", "ERROR": "no space",
 		}},
 		{func() { log.Warn("w", "why", "", "error", nil, "message", "m", "_1", "x", "ä", "y") }, map[string]string{
 			"MESSAGE":  `level=WARN msg=w session=7 client=192.0.2.1 why="" error=<nil> message=m _1=x ä=y`,
