@@ -36,11 +36,15 @@ func (s *session) Refused(verb string, code int, text string) {
 		}
 	}
 	args := []any{"command", verb, "reason", reason(verb, code, text), "code", code}
-	switch {
-	case verb == "MAIL" && s.tried != address{}:
-		args = append(args, "from-domain", domainOf(s.tried))
-	case verb == "RCPT" && s.tried != address{}:
-		args = append(args, "from-domain", domainOf(s.from), "to-domain", domainOf(s.tried))
+	from, to := s.from, s.tried
+	if verb == "MAIL" {
+		from, to = s.tried, address{}
+	}
+	if from != (address{}) || to != (address{}) {
+		args = append(args, "from-domain", domainOf(from))
+	}
+	if to != (address{}) {
+		args = append(args, "to-domain", domainOf(to))
 	}
 	s.tried = address{}
 	s.log.Log(s.server.ctx, level, "command refused", args...)

@@ -46,7 +46,7 @@ func TestLog_refused_commands(t *testing.T) {
 	for _, c := range []struct{ name, before, refused, want string }{
 		{"relay", mail, "RCPT TO:<secret@victim.example>", "command=RCPT reason=relay code=550 from-domain=sender.example to-domain=victim.example"},
 		{"relay by a percent sign", "MAIL FROM:<>", "RCPT TO:<secret%victim.example@" + host + ">", "command=RCPT reason=relay code=550 from-domain=<> to-domain=" + host},
-		{"relay by two signs", mail, "RCPT TO:<secret@victim.example@" + host + ">", "command=RCPT reason=relay code=550"},
+		{"relay by two signs", mail, "RCPT TO:<secret@victim.example@" + host + ">", "command=RCPT reason=relay code=550 from-domain=sender.example"},
 		{"nobody", mail, "RCPT TO:<secret@" + host + ">", "command=RCPT reason=unknown code=550 from-domain=sender.example to-domain=" + host},
 		{"a second service address", mail + "\r\n" + rcpt, rcpt, "command=RCPT reason=recipients code=452 from-domain=sender.example to-domain=" + host},
 		{"a sender without a name", "", "MAIL FROM:<secret@[192.0.2.1]>", "command=MAIL reason=address code=553 from-domain=[192.0.2.1]"},
@@ -58,7 +58,7 @@ func TestLog_refused_commands(t *testing.T) {
 		{"malformed", "", "MAIL FROM:<secret@>", "command=MAIL reason=syntax code=501"},
 		{"AUTH", "", "AUTH PLAIN c2VjcmV0", "command=AUTH reason=auth code=502"},
 		{"AUTH with rubbish", "", "AUTH \x01secret", "command=AUTH reason=auth code=501"},
-		{"AUTH within a mail", mail, "AUTH LOGIN", "command=AUTH reason=auth code=502"},
+		{"AUTH within a mail", mail, "AUTH LOGIN", "command=AUTH reason=auth code=502 from-domain=sender.example"},
 		{"out of order", "", "RCPT TO:<secret@victim.example>", "command=RCPT reason=sequence code=503"},
 		{"RET that go-smtp does not like", "", mail + " BODY=SECRET", "command=MAIL reason=syntax code=501 from-domain=sender.example"},
 		{"nothing", "", "VRFY secret\r\nHELP\r\nEXPN secret\r\n\xff", ""},

@@ -67,8 +67,11 @@ func (d *journald) receive() (text []byte, file bool, err error) {
 		return nil, false, err
 	}
 	n, oobn, _, _, err := d.conn.ReadMsgUnix(b, oob)
-	if err != nil || oobn == 0 {
-		return b[:n], false, err
+	if err != nil {
+		return nil, false, err
+	}
+	if oobn == 0 {
+		return b[:n], false, nil
 	}
 	messages, err := syscall.ParseSocketControlMessage(oob[:oobn])
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
@@ -297,4 +298,36 @@ func TestResolvers_of_the_configuration_stay(t *testing.T) {
 		t.Errorf("%s is looked at", v.resolvers.file)
 	}
 	v.reload() // has nothing to read
+}
+
+// What systemd counts as a clean end, as that by a signal, is an end all the same; a reload is SIGHUP.
+func TestUnit_stays_up(t *testing.T) {
+	t.Parallel()
+	unit, err := os.ReadFile("../../deploy/check-auth.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"Restart=always", "ExecReload=/bin/kill -HUP $MAINPID", "RestartPreventExitStatus=78", "Type=notify"} {
+		if !strings.Contains(string(unit), "\n"+line+"\n") {
+			t.Errorf("the unit has no %s", line)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	commit := []debug.BuildSetting{{Key: "vcs.revision", Value: "0123456789abcdef0123"}, {Key: "vcs.modified", Value: "true"}}
+	for _, c := range []struct {
+		info debug.BuildInfo
+		want string
+	}{
+		{debug.BuildInfo{Main: debug.Module{Version: "v1.2.3"}, Settings: commit}, "v1.2.3"},
+		{debug.BuildInfo{Main: debug.Module{Version: "(devel)"}, Settings: commit}, "0123456789ab+dirty"},
+		{debug.BuildInfo{Settings: commit[:1]}, "0123456789ab"},
+		{debug.BuildInfo{}, "unknown"},
+	} {
+		if got := versionOf(&c.info); got != c.want {
+			t.Errorf("%+v: got %s, want %s", c.info.Main, got, c.want)
+		}
+	}
 }
