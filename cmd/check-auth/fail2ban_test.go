@@ -126,7 +126,7 @@ func openSite(t *testing.T, level string) *site {
 			v.mu.Unlock()
 		}
 	}()
-	open, err := openService(&s, log, env{now: time.Now, err: os.Stderr, getenv: func(string) string { return "" }})
+	open, err := openService(t.Context(), &s, log, env{now: time.Now, err: os.Stderr, getenv: func(string) string { return "" }})
 	if err != nil {
 		t.Fatal(err)
 	}
