@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -36,15 +37,16 @@ func (s *session) take(d *front.Data) error {
 	in := &incoming{spool: &spool{folder: s.server.cfg.Spool}, head: head{bounds: s.server.cfg.Header}}
 	defer func() { _ = in.spool.Close() }() // nothing reads it any more
 	if err := s.read(d, in); err != nil {
+		s.cut = s.tx.env.ID
 		return err
 	}
 	if r := s.unfit(in); r != nil {
-		s.log.Info("message refused", "report", s.tx.env.ID, "code", r.Code, "text", r.Message, "size", in.size)
+		s.outcome(slog.LevelInfo, "message refused", r.Code, "text", r.Message, "size", in.size)
 		return r
 	}
 	if s.server.running.Add(1) > int64(s.server.cfg.Evaluations) {
 		s.server.running.Add(-1)
-		s.log.Warn("message refused: too many evaluations", "report", s.tx.env.ID)
+		s.outcome(slog.LevelWarn, "message refused: too many evaluations", 451, "size", in.size)
 		return refusal(451, 4, 3, 2, "Too busy, try again later")
 	}
 	defer s.server.running.Add(-1)
@@ -68,6 +70,7 @@ func (s *session) read(d *front.Data, in *incoming) error {
 			return err
 		case in.size/far > s.server.cfg.Message:
 			r := refusal(552, 5, 3, 4, "Message is far too large, closing connection")
+			s.outcome(slog.LevelInfo, "message refused", r.Code, "text", r.Message, "size", in.size)
 			s.conn.End(r, "message far too large")
 			return r
 		}
@@ -164,20 +167,23 @@ func (s *session) finish(m *verify.Message) error {
 	took := s.server.cfg.Now().Sub(began)
 	switch {
 	case err != nil && s.server.ctx.Err() != nil:
-		s.log.Warn("message not taken: shutdown", "report", tx.env.ID, "error", err, "took", took)
+		s.outcome(slog.LevelWarn, "message refused: shutdown", 421, "error", err, "took", took)
 		r := refusal(421, 4, 3, 2, "Service is shutting down, try again later")
 		s.conn.End(r, "shutdown")
 		return r
 	case err != nil:
-		s.log.Error("message not taken", "report", tx.env.ID, "error", err, "took", took)
+		s.outcome(slog.LevelError, "message refused: no report was made", 451, "error", err, "took", took)
 		return refusal(451, 4, 3, 0, "Report "+tx.env.ID+" could not be made, try again later")
 	}
 	r, ok := reply(answer)
 	if !ok {
 		s.log.Error("message has an unusable answer", "report", tx.env.ID, "code", answer.Code)
 	}
-	s.log.Info("message taken", "report", tx.env.ID, "code", r.Code, "size", m.Whole.Size, "tls", m.Envelope.TLS != nil,
-		"purpose", m.Envelope.Purpose, "took", took)
+	what := "message taken"
+	if r.Code/100 != 2 {
+		what = "message refused"
+	}
+	s.outcome(slog.LevelInfo, what, r.Code, "size", m.Whole.Size, "tls", m.Envelope.TLS != nil, "purpose", m.Envelope.Purpose, "took", took)
 	s.log.Debug("envelope", "report", tx.env.ID, "from", m.Envelope.MailFrom, "to", m.Envelope.RcptTo)
 	return r
 }

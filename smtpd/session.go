@@ -27,9 +27,11 @@ type session struct {
 	admitted bool
 	refuse   *smtp.SMTPError // said at MAIL: the client's address is not the sender's
 
-	begins, unknown int
+	begins, unknown, refusals int
 
 	// The transaction.
+	tried  address // of the last MAIL or RCPT, until it is taken or the refusal is logged
+	cut    string  // the report id of the message that the connection ended in
 	path   address // of the MAIL or RCPT that go-smtp works on
 	from   address
 	params verify.MailParams
@@ -66,13 +68,9 @@ func (s *session) Admit() error {
 
 // Closed implements front.Handler.
 func (s *session) Closed(e front.End) {
+	s.logEnd(e)
 	s.Reset()
 	s.server.reg.remove(s.conn, s.client.Addr(), s.admitted)
-	level := slog.LevelDebug
-	if e.Why != "" {
-		level = slog.LevelInfo
-	}
-	s.log.Log(s.server.ctx, level, "session ended", "why", e.Why, "error", e.Err, "transactions", s.begins)
 }
 
 // Argument implements front.Handler: the path is parsed here and written anew for go-smtp.
@@ -93,6 +91,7 @@ func (s *session) Argument(verb, arg string) (string, *smtp.SMTPError) {
 
 func (s *session) sender(arg string) (path, params string, r *smtp.SMTPError) {
 	a, params, err := parsePath(arg)
+	s.tried = a
 	utf8 := hasParam(params, "SMTPUTF8")
 	switch {
 	case err != nil || a.domain == "" && a.local != "":
@@ -159,6 +158,7 @@ func hasParam(params, name string) bool {
 
 func (s *session) recipient(arg string) (path, params string, r *smtp.SMTPError) {
 	a, params, err := parsePath(arg)
+	s.tried = a
 	postmaster := a.domain == "" && strings.EqualFold(a.local, "postmaster")
 	switch {
 	case (err != nil || a.domain == "" && !postmaster) && detour(arg):
@@ -191,7 +191,7 @@ func (s *session) Mail(_ string, o *smtp.MailOptions) error {
 	if s.refuse != nil {
 		return s.refuse
 	}
-	s.from = s.path
+	s.from, s.tried = s.path, address{}
 	s.params = verify.MailParams{Size: o.Size, Body: string(o.Body), SMTPUTF8: o.UTF8}
 	return nil
 }
@@ -218,7 +218,7 @@ func (s *session) Rcpt(string, *smtp.RcptOptions) error {
 			return r
 		}
 	}
-	s.role = role
+	s.role, s.tried = role, address{}
 	s.rcpts = append(s.rcpts, to.String())
 	return nil
 }
@@ -267,7 +267,7 @@ func (s *session) Reset() {
 	if s.tx != nil {
 		s.tx.abandon()
 	}
-	s.tx, s.rcpts, s.from, s.params = nil, nil, address{}, verify.MailParams{}
+	s.tx, s.rcpts, s.from, s.params, s.tried = nil, nil, address{}, verify.MailParams{}, address{}
 }
 
 // Logout implements smtp.Session.

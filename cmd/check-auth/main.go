@@ -20,6 +20,10 @@ type env struct {
 	out, err io.Writer
 	now      func() time.Time
 	getenv   func(string) string
+
+	stay       func() <-chan os.Signal // signals.go; nil: no signal comes
+	resolvConf string                  // the system's resolvers; empty: /etc/resolv.conf
+	journal    string                  // journald's socket; empty: its usual place
 }
 
 // Exit codes of every command.
@@ -68,8 +72,13 @@ type commands struct {
 }
 
 func main() {
+	process(env{in: os.Stdin, out: os.Stdout, err: os.Stderr, now: time.Now, getenv: os.Getenv, stay: stay})
+}
+
+// process runs the program until it ends or is told to.
+func process(e env) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], env{os.Stdin, os.Stdout, os.Stderr, time.Now, os.Getenv})
+	code := run(ctx, os.Args[1:], e)
 	stop()
 	os.Exit(code)
 }
@@ -108,7 +117,7 @@ func fail(e env, err error) int {
 		x = &exitError{exitSoftware, err}
 	}
 	if x.err != nil {
-		fmt.Fprintf(e.err, "check-auth: %v\n", x.err)
+		fmt.Fprintln(e.err, lastWords(e, x.err))
 	}
 	return x.code
 }

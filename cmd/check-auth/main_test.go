@@ -13,9 +13,16 @@ import (
 // process and kill it.
 const asProgram = "CHECK_AUTH_TEST_AS_PROGRAM"
 
+// What that program takes for the system's resolvers and for journald's socket.
+const (
+	asResolvConf = "CHECK_AUTH_TEST_RESOLV_CONF"
+	asJournal    = "CHECK_AUTH_TEST_JOURNAL"
+)
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
-		main()
+		process(env{in: os.Stdin, out: os.Stdout, err: os.Stderr, now: time.Now, getenv: os.Getenv, stay: stay,
+			resolvConf: os.Getenv(asResolvConf), journal: os.Getenv(asJournal)})
 	}
 	os.Exit(m.Run())
 }

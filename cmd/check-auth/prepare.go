@@ -37,7 +37,7 @@ type parts struct {
 func (s *settings) prepare(key *sign.Key, log *slog.Logger, e env) (p parts, err error) {
 	var faults []error
 	failed := func(err error) { faults = append(faults, err) }
-	if p.upstream, err = s.resolver(); err != nil {
+	if p.upstream, err = s.resolver(e); err != nil {
 		failed(err)
 	}
 	if err := s.templates(); err != nil {

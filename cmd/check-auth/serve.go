@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -25,6 +28,10 @@ type serveCmd struct {
 
 // Run serves until the context ends.
 func (c *serveCmd) Run(ctx context.Context, e env) error {
+	var hangUps <-chan os.Signal
+	if e.stay != nil {
+		hangUps = e.stay()
+	}
 	if c.broken != nil {
 		return c.broken
 	}
@@ -33,6 +40,7 @@ func (c *serveCmd) Run(ctx context.Context, e env) error {
 	}
 	tune(e)
 	log := c.Log.logger(e)
+	log.Info("check-auth starts", "version", version(), "go", runtime.Version(), "hostname", c.Hostname)
 	for _, w := range c.warnings {
 		log.Warn("configuration put right", "reason", w)
 	}
@@ -43,6 +51,7 @@ func (c *serveCmd) Run(ctx context.Context, e env) error {
 	case err != nil:
 		return err
 	}
+	s.hangUps = hangUps
 	return s.run(ctx)
 }
 
@@ -103,11 +112,19 @@ func badConfig(errs []error) error {
 var levels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
 
 func (l logSettings) logger(e env) *slog.Logger {
+	if isJournal(e.err, e.getenv) {
+		return slog.New(newJournal(cmp.Or(e.journal, journalSocket), e.err, l.handler))
+	}
+	return slog.New(l.handler(e.err))
+}
+
+// handler writes a line for each record.
+func (l logSettings) handler(to io.Writer) slog.Handler {
 	opts := &slog.HandlerOptions{Level: levels[l.Level]}
 	if l.JSON {
-		return slog.New(slog.NewJSONHandler(asciiLines{e.err}, opts))
+		return slog.NewJSONHandler(asciiLines{to}, opts)
 	}
-	return slog.New(slog.NewTextHandler(e.err, opts))
+	return slog.NewTextHandler(to, opts)
 }
 
 // asciiLines writes JSON without a rune beyond ASCII: slog leaves those that turn a line around as they are.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -43,6 +44,9 @@ type service struct {
 	smtp           *smtpd.Server
 	certificate    *certificate
 	plain, proxied []net.Listener
+
+	hangUps   <-chan os.Signal // SIGHUP; nil: none comes
+	resolvers *systemResolvers // nil where the configuration names them
 }
 
 // openService opens everything and listens; nothing is taken before run. What was opened is closed again
@@ -66,6 +70,9 @@ func openService(ctx context.Context, s *settings, log *slog.Logger, e env) (_ *
 		return nil, err
 	}
 	v.health = &dns.Health{Probe: p.upstream.Alive, Changed: v.resolverChanged, Now: e.now}
+	if len(s.Resolver.Servers) == 0 {
+		v.resolvers = &systemResolvers{client: p.upstream, file: e.resolvers(), trust: s.Resolver.TrustAD, log: log}
+	}
 	// All that is asked from here on is asked on behalf of strangers.
 	resolver := dns.Public{Up: p.upstream, Now: e.now}
 	if v.store, err = s.openStore(ctx, p.store, log); err != nil {
@@ -115,7 +122,7 @@ func (s *settings) key(log *slog.Logger) (*sign.Key, error) {
 	return key, nil
 }
 
-func (s *settings) resolver() (*client.Client, error) {
+func (s *settings) resolver(e env) (*client.Client, error) {
 	c := client.Defaults()
 	c.Tries, c.Timeout, c.TrustAD = s.Resolver.Tries, time.Duration(s.Resolver.Timeout), s.Resolver.TrustAD
 	for _, r := range s.Resolver.Servers {
@@ -126,7 +133,7 @@ func (s *settings) resolver() (*client.Client, error) {
 		c.Servers = append(c.Servers, server)
 	}
 	if len(c.Servers) == 0 {
-		servers, trust, err := client.FromResolvConf(resolvConf)
+		servers, trust, err := client.FromResolvConf(e.resolvers())
 		if err != nil {
 			return nil, &exitError{resolvConfExit(err), fmt.Errorf("configuration: resolver.servers is empty and %w", err)}
 		}
@@ -243,11 +250,12 @@ func (v *service) run(ctx context.Context) error {
 	house, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	ended := make(chan error, len(v.plain)+len(v.proxied)+4)
-	back := 4
+	back := 5
 	go func() { ended <- v.deliverer.Run(house) }()
 	go func() { ended <- v.sweep(house) }()
 	go func() { ended <- v.certificate.watch(house) }()
 	go func() { v.health.Watch(house); ended <- nil }()
+	go func() { ended <- v.keepUp(house) }()
 	for _, l := range append(v.plain[:len(v.plain):len(v.plain)], v.proxied...) {
 		v.log.Info("taking mail", "address", l.Addr().String())
 		back++

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -263,6 +264,9 @@ func read(name string, in io.Reader) ([]byte, error) {
 }
 
 const resolvConf = "/etc/resolv.conf"
+
+// resolvers is the file of the system's resolvers.
+func (e env) resolvers() string { return cmp.Or(e.resolvConf, resolvConf) }
 
 // openResolver makes a client of HOST:PORT, or of the system's resolvers where that is empty.
 func openResolver(address string) (*client.Client, error) {

@@ -331,7 +331,7 @@ func (t *Transaction) sameAgain(id string) reply.Answer {
 	if id == "" {
 		return reply.Answer{}
 	}
-	t.r.Config.Log.Info("message seen before", "report", id, "client", t.env.Client.Addr())
+	t.r.Config.Log.Info("message seen before", "report", t.env.ID, "answered-by", id, "client", t.env.Client.Addr())
 	return t.r.Compose.Answer(policy.Decision{Code: 250, Enhanced: [3]int{2, 0, 0},
 		Lines: []result.Reason{result.Because("answer-again", "id", id)}})
 }

@@ -2,6 +2,7 @@ package front
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 )
@@ -42,6 +43,7 @@ func (c *Conn) next() []byte {
 		c.drop(r, "shutdown", nil)
 		return nil
 	}
+	c.tried = ""
 	line, err := c.readLine()
 	c.counts.commands++
 	if line != "" {
@@ -108,6 +110,7 @@ func (c *Conn) dispatch(line string) []byte {
 	line = strings.TrimRight(line, " \t")
 	verb, arg, _ := strings.Cut(line, " ")
 	verb, arg = strings.ToUpper(verb), strings.TrimSpace(arg)
+	c.tried = verb
 	switch {
 	case browsers[verb]:
 		c.drop(refusal(554, 5, 5, 2, "This is no SMTP, closing connection"), "no SMTP", nil)
@@ -173,6 +176,7 @@ func (c *Conn) pass(verb, arg string) []byte {
 // refuse answers a command here.
 func (c *Conn) refuse(code, class, subject, detail int, text string) []byte {
 	c.say(refusal(code, class, subject, detail, text))
+	c.handler.Refused(c.tried, code, fmt.Sprintf("%d.%d.%d %s", class, subject, detail, text))
 	c.count(code)
 	c.finish()
 	return nil

@@ -47,6 +47,9 @@ type Handler interface {
 	// Argument is asked about the argument of MAIL and RCPT before go-smtp sees it. It gives what
 	// go-smtp is to see, or the refusal.
 	Argument(verb, arg string) (string, *smtp.SMTPError)
+	// Refused is told of each command that was refused: the verb as it was understood, the code and the text of
+	// the reply with the enhanced code in front. Messages are no commands.
+	Refused(verb string, code int, text string)
 	// Closed is called once, when the connection is closed.
 	Closed(End)
 }
@@ -73,6 +76,7 @@ type Conn struct {
 	pending []byte // what go-smtp reads next
 	out     []byte // what go-smtp wrote of a reply that is not complete
 	line    []byte
+	tried   string // verb of the command that was read, where it has one
 	verb    string // of the command that go-smtp works on; empty before the first
 	arg     string
 	state   state

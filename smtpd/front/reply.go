@@ -39,6 +39,9 @@ func (c *Conn) answer(reply [][]byte) {
 	final := c.data != nil
 	c.follow(code)
 	if !final {
+		if code >= 400 {
+			c.handler.Refused(c.verb, code, texts[len(texts)-1])
+		}
 		c.count(code)
 	}
 	c.finish()

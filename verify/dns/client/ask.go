@@ -23,11 +23,11 @@ type reply struct {
 var telling = []dns.Kind{dns.Unreachable, dns.Timeout, dns.Malformed, dns.Refused, dns.ServFail, dns.Lame, dns.Bogus}
 
 // ask puts one question to the servers in turn until one answers.
-func (c *Client) ask(ctx context.Context, q dns.Question) (reply, *dns.Error) {
+func (c *Client) ask(ctx context.Context, up *upstream, q dns.Question) (reply, *dns.Error) {
 	var worst *dns.Error
 	var by netip.AddrPort
 	for range c.config.Tries {
-		for _, server := range c.config.Servers {
+		for _, server := range up.servers {
 			m, err := c.askOne(ctx, server, q, false)
 			switch {
 			case err == nil:

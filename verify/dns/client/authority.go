@@ -41,7 +41,7 @@ func Authorities(port uint16, permit func(netip.Addr) bool) dns.Authorities {
 
 // refer asks for the name servers of a name, and takes a referral for the answer that it is.
 func (c *Client) refer(ctx context.Context, name string) (dns.Delegation, error) {
-	q, server := dns.Ask(name, dns.NS), c.config.Servers[0]
+	q, server := dns.Ask(name, dns.NS), c.upstream.Load().servers[0]
 	var failed *dns.Error
 	for range c.config.Tries {
 		m, err := c.said(ctx, server, q, false)

@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	mdns "github.com/miekg/dns"
@@ -45,20 +46,19 @@ func Defaults() Config {
 
 // Client implements dns.Resolver; any number of goroutines may use it.
 type Client struct {
-	config Config
-	pools  sync.Map // of sockets, a *sync.Pool by netip.AddrPort
+	config   Config
+	upstream atomic.Pointer[upstream]
+	pools    sync.Map // of sockets, a *sync.Pool by netip.AddrPort
+}
+
+// upstream is whom a question goes to from its first try to its last.
+type upstream struct {
+	servers []netip.AddrPort
+	trustAD bool
 }
 
 // New checks the configuration; nothing is asked yet.
 func New(config Config) (*Client, error) {
-	if len(config.Servers) == 0 {
-		return nil, errors.New("DNS client: no server: name one, or read them from /etc/resolv.conf")
-	}
-	for _, s := range config.Servers {
-		if !s.IsValid() || s.Port() == 0 {
-			return nil, fmt.Errorf("DNS client: server %q: want an address and a port, such as 127.0.0.1:53", s)
-		}
-	}
 	if config.Tries < 1 {
 		return nil, fmt.Errorf("DNS client: %d tries: want at least one", config.Tries)
 	}
@@ -68,7 +68,27 @@ func New(config Config) (*Client, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	return &Client{config: config}, nil
+	c := &Client{config: config}
+	if _, err := c.Use(config.Servers, config.TrustAD); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Use puts other servers in the place of those that were asked so far, with what Config says of TrustAD. Questions
+// that run end with the servers that they began with. changed is false where these are in use already; with an error
+// nothing has changed.
+func (c *Client) Use(servers []netip.AddrPort, trustAD bool) (changed bool, err error) {
+	if len(servers) == 0 {
+		return false, errors.New("DNS client: no server: name one, or read them from /etc/resolv.conf")
+	}
+	for _, s := range servers {
+		if !s.IsValid() || s.Port() == 0 {
+			return false, fmt.Errorf("DNS client: server %q: want an address and a port, such as 127.0.0.1:53", s)
+		}
+	}
+	old := c.upstream.Swap(&upstream{slices.Clone(servers), trustAD})
+	return old == nil || old.trustAD != trustAD || !slices.Equal(old.servers, servers), nil
 }
 
 // Resolve asks for the records of one name and type and follows CNAMEs to where they are. The error is
@@ -84,12 +104,13 @@ func (c *Client) Resolve(ctx context.Context, q dns.Question) (dns.Answer, error
 	began := c.config.Now()
 	walk := newWalk(q)
 	walk.here = c.config.Authoritative
+	up := c.upstream.Load()
 	for !walk.done {
-		reply, err := c.ask(ctx, walk.question())
+		reply, err := c.ask(ctx, up, walk.question())
 		if err == nil {
 			err = walk.take(reply.message)
 			walk.answer.Server = reply.server.String()
-			walk.answer.AD = walk.answer.AD && c.trusts()
+			walk.answer.AD = walk.answer.AD && up.trusts()
 		}
 		if err != nil {
 			err.Question, err.Time = q, c.config.Now()
@@ -112,12 +133,13 @@ func (c *Client) Alive(ctx context.Context) error {
 	asked.config.Timeout = alive
 	ctx, cancel := context.WithCancel(ctx) // ends the others where one has answered
 	defer cancel()
-	said := make(chan error, len(c.config.Servers))
-	for _, server := range c.config.Servers {
+	servers := c.upstream.Load().servers
+	said := make(chan error, len(servers))
+	for _, server := range servers {
 		go func() { said <- asked.answers(ctx, server) }()
 	}
 	var errs []error
-	for range c.config.Servers {
+	for range servers {
 		err := <-said
 		if err == nil {
 			return nil
@@ -150,6 +172,6 @@ func (c *Client) answers(ctx context.Context, server netip.AddrPort) (err error)
 }
 
 // trusts tells whether the AD bit means anything.
-func (c *Client) trusts() bool {
-	return c.config.TrustAD || !slices.ContainsFunc(c.config.Servers, func(s netip.AddrPort) bool { return !s.Addr().Unmap().IsLoopback() })
+func (u *upstream) trusts() bool {
+	return u.trustAD || !slices.ContainsFunc(u.servers, func(s netip.AddrPort) bool { return !s.Addr().Unmap().IsLoopback() })
 }

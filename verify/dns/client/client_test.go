@@ -283,6 +283,9 @@ func TestFromResolvConf(t *testing.T) {
 		{"a comment about trust", "nameserver 192.0.2.53\n# options trust-ad\n", "192.0.2.53:53", ""},
 		{"link-local with its zone", "nameserver fe80::1%lo\n", "[fe80::1%lo]:53", ""},
 		{"three at most", strings.Repeat("nameserver 127.0.0.1\n", 5), "127.0.0.1:53 127.0.0.1:53 127.0.0.1:53", ""},
+		{"a port of its own", "nameserver [127.0.0.1]:5353\nnameserver [::1]:54\n", "127.0.0.1:5353 [::1]:54", ""},
+		{"a port that is none", "nameserver [127.0.0.1]:0\n", "", "want 1 to 65535"},
+		{"a bracket too many", "nameserver [127.0.0.1]\n", "", "line 1"},
 		{"a comment is no server", "#nameserver 192.0.2.1\n; nameserver 192.0.2.2\n", "", "has no line such as"},
 		{"no address", "\nnameserver dns.example.org\n", "", "line 2"},
 	} {

@@ -2,9 +2,11 @@ package client
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -12,8 +14,9 @@ import (
 // make a failing question longer.
 const maxServers = 3
 
-// FromResolvConf reads the name servers of a file such as /etc/resolv.conf, port 53, and whether its options trust
-// what they say of validation (trust-ad).
+// FromResolvConf reads the name servers of a file such as /etc/resolv.conf, and whether its options trust
+// what they say of validation (trust-ad). Their port is 53, unless a line has another one as OpenBSD's
+// resolv.conf(5) writes it: "nameserver [192.0.2.53]:5353".
 func FromResolvConf(path string) (servers []netip.AddrPort, trustAD bool, err error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -25,14 +28,33 @@ func FromResolvConf(path string) (servers []netip.AddrPort, trustAD bool, err er
 		if len(words) < 2 || words[0] != "nameserver" || len(servers) == maxServers {
 			continue
 		}
-		ip, err := netip.ParseAddr(words[1])
+		server, err := nameserver(words[1])
 		if err != nil {
 			return nil, false, fmt.Errorf("name servers: %s, line %d: %w", path, i+1, err)
 		}
-		servers = append(servers, netip.AddrPortFrom(ip, 53))
+		servers = append(servers, server)
 	}
 	if len(servers) == 0 {
 		return nil, false, fmt.Errorf("name servers: %s has no line such as \"nameserver 127.0.0.1\"", path)
 	}
 	return servers, trustAD, nil
+}
+
+func nameserver(s string) (netip.AddrPort, error) {
+	address, port := s, "53"
+	if strings.HasPrefix(s, "[") {
+		var err error
+		if address, port, err = net.SplitHostPort(s); err != nil {
+			return netip.AddrPort{}, err
+		}
+	}
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return netip.AddrPort{}, fmt.Errorf("port %q: want 1 to 65535", port)
+	}
+	return netip.AddrPortFrom(ip, uint16(n)), nil
 }

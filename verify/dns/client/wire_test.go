@@ -214,10 +214,10 @@ func TestRFC4035_4_9_3_trust_in_AD(t *testing.T) {
 				c.Servers = append(c.Servers, netip.MustParseAddrPort(s))
 			}
 		}
-		if got := testClient(t, at).trusts(); got != want {
+		if got := testClient(t, at).upstream.Load().trusts(); got != want {
 			t.Errorf("%s: got %t, want %t", servers, got, want)
 		}
-		if !testClient(t, func(c *Config) { at(c); c.TrustAD = true }).trusts() {
+		if !testClient(t, func(c *Config) { at(c); c.TrustAD = true }).upstream.Load().trusts() {
 			t.Errorf("%s with TrustAD: got false", servers)
 		}
 	}
@@ -244,7 +244,7 @@ func TestHostile_64(t *testing.T) {
 	c := testClient(t, nil)
 	ports := map[string]bool{}
 	for range questions {
-		conn, err := c.dialUDP(t.Context(), c.config.Servers[0])
+		conn, err := c.dialUDP(t.Context(), c.upstream.Load().servers[0])
 		if err != nil {
 			t.Fatal(err)
 		}
