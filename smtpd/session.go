@@ -28,6 +28,7 @@ type session struct {
 	refuse   *smtp.SMTPError // said at MAIL: the client's address is not the sender's
 
 	begins, unknown int
+	said            string // report id of the last answer, until it is known to be heard
 
 	// The transaction.
 	path   address // of the MAIL or RCPT that go-smtp works on
@@ -62,6 +63,14 @@ func (s *session) Admit() error {
 		})
 	}
 	return nil
+}
+
+// Heard implements front.Handler.
+func (s *session) Heard() {
+	if s.said != "" {
+		s.server.eval.Heard(s.said)
+		s.said = ""
+	}
 }
 
 // Closed implements front.Handler.

@@ -208,6 +208,8 @@ func (f front) Begin(ctx context.Context, e verify.Envelope) smtpd.Transaction {
 	return transaction{f.r.Begin(ctx, e), f.r.Config.Log}
 }
 
+func (f front) Heard(report string) { f.r.Heard(report) }
+
 type transaction struct {
 	t   *respond.Transaction
 	log *slog.Logger

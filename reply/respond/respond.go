@@ -4,8 +4,6 @@ package respond
 
 import (
 	"context"
-	"crypto/sha256"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -72,22 +70,16 @@ type Responder struct {
 
 	mu      sync.Mutex
 	working map[string]bool // digests of messages that are evaluated just now
+	heard   heard           // answers
 
 	tokens keyring
 	cap    hourly
 }
 
-// errTwice: the same message comes over two connections at once. Whether it is answered is not known yet,
-// so the second one is put off; its next try hears that it was answered.
-var errTwice = errors.New("the same message is being answered on another connection")
-
 // claim is false where the message is being worked on already.
 func (r *Responder) claim(digest []byte) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if digest == nil {
-		return true
-	}
 	if r.working[string(digest)] {
 		return false
 	}
@@ -162,7 +154,9 @@ func (t *Transaction) Finish(ctx context.Context, m *verify.Message) (reply.Answ
 	}
 	if !t.r.claim(digest) {
 		t.eval.Abandon()
-		return reply.Answer{}, errTwice
+		// Whether it is answered is not known yet; the next try hears it. RFC 3463, 3.4: system not accepting
+		// network messages.
+		return t.later(ctx, [3]int{4, 3, 2}, result.Because("answer-twice")), nil
 	}
 	defer t.r.release(digest)
 	id, err := t.again(ctx, digest)
@@ -202,7 +196,17 @@ func (t *Transaction) settle(ctx context.Context, report *verify.Report, m *veri
 		"verdict", report.Verdict.Word, "spf", report.Check(verify.MethodSPF).Result,
 		"dmarc", report.Check(verify.MethodDMARC).Result, "class", d.Class, "form", d.Form.Kind, "mailed", d.Mail, "rule", d.Rule,
 		"code", d.Code, "size", m.Whole.Size, "took", took)
-	return t.r.Compose.Answer(d), nil
+	a := t.r.Compose.Answer(d)
+	if d.Mail {
+		a.Report = report.ID
+	}
+	return a, nil
+}
+
+// later puts the client off: nothing is stored, and its next try may be answered.
+func (t *Transaction) later(ctx context.Context, enhanced [3]int, because result.Reason) reply.Answer {
+	t.r.Config.Log.InfoContext(ctx, "message put off", "report", t.env.ID, "client", t.env.Client.Addr(), "reason", because.Code)
+	return t.r.Compose.Answer(policy.Decision{Code: 451, Enhanced: enhanced, Lines: []result.Reason{because}})
 }
 
 // facts are what the policy needs of the store and of the DNS.
@@ -290,41 +294,6 @@ func (t *Transaction) put(ctx context.Context, e reply.Entry, buckets []reply.Bu
 		t.r.Kick(e)
 	}
 	return full, nil
-}
-
-// digest names a message for the rule that the same one is not answered twice. Without a Message-ID
-// there is no telling a second try from a second test.
-func digest(m *verify.Message) ([]byte, error) {
-	id := m.Fields.Value("Message-ID")
-	if id == "" {
-		return nil, nil
-	}
-	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q\n", id, m.Envelope.MailFrom, m.Envelope.RcptTo)
-	if _, err := m.Body.CopyTo(h); err != nil {
-		return nil, fmt.Errorf("reading the message: %w", err)
-	}
-	return h.Sum(nil), nil
-}
-
-func (t *Transaction) again(ctx context.Context, digest []byte) (string, error) {
-	if digest == nil {
-		return "", nil
-	}
-	id, err := t.r.Store.Seen(ctx, digest, t.r.Config.Now().Add(-t.r.Config.Again))
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx) // database/sql does not know it
-	}
-	return id, err
-}
-
-func (t *Transaction) sameAgain(id string) reply.Answer {
-	if id == "" {
-		return reply.Answer{}
-	}
-	t.r.Config.Log.Info("message seen before", "report", id, "client", t.env.Client.Addr())
-	return t.r.Compose.Answer(policy.Decision{Code: 250, Enhanced: [3]int{2, 0, 0},
-		Lines: []result.Reason{result.Because("answer-again", "id", id)}})
 }
 
 // forward passes mail for postmaster and abuse on to the operator.

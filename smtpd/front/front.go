@@ -47,6 +47,9 @@ type Handler interface {
 	// Argument is asked about the argument of MAIL and RCPT before go-smtp sees it. It gives what
 	// go-smtp is to see, or the refusal.
 	Argument(verb, arg string) (string, *smtp.SMTPError)
+	// Heard is called once after a message, when the first command comes that the client sent with the answer
+	// before it.
+	Heard()
 	// Closed is called once, when the connection is closed.
 	Closed(End)
 }
@@ -80,6 +83,7 @@ type Conn struct {
 	early   bool
 	script  transcript
 	data    *Data           // from 354 to the answer behind the final dot
+	heard   hearing         // of that answer
 	last    *smtp.SMTPError // to be said behind the present reply, then the connection ends
 	gone    bool            // nothing is read or written any more
 	linger  bool            // the client may still be sending
