@@ -880,7 +880,7 @@ func TestHostile_39_at_once(t *testing.T) {
 	d.Kick = func(reply.Entry) { mu.Lock(); defer mu.Unlock(); kicked++ }
 	var messages []*verify.Message
 	for i := range 20 {
-		messages = append(messages, d.message(t, header("victim@"+p.name)+"\r\n", func(e *verify.Envelope) {
+		messages = append(messages, d.message(t, header("victim@"+p.name)+fmt.Sprintf("Message-ID: <%d@forger.example>\r\n\r\n", i), func(e *verify.Envelope) {
 			e.MailFrom, e.Client = "victim@"+p.name, netip.AddrPortFrom(netip.MustParseAddr(v6(i, 1).addr), 4025)
 		}))
 	}
