@@ -34,6 +34,9 @@ func Rules() []Row {
 		if u.answer.says == nil {
 			answer += ", dropped"
 		}
+		if u.answer.automatic {
+			answer += "; not at the addresses for applications"
+		}
 		out = append(out, Row{u.name, answer, u.why, u.test})
 	}
 	return append(out,

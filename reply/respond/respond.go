@@ -217,6 +217,7 @@ func (t *Transaction) facts(ctx context.Context, report *verify.Report, now time
 	f.Route, said = t.to.found(to)
 	f.Policy, f.PolicyName = said.policy, said.name
 	f.Disowned = said.policy == string(dmarc.PolicyReject) || said.policy == string(dmarc.PolicyQuarantine)
+	f.Service = t.r.reader(report.Session.MailFrom, f.Route)
 	var err error
 	if f.Keys, err = t.r.keys(ctx, now); err != nil {
 		return f, err
