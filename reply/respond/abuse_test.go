@@ -570,7 +570,7 @@ func silence(p, bare place) []sent {
 			header: header + "From: a@friend.example\r\n", place: p, source: source{"198.51.100.77", "198.51.100.0/24"}}
 	}
 	all := []sent{
-		from("a", "Auto-Submitted", "Auto-Submitted: auto-replied (vacation)\r\n"),
+		from("a", "Auto-Submitted: auto-replied", "Auto-Submitted: auto-replied (vacation)\r\n"),
 		from("a", "Auto-Submitted", "Auto-Submitted: auto-generated\r\n"),
 		from("a", "X-Auto-Response-Suppress", "X-Auto-Response-Suppress: DR, AutoReply\r\n"),
 		from("a", "List-Id", "List-Id: <a.friend.example>\r\n"),
