@@ -4,6 +4,7 @@ package respond
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -75,6 +76,10 @@ type Responder struct {
 	tokens keyring
 	cap    hourly
 }
+
+// errTwice: the same message comes over two connections at once. Whether it is answered is not known yet,
+// so the second one is put off; its next try hears that it was answered.
+var errTwice = errors.New("the same message is being answered on another connection")
 
 // claim is false where the message is being worked on already.
 func (r *Responder) claim(digest []byte) bool {
@@ -154,9 +159,7 @@ func (t *Transaction) Finish(ctx context.Context, m *verify.Message) (reply.Answ
 	}
 	if !t.r.claim(digest) {
 		t.eval.Abandon()
-		// Whether it is answered is not known yet; the next try hears it. RFC 3463, 3.4: system not accepting
-		// network messages.
-		return t.later(ctx, [3]int{4, 3, 2}, result.Because("answer-twice")), nil
+		return reply.Answer{}, errTwice
 	}
 	defer t.r.release(digest)
 	id, err := t.again(ctx, digest)
@@ -201,12 +204,6 @@ func (t *Transaction) settle(ctx context.Context, report *verify.Report, m *veri
 		a.Report = report.ID
 	}
 	return a, nil
-}
-
-// later puts the client off: nothing is stored, and its next try may be answered.
-func (t *Transaction) later(ctx context.Context, enhanced [3]int, because result.Reason) reply.Answer {
-	t.r.Config.Log.InfoContext(ctx, "message put off", "report", t.env.ID, "client", t.env.Client.Addr(), "reason", because.Code)
-	return t.r.Compose.Answer(policy.Decision{Code: 451, Enhanced: enhanced, Lines: []result.Reason{because}})
 }
 
 // facts are what the policy needs of the store and of the DNS.
