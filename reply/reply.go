@@ -14,9 +14,9 @@ type Entry struct {
 	Body      []byte // the whole message with CRLF line ends, signed
 	UTF8      bool   // SMTPUTF8 is needed (RFC 6531)
 	EightBit  bool   // the body has octets above 127 (RFC 6152)
-	// Digest names the message that this answers (Message-ID, envelope and body); the same one again
-	// within an hour is answered with the stored report's id, not with a second mail. Empty: no such
-	// rule.
+	// Digest names the message that this answers (its envelope, the fields that tell one message from the
+	// next, and its body); the same one again within an hour is answered with the stored report's id, not
+	// with a second mail, unless its client heard the first answer. Empty: no such rule.
 	Digest  []byte
 	Created time.Time
 	Expires time.Time // no further try after this
@@ -51,4 +51,5 @@ type Answer struct {
 	Code     int      // 250, 451, 550, …
 	Enhanced [3]int   // RFC 3463
 	Lines    []string // ASCII, each at most 480 octets, no controls
+	Report   string   // id of the stored report that it tells of; empty: none
 }

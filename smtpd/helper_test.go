@@ -56,6 +56,7 @@ type recorder struct {
 	messages  []*seen
 	abandoned int
 	fields    int      // that Header told of last
+	heard     []string // reports
 	broken    []string // promises that smtpd did not keep
 }
 
@@ -75,6 +76,12 @@ func (r *recorder) Begin(ctx context.Context, e verify.Envelope) smtpd.Transacti
 	defer r.mu.Unlock()
 	r.begun = append(r.begun, e)
 	return &recorded{r: r, ctx: ctx, env: e}
+}
+
+func (r *recorder) Heard(report string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heard = append(r.heard, report)
 }
 
 func (t *recorded) Header(f mail.Fields) {
@@ -106,7 +113,7 @@ func (t *recorded) Finish(ctx context.Context, m *verify.Message) (smtpd.Answer,
 	if t.r.finish != nil {
 		return t.r.finish(ctx, t.env)
 	}
-	return smtpd.Answer{Code: 250, Enhanced: [3]int{2, 0, 0}, Lines: []string{"report " + t.env.ID}}, nil
+	return smtpd.Answer{Code: 250, Enhanced: [3]int{2, 0, 0}, Lines: []string{"report " + t.env.ID}, Report: t.env.ID}, nil
 }
 
 func (t *recorded) Abandon() {

@@ -175,6 +175,7 @@ func (s *session) finish(m *verify.Message) error {
 		s.outcome(slog.LevelError, "message refused: no report was made", 451, "error", err, "took", took)
 		return refusal(451, 4, 3, 0, "Report "+tx.env.ID+" could not be made, try again later")
 	}
+	s.said = answer.Report
 	r, ok := reply(answer)
 	if !ok {
 		s.log.Error("message has an unusable answer", "report", tx.env.ID, "code", answer.Code)

@@ -28,6 +28,7 @@ type session struct {
 	refuse   *smtp.SMTPError // said at MAIL: the client's address is not the sender's
 
 	begins, unknown, refusals int
+	said                      string // report id of the last answer, until it is known to be heard
 
 	// The transaction.
 	tried  address // of the last MAIL or RCPT, until it is taken or the refusal is logged
@@ -64,6 +65,14 @@ func (s *session) Admit() error {
 		})
 	}
 	return nil
+}
+
+// Heard implements front.Handler.
+func (s *session) Heard() {
+	if s.said != "" {
+		s.server.eval.Heard(s.said)
+		s.said = ""
+	}
 }
 
 // Closed implements front.Handler.

@@ -19,6 +19,7 @@ type Answer struct {
 	Code     int
 	Enhanced [3]int
 	Lines    []string
+	Report   string // id of the stored report that it tells of; empty: none
 }
 
 // Evaluator begins a transaction at the first accepted RCPT; called from many sessions at once.
@@ -26,6 +27,9 @@ type Evaluator interface {
 	// Begin must not block. ctx lives until the transaction ends; a client that leaves after its final
 	// dot does not end it (RFC 1047).
 	Begin(ctx context.Context, e verify.Envelope) Transaction
+	// Heard tells that the client heard an Answer with that Report: a command of its own followed. Without it
+	// nobody knows, and the same message may come again (RFC 1047).
+	Heard(report string)
 }
 
 // Transaction: Header at most once, then exactly one of Finish and Abandon. Finish returns when the

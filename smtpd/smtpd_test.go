@@ -234,6 +234,7 @@ func TestBeginPanics(t *testing.T) {
 type panics struct{}
 
 func (panics) Begin(context.Context, verify.Envelope) smtpd.Transaction { panic("boom") }
+func (panics) Heard(string)                                             {}
 
 func TestBeginsAreCounted(t *testing.T) {
 	t.Parallel()
@@ -520,6 +521,7 @@ func BenchmarkSession(b *testing.B) {
 type null struct{}
 
 func (null) Begin(context.Context, verify.Envelope) smtpd.Transaction { return null{} }
+func (null) Heard(string)                                             {}
 func (null) Header(mail.Fields)                                       {}
 func (null) Abandon()                                                 {}
 func (null) Finish(context.Context, *verify.Message) (smtpd.Answer, error) {

@@ -83,7 +83,7 @@ type replySettings struct {
 	Parts      []string `toml:"parts" help:"What a reply has beside the text: html (the report as a page), json (report.json), headers (headers.txt)."`
 	Size       size     `toml:"size" help:"Octets of a whole reply."`
 	Queue      duration `toml:"queue" help:"How long a reply is tried."`
-	Again      duration `toml:"again" help:"The same message again within this time is not answered twice."`
+	Again      duration `toml:"again" help:"The same message again within this time is not answered twice, unless its client heard the first answer."`
 	Operator   int      `toml:"operator-per-hour" name:"operator-per-hour" help:"Mails for the operator that are passed on, an hour."`
 }
 

@@ -231,6 +231,8 @@ func (f front) Begin(ctx context.Context, e verify.Envelope) smtpd.Transaction {
 	return transaction{f.r.Begin(ctx, e)}
 }
 
+func (f front) Heard(report string) { f.r.Heard(report) }
+
 type transaction struct{ t *respond.Transaction }
 
 func (t transaction) Header(f mail.Fields) { t.t.Header(f) }

@@ -23,6 +23,7 @@ type page struct {
 	Unproved bool   // nothing proves the sender
 	Again    string // addresses for the next test, and against any more
 	Never    string
+	Bounces  string // that a program reads the report
 
 	Actions   []step
 	Found     []string // what calls for a change and no action is for
@@ -112,7 +113,7 @@ func (c *Voice) pageOf(r *verify.Report, d policy.Decision) page {
 		Lang: c.lang, Verdict: toned(strings.TrimSuffix(c.verdictWord(r), "."), verdictTones[r.Verdict.Word]), Why: c.verdictWhy(r),
 		Greeting: c.sayPairs("greeting-what", "host", c.cfg.Host, "service", c.cfg.Service, "sender", reversePath(r),
 			"client", r.Session.ClientIP, "date", date(r.Time)),
-		Unproved: d.Class != policy.Proved, Again: d.Again, Never: d.Never,
+		Unproved: d.Class != policy.Proved, Again: d.Again, Never: d.Never, Bounces: c.bounces(d),
 		Receivers: c.verdicts(r.Receivers), Session: c.session(r), Authorities: c.authorities(r.Authoritative),
 	}
 	if c.cfg.Operator != "" {

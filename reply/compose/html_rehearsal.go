@@ -22,8 +22,9 @@ type play struct {
 
 // rehearsals go through every section of a layout, and through what stands where a section has nothing.
 func rehearsals() []play {
+	bounces := result.Because("bounce-address", "to", "bounces+1@example.org", "service", "Example")
 	return []play{
-		{rehearsal(), policy.Decision{Class: policy.Open, Again: "check-auth+token@example.org", Never: "check-auth-stop+token@example.org"}},
+		{rehearsal(), policy.Decision{Class: policy.Open, Again: "check-auth+token@example.org", Never: "check-auth-stop+token@example.org", Bounces: &bounces}},
 		{&verify.Report{Verdict: verify.Verdict{Word: verify.Authenticated}}, policy.Decision{Class: policy.Proved}},
 		{&verify.Report{}, policy.Decision{Class: policy.Proved}},
 	}

@@ -17,6 +17,7 @@ type view struct {
 	Host, Service, Operator string
 	Sender, Client, Date    string
 	Again, Never            string // addresses for the next test, and against any more
+	Bounces                 string // that a program reads the report
 
 	Verdict   string
 	Actions   []string // lines of what to do now
@@ -57,7 +58,7 @@ func (c *Voice) text(b *bytes.Buffer, r *verify.Report, d policy.Decision, body 
 		Verdict: c.verdict(r),
 		Helo:    safe(r.Session.Helo), Source: safe(r.Session.ClientIP), MailFrom: safe(r.Session.MailFrom),
 		Summary: joined(c.summary(r)), Explained: c.meanings(),
-		Again: d.Again, Never: d.Never,
+		Again: d.Again, Never: d.Never, Bounces: c.bounces(d),
 	}
 	said := c.findings(r)
 	v.Actions = c.actions(r, said)
@@ -81,6 +82,14 @@ func (c *Voice) text(b *bytes.Buffer, r *verify.Report, d policy.Decision, body 
 		return fmt.Errorf("template: %w", err)
 	}
 	return nil
+}
+
+// bounces tells whoever reads the report all the same that it went to a program, "" where none is known.
+func (c *Voice) bounces(d policy.Decision) string {
+	if d.Bounces == nil {
+		return ""
+	}
+	return c.reason(*d.Bounces)
 }
 
 // reversePath is the envelope sender in a sentence, where the null one has to be seen.

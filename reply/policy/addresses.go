@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"checkauth/verify/standing"
@@ -40,18 +41,22 @@ const (
 // Form is what a service address says beside that it is one.
 type Form struct {
 	Kind    Kind
-	Details []string // what stands behind each plus: a token, a language, port25
+	Details []string // what stands behind each plus: a token, a language, port25, app
 	Named   string   // user@domain of check-auth-user=domain
 }
 
 // Port25 tells whether the Subject is to be the one that Port25's verifier used.
-func (f Form) Port25() bool {
-	for _, d := range f.Details {
-		if strings.EqualFold(d, "port25") {
-			return true
-		}
-	}
-	return false
+func (f Form) Port25() bool { return f.has("port25") }
+
+// Application tells whether the address is the one for mail of applications: a person typed it, so that what marks
+// automatic mail does not forbid an answer.
+func (f Form) Application() bool { return f.has(application) }
+
+// application is the detail of that address.
+const application = "app"
+
+func (f Form) has(detail string) bool {
+	return slices.ContainsFunc(f.Details, func(d string) bool { return strings.EqualFold(d, detail) })
 }
 
 // Role tells what a recipient is for, and the form of a service address. Local parts match without regard
@@ -123,6 +128,26 @@ func (a Addresses) Of(rcpt []string) Form {
 		}
 	}
 	return Form{Kind: ToSender}
+}
+
+// forApplications is the address for mail of applications, of the form that was written to.
+func (a Addresses) forApplications(f Form) string {
+	form := ""
+	if f.Kind == ToAuthor {
+		form = "2"
+	}
+	return a.Service + form + "+" + application + "@" + a.Domains[0]
+}
+
+// forAuthor is the address whose report goes to the From address, "" where it is not taken.
+func (a Addresses) forAuthor(f Form) string {
+	switch {
+	case !a.Author:
+		return ""
+	case f.Application():
+		return a.forApplications(Form{Kind: ToAuthor})
+	}
+	return a.Service + "2@" + a.Domains[0]
 }
 
 // Own tells whether an address is one that we answer from or to: mail from it is a loop.

@@ -64,3 +64,25 @@ func todo(r *verify.Report) []result.Reason {
 	}
 	return nil
 }
+
+// silent says why nothing is mailed, and what the mail of an application is to be sent to.
+func silent(u rule, in *input) result.Reason {
+	switch {
+	case !u.answer.automatic:
+		return result.Because("answer-suppressed", "rule", u.name)
+	case in.class == Open:
+		v := verdict(in.r).Args
+		return result.Because("answer-application-unproved", "rule", u.name, "address", in.c.Addresses.forApplications(in.form),
+			"spf", v.Get("spf"), "dkim", v.Get("dkim"), "dmarc", v.Get("dmarc"))
+	}
+	return result.Because("answer-application", "rule", u.name, "address", in.c.Addresses.forApplications(in.form))
+}
+
+// bounces says that a program reads the report, and how a person gets one.
+func (c Config) bounces(in *input) *result.Reason {
+	said := result.Because("bounce-address", "to", in.to, "service", in.facts.Service)
+	if author := c.Addresses.forAuthor(in.form); author != "" {
+		said = result.Because("bounce-address-author", "to", in.to, "service", in.facts.Service, "address", author)
+	}
+	return &said
+}

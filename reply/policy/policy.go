@@ -54,6 +54,9 @@ type Facts struct {
 	Disowned bool
 	// Policy is what that record asks for, and PolicyName the domain that it is of: the sender's or one above it.
 	Policy, PolicyName string
+	// Service is the name of the sending service whose programs read what comes to the envelope sender's address,
+	// "" where none is known.
+	Service string
 }
 
 // Route is where a reply would be delivered; what could not be learnt is the zero Route.
@@ -82,6 +85,8 @@ type Decision struct {
 
 	// Again and Never are addresses to give to an unproved recipient: for the next test, and against any more.
 	Again, Never string
+	// Bounces: the report goes to an address that a program reads; nil: not that we know.
+	Bounces *result.Reason
 	// Stop: from now on nothing is sent to this mailbox (as Fold gives it); Resume: something is again.
 	Stop, Resume string
 
@@ -116,14 +121,18 @@ func (c Config) Decide(r *verify.Report, facts Facts, now time.Time) Decision {
 	d := Decision{Class: in.class, Form: in.form, To: in.to}
 	in.token = facts.Keys.anyValid(Again, in.to, in.form.Details, now)
 	for _, u := range rules {
-		if u.hit(in) {
+		switch {
+		case !u.hit(in):
+		case u.answer.automatic && in.asked():
+			in.automatic = true
+		default:
 			return d.by(u, in)
 		}
 	}
 	if facts.Stopped {
 		d.Resume = Fold(in.to)
 	}
-	if in.class == Refuted && !c.ShortToRefuted {
+	if in.class == Refuted && (!c.ShortToRefuted || in.automatic) {
 		return d.refuse(refutedSender, refusalCode(r), in, refutedLines(in)...)
 	}
 	return c.mail(d, in, now)
@@ -140,7 +149,7 @@ func (d Decision) by(u rule, in *input) Decision {
 		return d
 	}
 	d.Rule, d.Code, d.Enhanced = u.name, u.answer.code, u.answer.enhanced
-	d.Lines = []result.Reason{result.Because("answer-suppressed", "rule", u.name)}
+	d.Lines = []result.Reason{silent(u, in)}
 	return d
 }
 
@@ -180,6 +189,10 @@ func (c Config) mail(d Decision, in *input, now time.Time) Decision {
 	args := verdict(in.r).Args
 	d.Lines = []result.Reason{result.Because("answer-stored", "spf", args.Get("spf"), "dkim", args.Get("dkim"),
 		"dmarc", args.Get("dmarc"), "id", in.r.ID, "to", in.to)}
+	if in.facts.Service != "" && in.form.Kind == ToSender {
+		d.Bounces = c.bounces(in)
+		d.Lines = append(d.Lines, *d.Bounces)
+	}
 	if c.DryRun {
 		d.Mail, d.Buckets, d.Rule = false, nil, "dry run"
 		d.Lines = []result.Reason{verdict(in.r), result.Because("answer-dry-run", "id", in.r.ID, "to", in.to)}

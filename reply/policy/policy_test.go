@@ -187,9 +187,9 @@ func TestHostile_30(t *testing.T) {
 func TestRFC3834_2_no_answer_to_automatic_mail(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, header, sender, rule string }{
-		{"31: auto-replied", "Auto-Submitted: auto-replied\n", "a@example.org", "Auto-Submitted"},
+		{"31: auto-replied", "Auto-Submitted: auto-replied\n", "a@example.org", "Auto-Submitted: auto-replied"},
 		{"31: auto-generated with a comment", "Auto-Submitted: Auto-Generated (cron)\n", "a@example.org", "Auto-Submitted"},
-		{"31: behind a comment", "Auto-Submitted: (a (\\) b)) auto-replied\n", "a@example.org", "Auto-Submitted"},
+		{"31: behind a comment", "Auto-Submitted: (a (\\) b)) auto-replied\n", "a@example.org", "Auto-Submitted: auto-replied"},
 		{"31: no behind a comment", "Auto-Submitted: (x) no\n", "a@example.org", ""},
 		{"34: mailer-daemon in quotes", "", `"Mailer-Daemon"@example.org`, "sender is a robot's address"},
 		{"31: no is an answer by a person", "Auto-Submitted: no\n", "a@example.org", ""},

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"checkauth/verify"
+	"checkauth/verify/mail"
 	"checkauth/verify/result"
 	"checkauth/verify/standing"
 )
@@ -21,7 +22,13 @@ type input struct {
 	to    string // whom the reply would go to; "" where nobody
 	class Class
 	token bool // the address that was written to has a valid token of its sender
+	// automatic: it is automatic mail that somebody asked to have answered.
+	automatic bool
 }
+
+// asked tells whether automatic mail is answered: a person typed the address for it, or one that we gave to this very
+// sender. Of a sender that nothing proves nobody knows who typed it. A refuted one hears the verdict, but gets no mail.
+func (in *input) asked() bool { return in.token || in.form.Application() && in.class != Open }
 
 // rule is one reason not to mail a report. It names itself; what the client hears follows from its answer.
 type rule struct {
@@ -38,14 +45,19 @@ type answer struct {
 	enhanced [3]int
 	// says follows the verdict; nil: the mail is taken, and the rule's name says why there is no report.
 	says func(in *input) []result.Reason
+	// automatic: the rule is about the mail of programs, and does not hold where somebody asked for the answer.
+	automatic bool
 }
 
-// dropped: the mail is taken and not answered.
-var dropped = answer{250, [3]int{2, 0, 0}, nil}
+// dropped: the mail is taken and not answered. automatic is the same, unless somebody asked for an answer.
+var (
+	dropped   = answer{code: 250, enhanced: [3]int{2, 0, 0}}
+	automatic = answer{code: 250, enhanced: [3]int{2, 0, 0}, automatic: true}
+)
 
 // refused answers with the verdict and says why there is no report.
 func refused(enhanced [3]int, says func(in *input) []result.Reason) answer {
-	return answer{550, enhanced, says}
+	return answer{code: 550, enhanced: enhanced, says: says}
 }
 
 // policyRefusal is RFC 3463, 3.8: delivery not authorized, message refused.
@@ -55,7 +67,7 @@ var policyRefusal = [3]int{5, 7, 1}
 // another one.
 var rules = []rule{
 	{"more than 100 Received fields", "the mail is in a loop (RFC 5321, 6.3)", "TestHostile_36",
-		answer{554, [3]int{5, 4, 6}, func(*input) []result.Reason { return []result.Reason{result.Because("answer-loop")} }},
+		answer{code: 554, enhanced: [3]int{5, 4, 6}, says: func(*input) []result.Reason { return []result.Reason{result.Because("answer-loop")} }},
 		func(in *input) bool { return len(in.r.Message.Fields.All("Received")) > maxReceived }},
 	{"null sender", "a bounce; nothing is sent to the null reverse-path (RFC 3834, 2; RFC 5321, 4.5.5)", "TestHostile_30", dropped,
 		func(in *input) bool { return in.r.Session.MailFrom == "" }},
@@ -66,20 +78,17 @@ var rules = []rule{
 				return in.c.Addresses.Own(standing.Unquoted(local), domain)
 			})
 		}},
-	{"Auto-Submitted", "any value but no is automatic mail (RFC 3834, 5.2)", "TestRFC3834_2_no_answer_to_automatic_mail", dropped,
+	{"Auto-Submitted: auto-replied", "an automatic answer, as ours are; a machine chose whom it goes to, so no address lifts this (RFC 3834, 5.2)", "TestHostile_31_an_automatic_reply_is_never_answered", dropped,
 		func(in *input) bool {
-			for _, f := range in.r.Message.Fields.All("Auto-Submitted") {
-				if v := firstWord(f.Value()); v != "" && v != "no" {
-					return true
-				}
-			}
-			return false
+			return autoSubmitted(in.r, func(v string) bool { return v == "auto-replied" })
 		}},
-	{"X-Auto-Response-Suppress", "the sender's system asks for no automatic answer (All, AutoReply)", "TestRFC3834_2_no_answer_to_automatic_mail", dropped,
+	{"Auto-Submitted", "any other value but no is automatic mail (RFC 3834, 5.2)", "TestRFC3834_2_no_answer_to_automatic_mail", automatic,
+		func(in *input) bool { return autoSubmitted(in.r, func(v string) bool { return v != "no" }) }},
+	{"X-Auto-Response-Suppress", "the sender's system asks for no automatic answer (All, AutoReply)", "TestRFC3834_2_no_answer_to_automatic_mail", automatic,
 		func(in *input) bool { return hasToken(in.r, "X-Auto-Response-Suppress", "all", "autoreply") }},
-	{"List-Id", "no answers to lists (RFC 3834, 2; RFC 2919)", "TestRFC3834_2_no_answer_to_automatic_mail", dropped,
+	{"List-Id", "no answers to lists (RFC 3834, 2; RFC 2919)", "TestRFC3834_2_no_answer_to_automatic_mail", automatic,
 		func(in *input) bool { return len(in.r.Message.Fields.All("List-Id")) > 0 }},
-	{"Precedence", "list or junk (RFC 3834, 2)", "TestRFC3834_2_no_answer_to_automatic_mail", dropped,
+	{"Precedence", "list or junk (RFC 3834, 2)", "TestRFC3834_2_no_answer_to_automatic_mail", automatic,
 		func(in *input) bool { return hasToken(in.r, "Precedence", "list", "junk") }},
 	{"sender is a robot's address", "mailer-daemon, owner-*, *-request: nobody reads there (RFC 3834, 2)", "TestRFC3834_2_no_answer_to_automatic_mail", dropped,
 		func(in *input) bool {
@@ -96,7 +105,7 @@ var rules = []rule{
 			_, domain := Split(in.r.Session.MailFrom)
 			return domain == ""
 		}},
-	{"bulk mail of an unproved sender", "newsletters are tested by who is proved to send them (List-Unsubscribe, Precedence: bulk)", "TestRFC3834_2_no_answer_to_automatic_mail", dropped,
+	{"bulk mail of an unproved sender", "newsletters are tested by who is proved to send them (List-Unsubscribe, Precedence: bulk)", "TestRFC3834_2_no_answer_to_automatic_mail", automatic,
 		func(in *input) bool {
 			bulk := hasToken(in.r, "Precedence", "bulk") || len(in.r.Message.Fields.All("List-Unsubscribe")) > 0
 			return bulk && in.class != Proved
@@ -119,6 +128,14 @@ var rules = []rule{
 	{"stopped by the recipient", "its owner wrote to the stop address of a report; only a mail from there to a token address lifts that", "TestStop",
 		refused(policyRefusal, func(in *input) []result.Reason { return []result.Reason{result.Because("answer-stopped", "to", in.to)} }),
 		func(in *input) bool { return in.facts.Stopped && !in.token }},
+}
+
+// autoSubmitted tells whether a field of that name has such a value.
+func autoSubmitted(r *verify.Report, is func(value string) bool) bool {
+	return slices.ContainsFunc(r.Message.Fields.All("Auto-Submitted"), func(f mail.Field) bool {
+		v := firstWord(f.Value())
+		return v != "" && is(v)
+	})
 }
 
 // robot tells addresses behind which nobody reads: RFC 3834, 2 and 4 and the customs of list managers.

@@ -34,11 +34,14 @@ func Rules() []Row {
 		if u.answer.says == nil {
 			answer += ", dropped"
 		}
+		if u.answer.automatic {
+			answer += "; not at the addresses for applications"
+		}
 		out = append(out, Row{u.name, answer, u.why, u.test})
 	}
 	return append(out,
 		Row{refutedSender, "550 5.7.23 or 5.7.26", "class C", "TestClasses"},
-		Row{"the same message again", "250 with the stored report's id", "Message-ID, envelope and body were answered within the hour (RFC 1047)", "TestRFC1047_the_same_message_again"},
+		Row{"the same message again", "250 with the stored report's id", "a second try: Message-ID, Date, Subject, signatures, Received, envelope and body were answered within the hour, and no command followed that answer, so that its client may not have heard it (RFC 1047). Where one followed it is a new test, within the quotas", "TestRFC1047_the_same_message_again"},
 		Row{"quota " + NodeHour, "550 5.7.1", "all replies of one server: policy.total-per-hour", "TestNodeHour"},
 		Row{"dry run", "250", "policy.dry-run: everything is decided, nothing is mailed", "TestDryRun"},
 	)

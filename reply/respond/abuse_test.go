@@ -568,7 +568,7 @@ func silence(p, bare place) []sent {
 			header: header + "From: a@friend.example\r\n", place: p, source: source{"198.51.100.77", "198.51.100.0/24"}}
 	}
 	all := []sent{
-		from("a", "Auto-Submitted", "Auto-Submitted: auto-replied (vacation)\r\n"),
+		from("a", "Auto-Submitted: auto-replied", "Auto-Submitted: auto-replied (vacation)\r\n"),
 		from("a", "Auto-Submitted", "Auto-Submitted: auto-generated\r\n"),
 		from("a", "X-Auto-Response-Suppress", "X-Auto-Response-Suppress: DR, AutoReply\r\n"),
 		from("a", "List-Id", "List-Id: <a.friend.example>\r\n"),
@@ -855,7 +855,7 @@ func TestHostile_39_at_once(t *testing.T) {
 	d.Kick = func(reply.Entry) { mu.Lock(); defer mu.Unlock(); kicked++ }
 	var messages []*verify.Message
 	for i := range 20 {
-		messages = append(messages, d.message(t, header("victim@"+p.name)+"\r\n", func(e *verify.Envelope) {
+		messages = append(messages, d.message(t, header("victim@"+p.name)+fmt.Sprintf("Message-ID: <%d@forger.example>\r\n\r\n", i), func(e *verify.Envelope) {
 			e.MailFrom, e.Client = "victim@"+p.name, netip.AddrPortFrom(netip.MustParseAddr(v6(i, 1).addr), 4025)
 		}))
 	}

@@ -65,8 +65,10 @@ func TestClockSetRight(t *testing.T) {
 func TestTokenOutlastsAClockThatIsAhead(t *testing.T) {
 	t.Parallel()
 	d := newDay(t, []place{{name: "bare.example", mx: []string{"192.0.2.4"}}})
+	tests := 0
 	open := func(to string) *verify.Message {
-		return d.message(t, "From: a@bare.example\r\nSubject: x\r\n\r\nhello\r\n", func(e *verify.Envelope) {
+		tests++
+		return d.message(t, fmt.Sprintf("From: a@bare.example\r\nSubject: test %d\r\n\r\nhello\r\n", tests), func(e *verify.Envelope) {
 			e.MailFrom, e.Helo = "a@bare.example", "x.bare.example"
 			if to != "" {
 				e.RcptTo = []string{to}

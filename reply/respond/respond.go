@@ -4,7 +4,6 @@ package respond
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -71,6 +70,7 @@ type Responder struct {
 
 	mu      sync.Mutex
 	working map[string]bool // digests of messages that are evaluated just now
+	heard   heard           // answers
 
 	tokens keyring
 	cap    hourly
@@ -81,9 +81,6 @@ type Responder struct {
 func (r *Responder) claim(digest []byte) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if digest == nil {
-		return true
-	}
 	if r.working[string(digest)] {
 		return false
 	}
@@ -210,7 +207,11 @@ func (t *Transaction) settle(ctx context.Context, report *verify.Report, m *veri
 		"verdict", report.Verdict.Word, "spf", report.Check(verify.MethodSPF).Result,
 		"dmarc", report.Check(verify.MethodDMARC).Result, "class", d.Class, "form", d.Form.Kind, "mailed", d.Mail, "rule", d.Rule,
 		"code", d.Code, "size", m.Whole.Size, "took", took)
-	return t.r.Compose.Answer(d), nil
+	a := t.r.Compose.Answer(d)
+	if d.Mail {
+		a.Report = report.ID
+	}
+	return a, nil
 }
 
 // facts are what the policy needs of the store and of the DNS.
@@ -221,6 +222,7 @@ func (t *Transaction) facts(ctx context.Context, report *verify.Report, now time
 	f.Route, said = t.to.found(to)
 	f.Policy, f.PolicyName = said.policy, said.name
 	f.Disowned = said.policy == string(dmarc.PolicyReject) || said.policy == string(dmarc.PolicyQuarantine)
+	f.Service = t.r.reader(report.Session.MailFrom, f.Route)
 	var err error
 	if f.Keys, err = t.r.keys(ctx, now); err != nil {
 		return f, err
@@ -298,42 +300,6 @@ func (t *Transaction) put(ctx context.Context, e reply.Entry, buckets []reply.Bu
 		t.r.Kick(e)
 	}
 	return full, nil
-}
-
-// digest names a message for the rule that the same one is not answered twice. Without a Message-ID
-// there is no telling a second try from a second test.
-func digest(m *verify.Message) ([]byte, error) {
-	id := m.Fields.Value("Message-ID")
-	if id == "" {
-		return nil, nil
-	}
-	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q\n", id, m.Envelope.MailFrom, m.Envelope.RcptTo)
-	if _, err := m.Body.CopyTo(h); err != nil {
-		return nil, fmt.Errorf("reading the message: %w", err)
-	}
-	return h.Sum(nil), nil
-}
-
-func (t *Transaction) again(ctx context.Context, digest []byte) (string, error) {
-	if digest == nil {
-		return "", nil
-	}
-	now := t.r.Config.Now()
-	id, err := t.r.Store.Seen(ctx, digest, now.Add(-t.r.Config.Again), now)
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx) // database/sql does not know it
-	}
-	return id, err
-}
-
-func (t *Transaction) sameAgain(id string) reply.Answer {
-	if id == "" {
-		return reply.Answer{}
-	}
-	t.r.Config.Log.Info("message seen before", "report", t.env.ID, "answered-by", id, "client", t.env.Client.Addr())
-	return t.r.Compose.Answer(policy.Decision{Code: 250, Enhanced: [3]int{2, 0, 0},
-		Lines: []result.Reason{result.Because("answer-again", "id", id)}})
 }
 
 // forward passes mail for postmaster and abuse on to the operator.

@@ -371,8 +371,12 @@ func TestRFC1047_the_same_message_again(t *testing.T) {
 		{"another Message-ID", strings.Replace(letter, "<1@", "<2@", 1), nil},
 		{"another sender", letter, func(e *verify.Envelope) { e.MailFrom = "b@example.org" }},
 		{"another recipient", letter, func(e *verify.Envelope) { e.RcptTo = []string{"check-auth+2@" + host} }},
+		{"another Subject", strings.Replace(letter, "Subject: test", "Subject: test 2", 1), nil},
+		{"another Date", "Date: Tue, 24 Nov 2026 02:10:05 +0000\r\n" + letter, nil},
+		{"another signature", "DKIM-Signature: v=1; d=example.org; t=2\r\n" + letter, nil},
+		{"another signature beside it", "DKIM-Signature: v=1; d=example.org; t=3\r\nDKIM-Signature: v=1; d=example.org; t=2\r\n" + letter, nil},
+		{"sent anew through the same server", "Received: by mx.example.org with SMTP id 2\r\n" + letter, nil},
 		{"no Message-ID", strings.Replace(letter, "Message-ID: <1@example.org>\r\n", "", 1), nil},
-		{"no Message-ID, again", strings.Replace(letter, "Message-ID: <1@example.org>\r\n", "", 1), nil},
 	} {
 		m := h.message(t, c.raw, c.change)
 		h.answers(t, m, 250, "report "+m.Envelope.ID+" to")
@@ -380,6 +384,48 @@ func TestRFC1047_the_same_message_again(t *testing.T) {
 	h.now = h.now.Add(2 * time.Minute)
 	m := h.message(t, letter, nil)
 	h.answers(t, m, 250, "report "+m.Envelope.ID+" to")
+}
+
+// A second try needs no Message-ID to be known as one.
+func TestRFC1047_the_same_message_without_a_Message_ID(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	bare := strings.Replace(letter, "Message-ID: <1@example.org>\r\n", "", 1)
+	h.answers(t, h.message(t, bare, nil), 250, "report report1 to")
+	h.answers(t, h.message(t, bare, nil), 250, "answered already; report report1")
+}
+
+// Whose client heard the answer is tested anew, from whatever address it comes; the newest report counts.
+func TestRFC1047_the_answer_was_heard(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.Policy.Quotas.AddressMinute = policy.Unlimited
+	if a := h.answers(t, h.message(t, letter, nil), 250, "report report1 to"); a.Report != "report1" {
+		t.Errorf("the answer is of %q, want report1", a.Report)
+	}
+	h.Heard("report1")
+	h.now = h.now.Add(time.Second)
+	h.answers(t, h.message(t, letter, nil), 250, "report report2 to")
+	if a := h.answers(t, h.message(t, letter, nil), 250, "answered already; report report2"); a.Report != "report2" {
+		t.Errorf("the answer is of %q, want report2", a.Report)
+	}
+	// It heard of it at its second try.
+	h.Heard("report2")
+	h.now = h.now.Add(time.Second)
+	h.answers(t, h.message(t, letter, nil), 250, "report report4 to")
+}
+
+// What was heard is forgotten when its time is over, and the oldest where it is too much.
+func TestHeardIsBounded(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.Policy.Quotas.AddressMinute = policy.Unlimited
+	h.answers(t, h.message(t, letter, nil), 250, "report report1 to")
+	h.Heard("report1")
+	for i := range 100_000 {
+		h.Heard(fmt.Sprint(i))
+	}
+	h.answers(t, h.message(t, letter, nil), 250, "answered already; report report1")
 }
 
 // RFC 5321, 4.5.1 and RFC 2142: postmaster and abuse reach the operator, and nobody is answered.

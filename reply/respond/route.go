@@ -11,6 +11,7 @@ import (
 	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
 	"checkauth/verify/mail"
+	"checkauth/verify/standing"
 )
 
 // routeQuestions is how many the way of a reply may cost: the MX, two kinds of addresses of five hosts, and the
@@ -93,4 +94,18 @@ func (r *route) found(to string) (policy.Route, senderRecord) {
 		return policy.Route{Unknown: true}, r.said
 	}
 	return r.known, r.said
+}
+
+// reader is the sending service whose program reads what comes to a bounce address of it or of a customer's.
+func (r *Responder) reader(from string, route policy.Route) string {
+	if r.Run.Atlas == nil {
+		return ""
+	}
+	var hosts []string
+	for _, h := range route.Hosts {
+		hosts = append(hosts, h.Name)
+	}
+	local, domain := policy.Split(from)
+	p, _ := r.Run.Atlas.Bounces(standing.Unquoted(local), domain, hosts...)
+	return p.Name
 }

@@ -49,6 +49,9 @@ func (c *Conn) next() []byte {
 	if line != "" {
 		c.note(true, masked(line))
 	}
+	if err == nil {
+		c.hear()
+	}
 	switch {
 	case err == nil && c.counts.commands > c.cfg.Commands:
 		c.drop(refusal(421, 4, 7, 0, "Too many commands, closing connection"), "too many commands", nil)

@@ -43,6 +43,7 @@ func (d *Data) Read(b []byte) (int, error) {
 		_, _ = d.c.in.Discard(used)
 		if end {
 			d.over, d.ended, d.err = true, time.Now(), io.EOF
+			d.c.hear() // a message follows its 354
 			return n, io.EOF
 		}
 		if !d.c.wait.progress(d.c, used) {

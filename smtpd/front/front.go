@@ -50,6 +50,9 @@ type Handler interface {
 	// Refused is told of each command that was refused: the verb as it was understood, the code and the text of
 	// the reply with the enhanced code in front. Messages are no commands.
 	Refused(verb string, code int, text string)
+	// Heard is called once after a message, when the first command comes that the client sent with the answer
+	// before it.
+	Heard()
 	// Closed is called once, when the connection is closed.
 	Closed(End)
 }
@@ -84,6 +87,7 @@ type Conn struct {
 	early   bool
 	script  transcript
 	data    *Data           // from 354 to the answer behind the final dot
+	heard   hearing         // of that answer
 	last    *smtp.SMTPError // to be said behind the present reply, then the connection ends
 	gone    bool            // nothing is read or written any more
 	linger  bool            // the client may still be sending

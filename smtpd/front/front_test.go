@@ -109,6 +109,7 @@ type handler struct{ closed chan End }
 func (h handler) Admit() error                                     { return nil }
 func (h handler) Argument(_, arg string) (string, *smtp.SMTPError) { return arg, nil }
 func (h handler) Refused(string, int, string)                      {}
+func (h handler) Heard()                                           {}
 func (h handler) Closed(e End)                                     { h.closed <- e }
 
 func testConfig() Config {

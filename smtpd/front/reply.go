@@ -35,8 +35,11 @@ func (c *Conn) answer(reply [][]byte) {
 	for i, l := range reply {
 		texts[i] = string(l[min(4, len(l)):])
 	}
-	c.send(code, c.edit(code, texts))
 	final := c.data != nil
+	if final {
+		c.heard = asked
+	}
+	c.send(code, c.edit(code, texts))
 	c.follow(code)
 	if !final {
 		if code >= 400 {
@@ -142,6 +145,9 @@ func (c *Conn) send(code int, texts []string) {
 		line := fmt.Sprintf("%03d%s%s", code, sep, text)
 		c.note(false, line)
 		b = append(append(b, line...), "\r\n"...)
+	}
+	if c.heard == asked && c.wait.silent(c) {
+		c.heard = open
 	}
 	_ = c.SetWriteDeadline(time.Now().Add(c.cfg.Write))
 	if _, err := c.stream.Write(b); err != nil {

@@ -36,6 +36,8 @@ type Atlas struct {
 	targets     index // of MX records: providers
 	hosts       index // that send, domains in MAIL FROM and d=: providers
 	includes    index // of SPF terms: providers
+	bounces     index // domains in MAIL FROM that are providers'
+	returns     index // of MX records of customers' domains in MAIL FROM: providers
 }
 
 // Load reads the files. Where it fails they are broken, and so is the program.

@@ -40,6 +40,8 @@ func claims(t *testing.T) (all []claim) {
 		add("mx", p.ID, p.MX)
 		add("host", p.ID, slices.Concat(p.Host, p.NotHost, p.SignsAs))
 		add("include", p.ID, p.Includes)
+		add("bounce", p.ID, p.BounceDomains)
+		add("bounce mx", p.ID, p.BounceMX)
 	}
 	return all
 }

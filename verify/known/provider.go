@@ -80,6 +80,7 @@ type providerEntry struct {
 	Includes []string      `toml:"includes"`
 	MX       []string      `toml:"mx"`
 	MXRegexp string        `toml:"mx_regexp"`
+	BounceMX []string      `toml:"bounce_mx"`
 	Host     []string      `toml:"host"`
 	NotHost  []string      `toml:"not_host"`
 	Traps    []result.Code `toml:"traps"`
@@ -115,7 +116,9 @@ func (a *Atlas) indexProvider(i int, e *providerEntry) error {
 	a.hosts.add(i, e.SignsAs...)
 	for _, d := range e.BounceDomains {
 		a.hosts.add(i, "."+d)
+		a.bounces.add(i, "."+d)
 	}
+	a.returns.add(i, e.BounceMX...)
 	a.includes.add(i, e.Includes...)
 	for _, term := range slices.Concat([]string{e.SPF}, e.Alternatives, e.Old) {
 		if target, ok := included(term); ok {
@@ -143,6 +146,37 @@ func (a *Atlas) ProviderOfMX(targets ...string) (Provider, bool) {
 // d=. It is not for MX targets: at many a provider the machines of customers are called as those are.
 func (a *Atlas) ProviderOf(names ...string) (Provider, bool) {
 	return a.provider(a.hosts.first(names))
+}
+
+// Bounces finds the service whose program reads what comes to an address in MAIL FROM: by its domain, or by the MX
+// targets that this has. The local part has to look as if it was made for one message: people at such a service have
+// mailboxes too.
+func (a *Atlas) Bounces(local, domain string, targets ...string) (Provider, bool) {
+	if !madeForOne(local) {
+		return Provider{}, false
+	}
+	if p, ok := a.provider(a.bounces.find(domain)); ok {
+		return p, true
+	}
+	return a.provider(a.returns.first(targets))
+}
+
+// A local part for one message names the bounce, holds the recipient, or is long and full of digits.
+const (
+	longLocal  = 20
+	manyDigits = 6
+)
+
+func madeForOne(local string) bool {
+	local = strings.ToLower(local)
+	digits := 0
+	for _, r := range local {
+		if r >= '0' && r <= '9' {
+			digits++
+		}
+	}
+	return strings.HasPrefix(local, "bounce") || strings.HasPrefix(local, "pm_bounces") || strings.Contains(local, "=") ||
+		len(local) >= longLocal && digits >= manyDigits
 }
 
 // ByInclude finds whose record an include or a redirect names.

@@ -210,3 +210,41 @@ func TestRecords(t *testing.T) {
 		t.Error("found an id that is not there")
 	}
 }
+
+// A program reads what comes to an address for one message, at a service's domain or at one whose mail it takes.
+func TestBounces(t *testing.T) {
+	t.Parallel()
+	a := atlas(t)
+	for _, c := range []struct {
+		local, domain string
+		targets       []string
+		want          string
+	}{
+		{"0100018f2a3b4c5d-6e7f8a9b-000000", "amazonses.com", nil, "amazon-ses"},
+		{"0102018f2a3b4c5d-6e7f8a9b-000000", "EU-west-1.AmazonSES.com.", nil, "amazon-ses"},
+		{"bounces+123-abcd-ann=example.net", "sendgrid.net", nil, "sendgrid"},
+		{"bounce-mc.us6_12.34-ann=example.net", "mail12.suw11.mcsv.net", nil, "mailchimp"},
+		{"bounce-md_12.34.v1-56", "mandrillapp.com", nil, "mandrill"},
+		{"pm_bounces", "pm.mtasv.net", nil, "postmark"},
+		{"msprvs1=12abc=bounces-1", "eu.sparkpostmail.com", nil, "sparkpost"},
+		{"bounces-1-x", "ab.d.mailin.fr", nil, "brevo"},
+		{"1a2b3c4d.5e6f7a8b9c0d", "a1.bnc3.mailjet.com", nil, "mailjet"},
+		{"bounces+1-abcd-ann=example.net", "em123.example.org", []string{"mx.sendgrid.net"}, "sendgrid"},
+		{"0100018f2a3b4c5d-6e7f8a9b-000000", "mail.example.org", []string{"feedback-smtp.us-east-1.amazonses.com"}, "amazon-ses"},
+		{"bounce+1.2-ann=example.net", "mg.example.org", []string{"MXA.mailgun.org.", "mxb.mailgun.org"}, "mailgun"},
+
+		{"ann", "mailjet.com", nil, ""},
+		{"ann.smith2026", "sendgrid.net", nil, ""},
+		{"ann", "mg.example.org", []string{"mxa.mailgun.org"}, ""},
+		{"bounces+1", "example.org", []string{"aspmx.l.google.com"}, ""},
+		{"bounces+1", "example.org", []string{"route1.mx.cloudflare.net"}, ""}, // which passes it on to people
+		{"bounces+1", "example.org", []string{"inbound-smtp.eu-west-1.amazonaws.com"}, ""},
+		{"bounces+1", "notamazonses.com", []string{"mx.notamazonses.com"}, ""},
+		{"", "amazonses.com", nil, ""},
+		{"bounces+1", "", nil, ""},
+	} {
+		if got, ok := a.Bounces(c.local, c.domain, c.targets...); got.ID != c.want || ok != (c.want != "") {
+			t.Errorf("%s@%s %q: got %q, %t, want %q", c.local, c.domain, c.targets, got.ID, ok, c.want)
+		}
+	}
+}
