@@ -194,3 +194,22 @@ func TestMailForTheOperatorIsNotLostUnseen(t *testing.T) {
 		}
 	}
 }
+
+func TestSameAddress(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"you@xn--bcher-kva.example", "You@Bücher.example", true},
+		{"you@example.org", "you@EXAMPLE.org.", true},
+		{"you@example.org", "you@example.net", false},
+		{"you@example.org", "me@example.org", false},
+		{"You@[192.0.2.25]", "you@[192.0.2.25]", true},
+		{"you", "you", false},
+	} {
+		if got := sameAddress(c.a, c.b); got != c.want {
+			t.Errorf("%s, %s: got %t", c.a, c.b, got)
+		}
+	}
+}
