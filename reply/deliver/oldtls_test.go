@@ -130,7 +130,7 @@ func TestTheCauseOfAFailedHandshakeIsKept(t *testing.T) {
 		if !strings.Contains(cause, "certificate") || !strings.HasSuffix(rest, c.verb+": "+c.answer) {
 			t.Errorf("%s: got the reason %q", c.name, reason)
 		}
-		if out := what.outcome(reason, "a@example.org"); !strings.Contains(out.TLS, "no: ") || !strings.Contains(out.TLS, "certificate") {
+		if out := what.outcome(kindOf(err), reason, "a@example.org"); out.Kind != KindTLS || !strings.Contains(out.TLS, "no: ") || !strings.Contains(out.TLS, "certificate") {
 			t.Errorf("%s: got the outcome %+v", c.name, out)
 		}
 	}

@@ -3,7 +3,11 @@ package deliver
 import (
 	"errors"
 	"regexp"
+	"slices"
 	"strings"
+
+	"checkauth/reply/deliver/dane"
+	"checkauth/verify/dns"
 )
 
 // What a server's 5xx means for an entry. A reply that was promised with a 250 is given up only where the server
@@ -81,6 +85,55 @@ const (
 	refusesSender  matter = "sender" // the envelope sender: <>, unless the operator says otherwise
 	refusesToRelay matter = "relay"  // the relay does not know us
 )
+
+// Kinds of failures, as the recipient's next report has them. What a server said stays out of it: its words are a
+// stranger's.
+const (
+	KindPromise   = "promise"   // TLS as DANE or MTA-STS promises it was not to be had
+	KindTLS       = "tls"       // the server insists on TLS, and the handshake failed
+	KindOurs      = "ours"      // it refuses our envelope sender or our address
+	KindRecipient = "recipient" // it refuses the recipient for good
+	KindContent   = "content"   // it refuses the message for good
+	KindLater     = "later"     // it puts the reply off, or greets with a refusal
+	KindNeeds     = "needs"     // it does not offer what the address or the message needs
+	KindNowhere   = "nowhere"   // there is no server, or none that may be connected to
+	KindDNS       = "dns"       // where the servers are could not be learnt
+	KindReach     = "reach"     // no server could be reached, or it hung up
+)
+
+// kindOf is the kind of a try's failure. Of several hosts' failures the one that somebody can do most about counts.
+func kindOf(err error) string {
+	_, ours := errors.AsType[*ourMatter](err)
+	r, refused := errors.AsType[*refusal](err)
+	_, unanswered := errors.AsType[*dns.Error](err)
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, errPromise), errors.Is(err, dane.ErrLookup):
+		return KindPromise
+	case errors.Is(err, errHandshake):
+		return KindTLS
+	case ours, verdictOf(err).ourAddress:
+		return KindOurs
+	case isOneOf(err, errNoUTF8, errNoEightBit, errTooLarge):
+		return KindNeeds
+	case refused && !isPermanent(err):
+		return KindLater
+	case refused && r.command == "RCPT":
+		return KindRecipient
+	case refused:
+		return KindContent
+	case isOneOf(err, ErrBadAddress, ErrNoDomain, ErrNullMX, ErrNoAddress, errUnroutable):
+		return KindNowhere
+	case unanswered:
+		return KindDNS
+	}
+	return KindReach
+}
+
+func isOneOf(err error, kinds ...error) bool {
+	return slices.ContainsFunc(kinds, func(kind error) bool { return errors.Is(err, kind) })
+}
 
 func refused5(err error) (*refusal, bool) {
 	r, ok := errors.AsType[*refusal](err)

@@ -180,7 +180,7 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 	log := d.cfg.Log.With("report", c.ID, "domain", domainOf(c.To), "try", c.Tries+1, "took", took)
 	next := now.Add(d.delay(c.Tries))
 	reason := reasonOf(err, c.To)
-	out := what.outcome(reason, c.To)
+	out := what.outcome(kindOf(err), reason, c.To)
 	if what.talked {
 		d.line.reached(c.To)
 	}

@@ -39,9 +39,9 @@ func (t taken) then(next taken) taken {
 }
 
 // outcome is what the store keeps beside the reason.
-func (t taken) outcome(reason, to string) store.Outcome {
+func (t taken) outcome(kind, reason, to string) store.Outcome {
 	kept := func(text string) string { return result.Cut(discreet(text, to), maxText) }
-	return store.Outcome{Reason: reason, Answer: kept(t.said), TLS: kept(t.tls), Host: kept(t.host)}
+	return store.Outcome{Reason: reason, Kind: kind, Answer: kept(t.said), TLS: kept(t.tls), Host: kept(t.host)}
 }
 
 func (t taken) attrs() []any {
