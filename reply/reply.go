@@ -17,7 +17,10 @@ type Entry struct {
 	// Digest names the message that this answers (its envelope, the fields that tell one message from the
 	// next, and its body); the same one again within an hour is answered with the stored report's id, not
 	// with a second mail, unless its client heard the first answer. Empty: no such rule.
-	Digest  []byte
+	Digest []byte
+	// Whom the reply is for, in the spelling that is compared: its next test hears what became of this one. Only a
+	// digest of it is stored; empty: nobody asks.
+	Whom    string
 	Created time.Time
 	Expires time.Time // no further try after this
 }

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Sends a mail from each of five real programs to check-auth, and lets real mail servers take the replies:
 # Postfix, Exim and OpenSMTPD send and receive; msmtp and swaks send, and their replies go to Postfix and
-# OpenSMTPD. All of it over STARTTLS with certificates that the senders verify.
+# OpenSMTPD. All of it over STARTTLS with certificates that the senders verify. Then Postfix plays four receivers of
+# long ago, which take no mail in clear and know only old TLS.
 #
 #   tools/peers.sh
 #
@@ -11,8 +12,8 @@
 # namespaces of this run (mounts, network, processes). So they run with the paths they were built for and
 # on port 25, the system sees none of it, and nothing is left when the run ends.
 #
-# A line for each peer; exit code 0 only if all five got their reply, with its DKIM signature verified by
-# opendkim-testmsg, and TLS both ways (but see broken). PEERS_LOGS=FOLDER keeps the logs and the replies.
+# A line for each peer; exit code 0 only if all got their reply, with its DKIM signature verified by
+# opendkim-testmsg, and TLS both ways (but see broken); the old ones over their own TLS. PEERS_LOGS=FOLDER keeps the logs and the replies.
 set -eu
 
 packages='exim4-daemon-light opensmtpd postfix'
@@ -162,6 +163,10 @@ certificates() {
 	echo 'subjectAltName=DNS:check.test,DNS:mail.postfix.test,DNS:mail.exim.test,DNS:mail.opensmtpd.test' >/run/cert.ext
 	openssl x509 -req -in /run/cert.req -CA ca.pem -CAkey /run/ca.key -CAcreateserial -days 2 \
 		-extfile /run/cert.ext -out cert.pem
+	# Nobody would make such a certificate today.
+	openssl req -x509 -newkey rsa:768 -nodes -keyout /run/weak.key -out weak.pem -days 2 -set_serial -5 -sha1 \
+		-subj '/CN=mail.weak.test'
+	cat /run/weak.key weak.pem >weak-chain.pem
 	# OpenSMTPD reads no key that others can read; Exim reads its own as its own user.
 	chgrp Debian-exim key.pem
 	chmod 640 key.pem
@@ -197,6 +202,10 @@ records() {
 	domain opensmtpd.test 127.0.1.4 mail.opensmtpd.test
 	domain msmtp.test 127.0.1.5 mail.postfix.test
 	domain swaks.test 127.0.1.6 mail.opensmtpd.test
+	domain tls10.test 127.0.1.11 mail.tls10.test
+	domain tls11.test 127.0.1.12 mail.tls11.test
+	domain rsakx.test 127.0.1.13 mail.rsakx.test
+	domain weak.test 127.0.1.14 mail.weak.test
 	grep -h '_domainkey.*TXT' /run/exim.dns /run/state/check-auth.dns
 }
 
@@ -264,6 +273,13 @@ letter() {
 	MAIL
 }
 
+# by_swaks NAME ADDRESS: swaks as a client of that domain.
+by_swaks() {
+	swaks --server check.test --local-interface "$2" --ehlo "mail.$1.test" --timeout 60 \
+		--tls --tls-verify --tls-ca-path /etc/peers/ca.pem \
+		--from "tester@$1.test" --to check-auth@check.test --data -
+}
+
 # send NAME: each program in its own way.
 send() {
 	letter "$1" >"/run/$1.eml"
@@ -272,11 +288,11 @@ send() {
 	exim) exim4 -i -f tester@exim.test check-auth@check.test ;;
 	opensmtpd) /run/sendmail -i -f tester@opensmtpd.test check-auth@check.test ;;
 	msmtp) msmtp -C "$work/conf/msmtprc" check-auth@check.test ;;
-	swaks)
-		swaks --server check.test --local-interface 127.0.1.6 --ehlo mail.swaks.test --timeout 60 \
-			--tls --tls-verify --tls-ca-path /etc/peers/ca.pem \
-			--from tester@swaks.test --to check-auth@check.test --data -
-		;;
+	swaks) by_swaks swaks 127.0.1.6 ;;
+	tls10) by_swaks tls10 127.0.1.11 ;;
+	tls11) by_swaks tls11 127.0.1.12 ;;
+	rsakx) by_swaks rsakx 127.0.1.13 ;;
+	weak) by_swaks weak 127.0.1.14 ;;
 	esac <"/run/$1.eml" >"/var/log/$1-sent.log" 2>&1
 }
 
@@ -287,7 +303,7 @@ answer() {
 	exim) sed -n 's/.*=> check-auth@check.test.* C="\(.*\)".*/\1/p' /var/log/exim4/mainlog ;;
 	opensmtpd) sed -n 's/.* mta delivery .*to=<check-auth@check.test>.* stat="\(.*\)"$/\1/p' /var/log/opensmtpd.log ;;
 	msmtp) sed -n "s/.*smtpmsg='\(.*\)' errorcode.*/\1/p;s/.*smtpmsg='\(.*\)' exitcode.*/\1/p" /var/log/msmtp.log ;;
-	swaks) sed -n 's/^<~ *\(250[ -]2.*\)/\1/p' /var/log/swaks-sent.log ;;
+	*) sed -n 's/^<~ *\(250[ -]2.*\)/\1/p' "/var/log/$1-sent.log" ;;
 	esac | tail -n 1
 }
 
@@ -342,6 +358,18 @@ judge() {
 	[ "$good" = yes ]
 }
 
+# judge_old NAME TLS: the line of a receiver of long ago; TLS is all that it knows, in the words of its trace.
+judge_old() {
+	if ! within "$patience" has_reply "$1"; then
+		echo "$1: a receiver of nothing but $2: no reply came;" \
+			"$("$work/check-auth" queue list --state=/run/state 2>&1 | grep "@$1.test" || :)"
+		return 1
+	fi
+	trace=$(header "$(reply "$1")" | sed -n 's/^[Rr]eceived:.*(using \([^)]*([0-9/]* bits)\).*/\1/p' | head -n 1)
+	echo "$1: a receiver of nothing but $2: reply received by Postfix over ${trace:-clear text}"
+	case $trace in "$2 "*) ;; *) return 1 ;; esac
+}
+
 inside() {
 	work=$PEERS_INSIDE
 	patience=120
@@ -352,10 +380,10 @@ inside() {
 	check_auth
 	resolver
 	servers
-	for address in 127.0.1.1 127.0.1.2 127.0.1.3 127.0.1.4; do
+	for address in 127.0.1.1 127.0.1.2 127.0.1.3 127.0.1.4 127.0.1.11 127.0.1.12 127.0.1.13 127.0.1.14; do
 		within 60 listens "$address" || fail "nothing listens on $address"
 	done
-	for p in postfix exim opensmtpd msmtp swaks; do
+	for p in postfix exim opensmtpd msmtp swaks tls10 tls11 rsakx weak; do
 		send "$p" || echo "$p: cannot send: $(tail -n 3 "/var/log/$p-sent.log")" >&2
 	done
 	bad=0
@@ -364,10 +392,14 @@ inside() {
 	judge opensmtpd OpenSMTPD || bad=$((bad + 1))
 	judge msmtp Postfix || bad=$((bad + 1))
 	judge swaks OpenSMTPD || bad=$((bad + 1))
+	judge_old tls10 TLSv1 || bad=$((bad + 1))
+	judge_old tls11 TLSv1.1 || bad=$((bad + 1))
+	judge_old rsakx 'TLSv1.2 with cipher AES128-SHA' || bad=$((bad + 1))
+	judge_old weak TLSv1.2 || bad=$((bad + 1))
 	# What Exim has to say of the way we speak TLS is worth reading, but no mail is lost by it.
 	grep -o 'TLS error.*' /var/log/exim4/mainlog | sed 's/^/exim notes: /' || :
-	[ "$bad" = 0 ] || fail "$bad of 5 not as it should be; PEERS_LOGS=FOLDER keeps the logs"
-	echo "peers: all 5 as it should be"
+	[ "$bad" = 0 ] || fail "$bad of 9 not as it should be; PEERS_LOGS=FOLDER keeps the logs"
+	echo "peers: all 9 as it should be"
 }
 
 # keep copies what tells why a run failed to where the folders of the namespaces can be seen.

@@ -66,6 +66,7 @@ func (s *settings) checkDelivery(all []endpoint, bad func(key, format string, ar
 			bad("deliver.relay", "%q is where this service takes mail itself: replies would come back here: name another server or port", r)
 		}
 	}
+	s.checkFrom(bad)
 	if _, err := s.Deliver.sources(); err != nil {
 		bad("deliver.source", "%w", err)
 	}

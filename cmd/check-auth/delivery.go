@@ -6,11 +6,15 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"checkauth/reply/deliver"
 	"checkauth/reply/store"
+	"checkauth/smtpd"
 	"checkauth/verify/dns"
+	"checkauth/verify/mail"
+	"checkauth/verify/result"
 )
 
 // deliverSettings are how replies leave. The defaults are deliver's own.
@@ -19,8 +23,9 @@ type deliverSettings struct {
 	RelayUser    string     `toml:"relay-user" name:"relay-user" help:"User name at the relay, where it wants one."`
 	RelaySecret  string     `toml:"relay-password-file" name:"relay-password-file" help:"File with the password at the relay, on its first line."`
 	RelayTLS     bool       `toml:"relay-tls" name:"relay-tls" negatable:"" help:"TLS with a valid certificate of its name is a must at the relay, at port 465 from the first octet; a login needs it, unless the relay is on this machine."`
+	From         string     `toml:"envelope-from" name:"envelope-from" help:"Envelope sender of our replies at a relay that refuses mail without one (Amazon SES: 501); bounces then come back to it, so a person has to read there, never a program that answers. Only with relay; empty: <>, as RFC 5321 wants it."`
 	Helo         string     `toml:"helo" help:"Name that we give in EHLO; empty: hostname. Its SPF record is that of our replies."`
-	Family       string     `toml:"family" help:"auto, ipv4 or ipv6. auto tries IPv6 first where our own IPv6 address has a PTR record that leads back to it."`
+	Family       string     `toml:"family" help:"auto, ipv4 or ipv6. auto tries one address after another, IPv4 first, or IPv6 first where our own IPv6 address has a PTR record that leads back to it."`
 	Source       []string   `toml:"source" help:"Addresses of this machine to send from, one a family; empty: the system chooses."`
 	MTASTS       bool       `toml:"mta-sts" name:"mta-sts" negatable:"" help:"Obey what domains promise by MTA-STS."`
 	DANE         bool       `toml:"dane" negatable:"" help:"Obey TLSA records. It needs a resolver that validates DNSSEC and is trusted to say so; without one it does nothing."`
@@ -77,7 +82,7 @@ func (s *settings) delivery(log *slog.Logger, e env) (deliver.Config, error) {
 	if t.Helo != "" {
 		c.Hostname = t.Helo
 	}
-	c.Family, c.DANE, c.RelayTLS = t.Family, t.DANE, t.RelayTLS
+	c.Family, c.DANE, c.RelayTLS, c.From = t.Family, t.DANE, t.RelayTLS, t.From
 	c.MTASTS, c.Operator = t.MTASTS, s.Operator
 	var err error
 	if c.Login, err = t.login(); err != nil {
@@ -88,6 +93,26 @@ func (s *settings) delivery(log *slog.Logger, e env) (deliver.Config, error) {
 	}
 	c.Six = ownSix(c.Source)
 	return c, nil
+}
+
+// checkFrom: what comes back to the envelope sender must not be answered, lest two programs write to each other for
+// ever, and none of our own addresses is a mailbox that somebody reads.
+func (s *settings) checkFrom(bad func(key, format string, args ...any)) {
+	from := s.Deliver.From
+	if from == "" {
+		return
+	}
+	const key = "deliver.envelope-from"
+	_, domain, err := smtpd.Mailbox(from)
+	name, ok := mail.ASCIIDomain(domain)
+	switch {
+	case err != nil || !ok || isAddress(name) || from != result.ASCII(from):
+		bad(key, "%q: want an address in ASCII, such as \"bounces@example.org\"", from)
+	case s.Deliver.Relay == "":
+		bad(key, "%q without deliver.relay: mail servers that we bring a reply to ourselves take <>", from)
+	case slices.ContainsFunc(append([]string{s.Hostname}, s.Domains...), func(d string) bool { return sameDomain(d, name) }):
+		bad(key, "%q is an address of this service: a bounce to it would be a mail loop; want a mailbox elsewhere that a person reads", from)
+	}
 }
 
 // login is how we are known to the relay.

@@ -181,12 +181,13 @@ func (s *settings) responder(v *service, resolver dns.Resolver, p parts, e env) 
 	checks := evaluate.Config{Evaluation: time.Duration(s.Evaluate.Time), SPF: time.Duration(s.Evaluate.SPF), Signatures: s.Evaluate.Signatures}
 	spamd := spam.Defaults()
 	spamd.Address = s.Evaluate.Spamd
-	destination := deliver.Destination
+	destination := v.deliverer.Destination
 	if s.Deliver.Relay != "" {
 		destination = nil
 	}
 	return &respond.Responder{
 		Destination: destination,
+		Promised:    v.deliverer.Promised,
 		Config:      answers, Compose: p.composer, Store: v.store, Kick: v.deliverer.Kick, Ease: v.deliverer.Ease,
 		Policy: s.policy(func(string, string, ...any) {}), // the lists were read by check
 		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(p.lists, e), Health: v.health, Authorities: authorities(), Now: e.now,

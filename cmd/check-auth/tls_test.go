@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -241,4 +243,25 @@ func TestGrantsOutliveARenewal(t *testing.T) {
 	if last := got[len(got)-1]; !strings.Contains(last, "d:u:check-auth:rX "+dir) {
 		t.Errorf("another program's files: got %q", got)
 	}
+}
+
+// The program itself, not its tests, has to have Go's settings for old servers.
+func TestOldCertificatesAreRead(t *testing.T) {
+	t.Parallel()
+	built, ok := debug.ReadBuildInfo()
+	if !ok {
+		t.Fatal("no build information")
+	}
+	for _, s := range built.Settings {
+		if s.Key != "DefaultGODEBUG" {
+			continue
+		}
+		for _, want := range []string{"rsa1024min=0", "tlssha1=1", "x509negativeserial=1"} {
+			if !slices.Contains(strings.Split(s.Value, ","), want) {
+				t.Errorf("%s is not in force: %s", want, s.Value)
+			}
+		}
+		return
+	}
+	t.Error("no DefaultGODEBUG")
 }

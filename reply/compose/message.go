@@ -21,14 +21,15 @@ import (
 // Reply makes the one message that answers a report: signed, with CRLF line ends, ready for the store.
 // body is the original's.
 func (c *Composer) Reply(r *verify.Report, d policy.Decision, body mail.Data, now time.Time) (reply.Entry, error) {
-	e := reply.Entry{ID: r.ID, To: d.To, MessageID: "<" + r.ID + "@" + c.cfg.Host + ">", Created: now, UTF8: !plainASCII(d.To)}
+	to := wireAddress(d.To)
+	e := reply.Entry{ID: r.ID, To: to, MessageID: "<" + r.ID + "@" + c.cfg.Host + ">", Created: now, UTF8: !plainASCII(to)}
 	desk := <-c.desks
 	defer func() {
 		desk.clear()
 		c.desks <- desk
 	}()
 	voice := c.voice(r, d)
-	head := c.head(e.MessageID, d.To, c.subject(r, d), now)
+	head := c.head(e.MessageID, to, c.subject(r, d), now)
 	head.Set("Content-Language", voice.lang) // RFC 3282
 	if id := r.Message.MessageID; wellFormedID(id) {
 		head.Set("In-Reply-To", id)
@@ -95,17 +96,32 @@ func plainASCII(s string) bool {
 	return !strings.ContainsFunc(s, beyondASCII)
 }
 
+// wireAddress is an address as a mail is brought to it. RFC 6531, 3.2: a server without SMTPUTF8 takes a domain in
+// A-labels, which every server knows; only a local part beyond ASCII has no other form.
+func wireAddress(address string) string {
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 || !plainASCII(address[:at]) || plainASCII(address[at:]) {
+		return address
+	}
+	domain, ok := mail.ASCIIDomain(address[at+1:])
+	if !ok {
+		return address // the delivery says what is wrong with it
+	}
+	return address[:at+1] + domain
+}
+
 // Forward makes a mail to the operator with a message for postmaster, abuse or our own replies' address
 // attached. It is never an answer to the stranger.
 func (c *Composer) Forward(env verify.Envelope, original io.Reader, now time.Time) (reply.Entry, error) {
-	e := reply.Entry{ID: env.ID, To: c.cfg.Operator, MessageID: "<" + env.ID + "@" + c.cfg.Host + ">", Created: now,
-		UTF8: !plainASCII(c.cfg.Operator)}
+	operator := wireAddress(c.cfg.Operator)
+	e := reply.Entry{ID: env.ID, To: operator, MessageID: "<" + env.ID + "@" + c.cfg.Host + ">", Created: now,
+		UTF8: !plainASCII(operator)}
 	raw, err := io.ReadAll(original)
 	if err != nil {
 		return e, fmt.Errorf("mail for the operator: %w", err)
 	}
 	to := result.Cut(result.ASCII(strings.Join(env.RcptTo, ", ")), 200)
-	head := c.head(e.MessageID, c.cfg.Operator, "Mail for "+to, now)
+	head := c.head(e.MessageID, operator, "Mail for "+to, now)
 	note := c.sayPairs("forwarded-to-operator", "to", to, "from", env.MailFrom, "ip", env.Client.Addr().String(), "helo", env.Helo)
 	b, err := written(&bytes.Buffer{}, head, []*part{
 		{contentType: "text/plain; charset=utf-8", data: []byte(wrap(note, "", width) + "\n")},

@@ -278,6 +278,34 @@ func TestReply_has_its_forms_and_attachments(t *testing.T) {
 	}
 }
 
+// A domain beyond ASCII has A-labels, which a server without SMTPUTF8 takes; a local part has no other form.
+func TestRFC6531_3_2_only_a_local_part_needs_SMTPUTF8(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		to, want string
+		utf8     bool
+	}{
+		{"bob@bücher.example", "bob@xn--bcher-kva.example", false},
+		{"bob@BÜCHER.example", "bob@xn--bcher-kva.example", false},
+		{"bob@Example.org", "bob@Example.org", false},
+		{`"a@ü"@example.org`, `"a@ü"@example.org`, true},
+		{"jürgen@bücher.example", "jürgen@bücher.example", true},
+		{"jürgen@example.org", "jürgen@example.org", true},
+		{"bob@\u2488.example", "bob@\u2488.example", true}, // no name at all
+	} {
+		r, body := load(t, "all-well")
+		e, err := composer(t).Reply(r, policy.Decision{Class: policy.Proved, To: c.to}, body, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		head, _, _ := bytes.Cut(e.Body, []byte("\r\n\r\n"))
+		ascii := !bytes.ContainsFunc(head, func(r rune) bool { return r > '~' })
+		if e.To != c.want || e.UTF8 != c.utf8 || ascii == c.utf8 || !bytes.Contains(head, []byte("\r\nTo: <"+c.want+">\r\n")) {
+			t.Errorf("%s: got to %q, SMTPUTF8 %t, want %q, %t; header:\n%s", c.to, e.To, e.UTF8, c.want, c.utf8, head)
+		}
+	}
+}
+
 // An operator may leave parts out; a part that there is not is refused.
 func TestReply_has_the_parts_that_the_operator_wants(t *testing.T) {
 	t.Parallel()

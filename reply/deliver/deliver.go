@@ -24,6 +24,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,6 +53,8 @@ type Config struct {
 	// at port 465 from the first octet (RFC 8314, 3.3).
 	Login    Login
 	RelayTLS bool
+	// From is the envelope sender at the relay, for relays that refuse <>; bounces come back to it.
+	From string
 	// DANE: the resolver validates DNSSEC, so that what it says is validated may be relied on (RFC 7672).
 	DANE bool
 	// MTASTS: what domains promise by MTA-STS is obeyed.
@@ -109,6 +112,12 @@ func (c Config) check() error {
 			bad("Relay %q: %w: want host:port, such as \"smtp.example.org:25\"", c.Relay, err)
 		}
 	}
+	if strings.ContainsFunc(c.From, control) {
+		bad("From %q: want an address, without control characters", c.From)
+	}
+	if c.From != "" && c.Relay == "" {
+		bad("From %q: it is for a relay alone: RFC 5321, 4.5.5 wants <> taken everywhere", c.From)
+	}
 	if c.Port < 1 || c.Port > 65535 {
 		bad("Port %d: want 1 to 65535", c.Port)
 	}
@@ -149,15 +158,16 @@ func onThisMachine(relay string) bool {
 
 // Deliverer takes entries to their destinations while Run runs.
 type Deliverer struct {
-	cfg   Config
-	store Store
-	dns   dns.Resolver
-	line  *line
-	idle  idle
-	sts   *mtasts.Client // nil where MTA-STS is not asked
-	six   sixth
-	wake  chan struct{} // there is something to start
-	tasks sync.WaitGroup
+	cfg        Config
+	store      Store
+	dns        dns.Resolver
+	line       *line
+	idle       idle
+	sts        *mtasts.Client // nil where MTA-STS is not asked
+	six        sixth
+	complaints complaints
+	wake       chan struct{} // there is something to start
+	tasks      sync.WaitGroup
 }
 
 // New makes a Deliverer; nothing is sent before Run.

@@ -92,21 +92,18 @@ func dialer(cfg Config) func(ctx context.Context, network, addr string) (net.Con
 	}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		from := *d
-		from.LocalAddr = cfg.source(addr)
+		from.LocalAddr = cfg.source(network, addr)
 		return from.DialContext(ctx, network, addr)
 	}
 }
 
-// source is the operator's address of the family of an address; nil where the system chooses.
-func (c Config) source(addr string) net.Addr {
-	four := c.Family == IPv4
+// source is the operator's address of the family that is dialled; nil where the system chooses.
+func (c Config) source(network, addr string) net.Addr {
 	if to, err := netip.ParseAddrPort(addr); err == nil {
-		four = to.Addr().Unmap().Is4()
-	} else if c.Family == AnyFamily {
-		return nil // a relay's name, which may have addresses of both
+		network = family(to.Addr())
 	}
 	for _, a := range c.Source {
-		if a.Unmap().Is4() == four {
+		if family(a) == network {
 			return net.TCPAddrFromAddrPort(netip.AddrPortFrom(a.Unmap(), 0))
 		}
 	}

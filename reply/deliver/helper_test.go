@@ -1,3 +1,6 @@
+//go:debug rsa1024min=0
+//go:debug tlssha1=1
+//go:debug x509negativeserial=1
 package deliver
 
 import (
@@ -48,6 +51,7 @@ type stub struct {
 	tls    *tls.Config   // behind STARTTLS; nil: clear text comes in its place
 	first  bool          // TLS from the first octet
 	slow   time.Duration // before the answer to the final dot
+	wants  bool          // TLS: nothing is taken in clear
 
 	mu      sync.Mutex
 	heard   []string // commands; those in TLS begin with "TLS "
@@ -67,6 +71,8 @@ var usual = map[string]string{
 	".":        "250 2.0.0 queued",
 	"QUIT":     "221 2.0.0 bye",
 }
+
+const mustStartTLS = "530 5.7.0 Must issue a STARTTLS command first"
 
 func (s *stub) next(verb string) string {
 	s.mu.Lock()
@@ -133,6 +139,9 @@ func (s *stub) serve(conn net.Conn) {
 	var mail string
 	for verb := "greeting"; ; {
 		answer := s.next(verb)
+		if s.wants && mark == "" && (verb == "MAIL" || verb == "RCPT" || verb == "DATA") {
+			answer = mustStartTLS
+		}
 		taken := verb == "." && answer[0] == '2'
 		if taken { // before the client hears of it
 			s.mu.Lock()

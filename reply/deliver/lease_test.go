@@ -78,10 +78,10 @@ func TestDestination(t *testing.T) {
 	zone := threeHosts + "lost.example. MX 0 gone.example.\nhalf.example. MX 0 gone.example.\nhalf.example. MX 9 one.example.org.\n" +
 		"sick.example. MX 0 sick.example.org.\nsick.example. MX 9 one.example.org.\n;FAULT SERVFAIL sick.example.org. ANY\n"
 	for _, c := range []struct{ to, want, fate string }{
-		{"a@example.org", "[{one.example.org [127.0.0.1]} {two.example.org [127.0.0.2]} {three.example.org [127.0.0.3]}]", "taken"},
+		{"a@example.org", "[{one.example.org [127.0.0.1] false false} {two.example.org [127.0.0.2] false false} {three.example.org [127.0.0.3] false false}]", "taken"},
 		{"a@lost.example", "[]", "permanent"},
-		{"a@half.example", "[{one.example.org [127.0.0.1]}]", "taken"},
-		{"a@sick.example", "[{one.example.org [127.0.0.1]}]", "temporary"},
+		{"a@half.example", "[{one.example.org [127.0.0.1] false false}]", "taken"},
+		{"a@sick.example", "[{one.example.org [127.0.0.1] false false}]", "temporary"},
 		{"a@nowhere.example", "[]", "permanent"},
 	} {
 		got, err := Destination(t.Context(), dnstest.Zone(t, zone, patient()), c.to)

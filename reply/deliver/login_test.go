@@ -59,7 +59,7 @@ func TestRFC4954_4_login_at_the_relay(t *testing.T) {
 			cfg.RelayTLS, cfg.Roots, cfg.Login = true, ca.pool, Login{"robot", "s3cret!"}
 			what, err := deliverer(t, cfg, "").tryWhole(t.Context(), entry("one"))
 			want(t, err, c.fate, c.reason)
-			out := what.outcome(reasonOf(err, "a@example.org"), "a@example.org")
+			out := what.outcome(kindOf(err), reasonOf(err, "a@example.org"), "a@example.org")
 			if all := fmt.Sprint(err, out, j.String()); strings.Contains(all, "s3cret!") || strings.Contains(all, encoded("s3cret!")) || strings.Contains(all, plain[15:]) {
 				t.Errorf("the password is told: %s", all)
 			}

@@ -43,16 +43,16 @@ func TestOutcomeOfATry(t *testing.T) {
 		{"taken", oneHost, nil, true, "done", store.Outcome{Answer: "250 2.0.0 queued", TLS: "TLS 1.3", Host: host}},
 		{"taken in clear", oneHost, nil, false, "done", store.Outcome{Answer: "250 2.0.0 queued", TLS: "no: not offered", Host: host}},
 		{"the recipient is refused", oneHost, map[string][]string{"RCPT": {"550 5.1.1 <a@example.org>: no"}}, true, "fail",
-			store.Outcome{Answer: "550 5.1.1 <recipient>: no", TLS: "TLS 1.3", Host: host}},
-		{"later", oneHost, map[string][]string{"RCPT": {"450 4.2.0 later"}}, true, "retry", store.Outcome{Answer: "450 4.2.0 later", TLS: "TLS 1.3", Host: host}},
-		{"the greeting", oneHost, map[string][]string{"greeting": {"421 4.3.2 later"}}, true, "retry", store.Outcome{Answer: "421 4.3.2 later", Host: host}},
-		{"closes after an answer", oneHost, map[string][]string{"RCPT": {closes}}, true, "retry", store.Outcome{Answer: "250 2.1.0 sender ok", TLS: "TLS 1.3", Host: host}},
-		{"closes before any", oneHost, map[string][]string{"greeting": {closes}}, true, "retry", store.Outcome{Host: host}},
+			store.Outcome{Kind: KindRecipient, Answer: "550 5.1.1 <recipient>: no", TLS: "TLS 1.3", Host: host}},
+		{"later", oneHost, map[string][]string{"RCPT": {"450 4.2.0 later"}}, true, "retry", store.Outcome{Kind: KindLater, Answer: "450 4.2.0 later", TLS: "TLS 1.3", Host: host}},
+		{"the greeting", oneHost, map[string][]string{"greeting": {"421 4.3.2 later"}}, true, "retry", store.Outcome{Kind: KindLater, Answer: "421 4.3.2 later", Host: host}},
+		{"closes after an answer", oneHost, map[string][]string{"RCPT": {closes}}, true, "retry", store.Outcome{Kind: KindReach, Answer: "250 2.1.0 sender ok", TLS: "TLS 1.3", Host: host}},
+		{"closes before any", oneHost, map[string][]string{"greeting": {closes}}, true, "retry", store.Outcome{Kind: KindReach, Host: host}},
 		{"long, with controls", oneHost, map[string][]string{"RCPT": {"450 \x1b[2J" + long}}, true, "retry",
-			store.Outcome{Answer: `450 \x1b[2J` + long, TLS: "TLS 1.3", Host: host}},
-		{"the host has no address", "example.org. MX 0 gone.example.org.\n", nil, true, "fail", store.Outcome{Host: "gone.example.org"}},
-		{"the last that said something", oneHost + two, map[string][]string{"RCPT": {"450 4.2.0 later"}}, true, "retry", store.Outcome{Answer: "450 4.2.0 later", TLS: "TLS 1.3", Host: host}},
-		{"the domain is not there", "", nil, true, "fail", store.Outcome{}},
+			store.Outcome{Kind: KindLater, Answer: `450 \x1b[2J` + long, TLS: "TLS 1.3", Host: host}},
+		{"the host has no address", "example.org. MX 0 gone.example.org.\n", nil, true, "fail", store.Outcome{Kind: KindNowhere, Host: "gone.example.org"}},
+		{"the last that said something", oneHost + two, map[string][]string{"RCPT": {"450 4.2.0 later"}}, true, "retry", store.Outcome{Kind: KindLater, Answer: "450 4.2.0 later", TLS: "TLS 1.3", Host: host}},
+		{"the domain is not there", "", nil, true, "fail", store.Outcome{Kind: KindNowhere}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -191,6 +191,25 @@ func TestMailForTheOperatorIsNotLostUnseen(t *testing.T) {
 		i := slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, "report="+id) })
 		if i < 0 || !strings.Contains(lines[i], want) || !strings.Contains(lines[i], "our own address") {
 			t.Errorf("%s: want %s and the reason:\n%s", id, want, log.String())
+		}
+	}
+}
+
+func TestSameAddress(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		a, b string
+		want bool
+	}{
+		{"you@xn--bcher-kva.example", "You@Bücher.example", true},
+		{"you@example.org", "you@EXAMPLE.org.", true},
+		{"you@example.org", "you@example.net", false},
+		{"you@example.org", "me@example.org", false},
+		{"You@[192.0.2.25]", "you@[192.0.2.25]", true},
+		{"you", "you", false},
+	} {
+		if got := sameAddress(c.a, c.b); got != c.want {
+			t.Errorf("%s, %s: got %t", c.a, c.b, got)
 		}
 	}
 }

@@ -3,84 +3,15 @@ package deliver
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
-	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 
+	"checkauth/reply"
 	"checkauth/verify/dns"
 )
-
-// stagger is the time from the beginning of one connection to the next address (RFC 8305, 5).
-const stagger = 250 * time.Millisecond
-
-// reached is what became of one address.
-type reached struct {
-	at   int // of the addresses
-	conn net.Conn
-	err  error
-}
-
-// reach connects to the first of several addresses that answers, RFC 8305, 5: one after another, not waiting
-// long for each. failed are those that are known to fail, in the order of that.
-func (d *Deliverer) reach(ctx context.Context, servers []server) (conn net.Conn, at int, failed []reached) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	done := make(chan reached, len(servers))
-	next, running := 0, 0
-	begin := func() {
-		i := next
-		next, running = next+1, running+1
-		go func() {
-			r := reached{at: i}
-			defer func() {
-				if p := recover(); p != nil {
-					d.cfg.Log.ErrorContext(ctx, "panic in a connection", "host", servers[i].String(), "panic", p, "stack", string(debug.Stack()))
-					r.err = fmt.Errorf("panic: %v", p)
-				}
-				done <- r
-			}()
-			r.conn, r.err = d.connect(ctx, servers[i])
-		}()
-	}
-	begin()
-	timer := time.NewTimer(stagger)
-	defer timer.Stop()
-	for running > 0 {
-		select {
-		case r := <-done:
-			running--
-			if r.err == nil {
-				cancel()
-				drop(done, running)
-				return r.conn, r.at, failed
-			}
-			failed = append(failed, r)
-			if next < len(servers) && ctx.Err() == nil {
-				begin()
-				timer.Reset(stagger)
-			}
-		case <-timer.C:
-			if next < len(servers) && ctx.Err() == nil {
-				begin()
-				timer.Reset(stagger)
-			}
-		}
-	}
-	return nil, -1, failed
-}
-
-// drop closes the connections that come too late. Their attempts are cancelled, so that it does not take long.
-func drop(done <-chan reached, running int) {
-	for range running {
-		if r := <-done; r.conn != nil {
-			_ = r.conn.Close()
-		}
-	}
-}
 
 // Families that replies may go by.
 const (
@@ -89,48 +20,93 @@ const (
 	IPv6      = "ipv6"
 )
 
-// inOrder puts addresses into the order in which they are tried: alternating (RFC 8305, 4), beginning with the
-// family that is preferred; only one family where the operator says so.
-func (d *Deliverer) inOrder(ctx context.Context, addrs []netip.Addr) []netip.Addr {
-	var four, six []netip.Addr
-	for _, a := range addrs {
-		if a.Unmap().Is4() {
-			four = append(four, a)
-		} else {
-			six = append(six, a)
-		}
+// families are the networks that are dialled, in the order in which they are tried.
+//
+// There is no race between them (RFC 8305): what counts for a mail server is not who answers first but whose
+// address of ours has a name. Many receivers refuse an IPv6 address without a PTR record for good, so that a lost
+// packet of the IPv4 connection would lose the mail.
+func (d *Deliverer) families(ctx context.Context) []string {
+	switch {
+	case d.cfg.Family == IPv4:
+		return []string{"tcp4"}
+	case d.cfg.Family == IPv6:
+		return []string{"tcp6"}
+	case d.six.good(ctx, d):
+		return []string{"tcp6", "tcp4"}
 	}
-	switch d.cfg.Family {
-	case IPv4:
-		return four
-	case IPv6:
-		return six
+	return []string{"tcp4", "tcp6"}
+}
+
+// family is the network of an address.
+func family(a netip.Addr) string {
+	if a.Unmap().Is4() {
+		return "tcp4"
 	}
-	first, second := four, six
-	if len(six) > 0 && len(four) > 0 && d.six.good(ctx, d) {
-		first, second = six, four
+	return "tcp6"
+}
+
+// inOrder puts addresses into the order in which they are tried: family by family, only one of them where the
+// operator says so.
+func (d *Deliverer) inOrder(ctx context.Context, addrs []netip.Addr) (out []netip.Addr) {
+	mixed := slices.ContainsFunc(addrs, func(a netip.Addr) bool { return family(a) != family(addrs[0]) })
+	if d.cfg.Family == AnyFamily && !mixed {
+		return addrs // nothing to choose, so nothing to ask
 	}
-	var out []netip.Addr
-	for i := range max(len(first), len(second)) {
-		if i < len(first) {
-			out = append(out, first[i])
-		}
-		if i < len(second) {
-			out = append(out, second[i])
+	for _, f := range d.families(ctx) {
+		for _, a := range addrs {
+			if family(a) == f {
+				out = append(out, a)
+			}
 		}
 	}
 	return out
 }
 
-// network is what is dialled: a relay's name may have addresses of both families.
-func (c Config) network() string {
-	switch c.Family {
-	case IPv4:
-		return "tcp4"
-	case IPv6:
-		return "tcp6"
+// servers tries one address after another until one takes the entry. The last error is the one that ended it.
+// refused are the families over which our address was refused in this try; it grows.
+func (d *Deliverer) servers(ctx context.Context, key string, all []server, refused map[string]bool, e reply.Entry) (last taken, failed []error) {
+	for i, s := range all {
+		if refused[s.network] {
+			continue
+		}
+		what, err := d.server(ctx, key, s, len(all)-i, e)
+		if err == nil {
+			return what, nil
+		}
+		last = last.then(what)
+		failed = append(failed, err)
+		if f, ok := errors.AsType[*failure](err); ok && f.ourAddress {
+			refused[s.network] = true
+		}
+		if isFinal(err) || ctx.Err() != nil {
+			break
+		}
 	}
-	return "tcp"
+	return last, failed
+}
+
+// connect tells apart what can never be reached from what cannot be reached now. left is how many addresses of the
+// host there are still to be tried, this one included: each gets its part of the time.
+func (d *Deliverer) connect(ctx context.Context, at server, left int) (net.Conn, error) {
+	within, cancel := context.WithTimeout(ctx, d.share(ctx, left))
+	defer cancel()
+	conn, err := d.cfg.Dial(within, at.network, at.addr)
+	if err == nil {
+		return conn, nil
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && errors.Is(err, errUnroutable) {
+		err = &failure{err: op.Err, permanent: true}
+	}
+	return nil, blame(ctx, at.String(), err)
+}
+
+// share is how long one connection may take, so that the others, and the dialogue, find some time left.
+func (d *Deliverer) share(ctx context.Context, left int) time.Duration {
+	end, ok := ctx.Deadline()
+	if !ok {
+		return d.cfg.Connect
+	}
+	return min(d.cfg.Connect, time.Until(end)/time.Duration(left+1))
 }
 
 // sixth remembers whether our own IPv6 address has a name: without one many receivers refuse it.

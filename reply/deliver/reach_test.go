@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -22,27 +21,25 @@ type road struct {
 	after time.Duration
 	err   error
 	mute  bool // never
-	late  bool // connects at the moment when nobody wants it any more
 }
 
-// roads is a Dial; open are the connections that were made and not closed.
+// roads is a Dial.
 type roads struct {
 	by map[string]road
 
 	mu    sync.Mutex
-	began map[string]time.Duration
+	began []string
 	start time.Time
-	far   []net.Conn
 }
 
 func (r *roads) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 	r.mu.Lock()
-	r.began[addr] = time.Since(r.start)
+	r.began = append(r.began, addr[:strings.LastIndexByte(addr, ':')]+" "+time.Since(r.start).String())
 	r.mu.Unlock()
 	at := r.by[addr]
 	after := time.NewTimer(at.after)
 	defer after.Stop()
-	if at.mute || at.late {
+	if at.mute {
 		after.Stop()
 	}
 	select {
@@ -51,89 +48,116 @@ func (r *roads) dial(ctx context.Context, _, addr string) (net.Conn, error) {
 			return nil, at.err
 		}
 	case <-ctx.Done():
-		if !at.late {
-			return nil, ctx.Err()
-		}
+		return nil, ctx.Err()
 	}
 	ours, theirs := net.Pipe()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.far = append(r.far, theirs)
+	go (&stub{}).serve(theirs)
 	return ours, nil
 }
 
-// open counts the connections that we have not closed.
-func (r *roads) open() (n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, c := range r.far {
-		_ = c.SetReadDeadline(time.Now().Add(time.Second))
-		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-			n++
-		}
-	}
-	return n
-}
-
-func TestRFC8305_5_one_address_after_another(t *testing.T) {
+// No connection begins before the one in front of it has failed, and one that hangs leaves time for the others.
+func TestAddressesAreTriedOneAfterTheOther(t *testing.T) {
 	t.Parallel()
-	no := errors.New("connection refused")
-	mute, refuses := road{mute: true}, road{err: no}
+	mute, refuses := road{mute: true}, road{err: errors.New("connection refused")}
+	const whole = time.Hour
 	for _, c := range []struct {
 		name  string
 		roads []road
-		at    int // that is connected to, or -1
-		took  time.Duration
+		try   time.Duration // the time for all
 		began string
-		fails int
+		taken bool
 	}{
-		{"the first answers", []road{{}, {}}, 0, 0, "0s", 0},
-		{"the first answers within the time", []road{{after: stagger - 1}, {}}, 0, stagger - 1, "0s", 0},
-		{"the first hangs", []road{mute, {}}, 1, stagger, "0s 250ms", 0},
-		{"two hang", []road{mute, mute, {after: time.Second}}, 2, 1500 * time.Millisecond, "0s 250ms 500ms", 0},
-		{"the first refuses", []road{refuses, {}}, 1, 0, "0s 0s", 1},
-		{"the first refuses late", []road{{after: 100 * time.Millisecond, err: no}, {}}, 1, 100 * time.Millisecond, "0s 100ms", 1},
-		{"the slow one is first after all", []road{{after: 300 * time.Millisecond}, {after: time.Second}}, 0, 300 * time.Millisecond, "0s 250ms", 0},
-		{"both connect, the loser is closed", []road{{late: true}, {}}, 1, stagger, "0s 250ms", 0},
-		{"a refusal begins the time anew", []road{mute, {after: 100 * time.Millisecond, err: no}, mute, {}}, 3, 600 * time.Millisecond, "0s 250ms 350ms 600ms", 1},
-		{"all refuse", []road{refuses, refuses, refuses}, -1, 0, "0s 0s 0s", 3},
-		{"all hang", []road{mute, mute}, -1, 20*time.Second + stagger, "0s 250ms", 2},
+		{"the first answers", []road{{}, {}}, whole, "192.0.2.0 0s", true},
+		{"the first is slow, and nobody overtakes it", []road{{after: 19 * time.Second}, {}}, whole, "192.0.2.0 0s", true},
+		{"the first refuses", []road{refuses, {}}, whole, "192.0.2.0 0s, 192.0.2.1 0s", true},
+		{"the first hangs", []road{mute, {}}, whole, "192.0.2.0 0s, 192.0.2.1 20s", true},
+		{"all hang", []road{mute, mute}, whole, "192.0.2.0 0s, 192.0.2.1 20s", false},
+		{"little time, and three hang", []road{mute, mute, mute, {}}, 50 * time.Second, "192.0.2.0 0s, 192.0.2.1 10s, 192.0.2.2 20s, 192.0.2.3 30s", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				r := &roads{by: map[string]road{}, began: map[string]time.Duration{}, start: time.Now()}
+				r := &roads{by: map[string]road{}, start: time.Now()}
 				var servers []server
 				for i, road := range c.roads {
 					addr := fmt.Sprintf("192.0.2.%d:25", i)
 					r.by[addr] = road
-					servers = append(servers, server{host: "mx.example.org", addr: addr})
+					servers = append(servers, server{host: "mx.example.org", addr: addr, network: "tcp4"})
 				}
 				cfg := config(t)
 				cfg.Dial = r.dial
-				conn, at, failed := newDeliverer(t, cfg, nil, silent).reach(t.Context(), servers)
-				took, began := time.Since(r.start), ""
-				for _, s := range servers {
-					if b, ok := r.began[s.addr]; ok {
-						began += " " + b.String()
-					}
+				d := newDeliverer(t, cfg, nil, silent)
+				ctx, cancel := context.WithTimeout(t.Context(), c.try)
+				defer cancel()
+				what, failed := d.servers(ctx, "example.org", servers, map[string]bool{}, entry("one"))
+				if what.bye != nil {
+					what.bye()
 				}
-				if at != c.at || took != c.took || began != " "+c.began || len(failed) != c.fails || (conn == nil) != (at < 0) {
-					t.Errorf("got %d after %s, begun at%s, %d failures; want %d after %s, %s, %d", at, took, began, len(failed), c.at, c.took, c.began, c.fails)
-				}
-				if n := r.open(); n != min(c.at+1, 1) {
-					t.Errorf("%d connections are open", n)
-				}
-				if conn != nil {
-					_ = conn.Close()
+				d.idle.close()
+				if got := strings.Join(r.began, ", "); got != c.began || (what.bye != nil) != c.taken {
+					t.Errorf("got %s, %v, %v; want %s", got, what, failed, c.began)
 				}
 			})
 		})
 	}
 }
 
+// bothFamilies is a host with an address of each.
+const bothFamilies = "example.org. MX 0 mx.example.org.\nmx.example.org. A 192.0.2.1\nmx.example.org. AAAA 2001:db8::1\n"
+
+// A server that refuses one address of ours for its missing name is asked over the other family before that is the
+// last word.
+func TestAnAddressOfOursWithoutAName(t *testing.T) {
+	t.Parallel()
+	const own = "2001:db8::53"
+	named := "mail.example.net. AAAA 2001:db8::53\n" + dns.ReverseName(netip.MustParseAddr(own)) + ". PTR mail.example.net.\n"
+	for _, c := range []struct {
+		name, verb, answer string
+		zone               string
+		both               bool // the other family is refused, too
+		fate               string
+		one, two           int // connections to the family that comes first, and to the other
+	}{
+		{"the code, at the greeting", "greeting", "554 5.7.25 no name", bothFamilies, false, "taken", 1, 1},
+		{"the code, at EHLO", "EHLO", "550 5.7.25 no name", bothFamilies, false, "taken", 1, 1},
+		{"the code, at MAIL", "MAIL", "550 5.7.25 no name", bothFamilies, false, "taken", 1, 1},
+		{"the code, at RCPT", "RCPT", "550 5.7.25 no name", bothFamilies, false, "taken", 1, 1},
+		{"the code, at the final dot", ".", "550-5.7.25 no name\r\n550 5.7.25 of yours", bothFamilies, false, "taken", 1, 1},
+		{"words about a PTR record", ".", "550-5.7.1 this message does not meet IPv6 sending guidelines regarding PTR records\r\n550 5.7.1 and authentication", bothFamilies, false, "taken", 1, 1},
+		{"words about reverse DNS", "MAIL", "550 Your host has no reverse DNS", bothFamilies, false, "taken", 1, 1},
+		{"words about a reverse hostname", "RCPT", "550 5.7.1 Client host rejected: cannot find your reverse hostname, [2001:db8::53]", bothFamilies, false, "taken", 1, 1},
+		{"both are refused", "RCPT", "550 5.7.25 no name", bothFamilies, true, "permanent", 1, 1},
+		{"there is no other", "RCPT", "550 5.7.25 no name", "example.org. MX 0 mx.example.org.\nmx.example.org. AAAA 2001:db8::1\n", false, "permanent", 1, 0},
+		{"the next host is not asked over the same family", "RCPT", "550 5.7.25 no name", bothFamilies + "example.org. MX 9 two.example.org.\ntwo.example.org. AAAA 2001:db8::1\n", true, "permanent", 1, 1},
+		{"another refusal is the last word", "RCPT", "550 5.1.1 no such user", bothFamilies, false, "permanent", 1, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			answers := func() map[string][]string {
+				m := map[string][]string{c.verb: {c.answer}}
+				if c.verb == "EHLO" {
+					m["HELO"] = m["EHLO"]
+				}
+				return m
+			}
+			six, four := &stub{script: answers()}, &stub{}
+			if c.both {
+				four.script = answers()
+			}
+			cfg := config(t)
+			cfg.Six = netip.MustParseAddr(own)
+			cfg.Dial = inMemory(map[string]*stub{"2001:db8::1": six, "192.0.2.1": four})
+			_, err := deliverer(t, cfg, c.zone+named).tryWhole(t.Context(), entry("one"))
+			want(t, err, c.fate, "")
+			if six.connections() != c.one || four.connections() != c.two {
+				t.Errorf("connections: %d and %d, want %d and %d", six.connections(), four.connections(), c.one, c.two)
+			}
+		})
+	}
+}
+
 // The whole try, over the network: a host's first address refuses, its second takes the mail.
-func TestRFC8305_5_within_a_try(t *testing.T) {
+func TestTheSecondAddressTakesTheMail(t *testing.T) {
 	t.Parallel()
 	s := &stub{}
 	c := config(t)
@@ -149,11 +173,11 @@ func TestTheEndOfATryEndsItsConnecting(t *testing.T) {
 	t.Parallel()
 	over := errors.New("the time for one try is over")
 	synctest.Test(t, func(t *testing.T) {
-		r := &roads{by: map[string]road{"192.0.2.1:25": {mute: true}}, began: map[string]time.Duration{}, start: time.Now()}
+		r := &roads{by: map[string]road{"192.0.2.1:25": {mute: true}}, start: time.Now()}
 		cfg := config(t)
 		cfg.Dial = r.dial
-		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, over)
-		defer cancel()
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(time.Second, func() { cancel(over) })
 		what, err := newDeliverer(t, cfg, nil, oneDomain).tryWhole(ctx, entry("one"))
 		want(t, err, "temporary", "example.org [192.0.2.1]: "+over.Error())
 		if took := time.Since(r.start); took != time.Second || what.talked || what.host != "example.org [192.0.2.1]" {
@@ -162,14 +186,14 @@ func TestTheEndOfATryEndsItsConnecting(t *testing.T) {
 	})
 }
 
-func TestRFC8305_4_order_of_addresses(t *testing.T) {
+func TestOrderOfAddresses(t *testing.T) {
 	t.Parallel()
 	const own, v4, v6 = "2001:db8::53", "192.0.2.1 192.0.2.2", "2001:db8::1 2001:db8::2"
 	named := "mail.example.net. AAAA 2001:db8::53\n" + dns.ReverseName(netip.MustParseAddr(own)) + ". PTR mail.example.net.\n"
 	for _, c := range []struct{ name, family, own, zone, addrs, want string }{
-		{"no IPv6 of our own", AnyFamily, "", named, v4 + " " + v6, "[192.0.2.1 2001:db8::1 192.0.2.2 2001:db8::2]"},
-		{"ours has a name that leads back", AnyFamily, own, named, v4 + " " + v6, "[2001:db8::1 192.0.2.1 2001:db8::2 192.0.2.2]"},
-		{"ours has none", AnyFamily, own, "", v4 + " " + v6, "[192.0.2.1 2001:db8::1 192.0.2.2 2001:db8::2]"},
+		{"no IPv6 of our own", AnyFamily, "", named, v4 + " " + v6, "[192.0.2.1 192.0.2.2 2001:db8::1 2001:db8::2]"},
+		{"ours has a name that leads back", AnyFamily, own, named, v4 + " " + v6, "[2001:db8::1 2001:db8::2 192.0.2.1 192.0.2.2]"},
+		{"ours has none", AnyFamily, own, "", v4 + " " + v6, "[192.0.2.1 192.0.2.2 2001:db8::1 2001:db8::2]"},
 		{"the name leads elsewhere", AnyFamily, "2001:db8::54", dns.ReverseName(netip.MustParseAddr("2001:db8::54")) + ". PTR mail.example.net.\n" + named,
 			"192.0.2.1 2001:db8::1", "[192.0.2.1 2001:db8::1]"},
 		{"more of one", AnyFamily, "", "", "2001:db8::1 2001:db8::2 192.0.2.1", "[192.0.2.1 2001:db8::1 2001:db8::2]"},
@@ -292,21 +316,20 @@ func TestSourceAddress(t *testing.T) {
 	t.Parallel()
 	four, six := netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("2001:db8::9")
 	for _, c := range []struct {
-		family, to string
-		source     []netip.Addr
-		want       string
+		network, to string
+		source      []netip.Addr
+		want        string
 	}{
-		{AnyFamily, "192.0.2.1:25", []netip.Addr{six, four}, "192.0.2.9:0"},
-		{AnyFamily, "[2001:db8::1]:25", []netip.Addr{four, six}, "[2001:db8::9]:0"},
-		{AnyFamily, "[::ffff:192.0.2.1]:25", []netip.Addr{six, four}, "192.0.2.9:0"},
-		{AnyFamily, "[2001:db8::1]:25", []netip.Addr{four}, "<nil>"},
-		{AnyFamily, "192.0.2.1:25", nil, "<nil>"},
-		{AnyFamily, "relay.example.org:25", []netip.Addr{four, six}, "<nil>"},
-		{IPv6, "relay.example.org:25", []netip.Addr{four, six}, "[2001:db8::9]:0"},
-		{IPv4, "relay.example.org:25", []netip.Addr{six, four}, "192.0.2.9:0"},
+		{"tcp", "192.0.2.1:25", []netip.Addr{six, four}, "192.0.2.9:0"},
+		{"tcp", "[2001:db8::1]:25", []netip.Addr{four, six}, "[2001:db8::9]:0"},
+		{"tcp", "[::ffff:192.0.2.1]:25", []netip.Addr{six, four}, "192.0.2.9:0"},
+		{"tcp", "[2001:db8::1]:25", []netip.Addr{four}, "<nil>"},
+		{"tcp", "192.0.2.1:25", nil, "<nil>"},
+		{"tcp6", "relay.example.org:25", []netip.Addr{four, six}, "[2001:db8::9]:0"},
+		{"tcp4", "relay.example.org:25", []netip.Addr{six, four}, "192.0.2.9:0"},
 	} {
-		if got := fmt.Sprint(Config{Family: c.family, Source: c.source}.source(c.to)); got != c.want {
-			t.Errorf("%s, %s: got %s, want %s", c.family, c.to, got, c.want)
+		if got := fmt.Sprint(Config{Source: c.source}.source(c.network, c.to)); got != c.want {
+			t.Errorf("%s, %s: got %s, want %s", c.network, c.to, got, c.want)
 		}
 	}
 }

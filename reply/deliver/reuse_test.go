@@ -120,7 +120,7 @@ func TestAConnectionThatDoesNotServeAgain(t *testing.T) {
 		{"421 to MAIL", "MAIL", []string{"250 ok", "421 4.4.2 timeout", "250 ok"}, "taken", 2, 2},
 		{"451 to MAIL", "MAIL", []string{"250 ok", "451 4.7.1 too many mails", "250 ok"}, "taken", 2, 2},
 		{"5xx to MAIL", "MAIL", []string{"250 ok", "503 5.5.1 one mail a session", "250 ok"}, "taken", 2, 2},
-		{"5xx to MAIL, and over the new one", "MAIL", []string{"250 ok", "550 5.7.1 no"}, "permanent", 2, 1},
+		{"5xx to MAIL, and over the new one", "MAIL", []string{"250 ok", "550 5.7.1 no"}, "temporary", 2, 1},
 		{"closes at RCPT", "RCPT", []string{"250 ok", closes, "250 ok"}, "taken", 2, 2},
 		{"4xx to RCPT", "RCPT", []string{"250 ok", "452 4.5.3 too many", "250 ok"}, "taken", 2, 2},
 		{"5xx to RCPT is about the entry", "RCPT", []string{"250 ok", "550 5.1.1 no such user", "250 ok"}, "permanent", 1, 1},

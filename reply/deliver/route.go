@@ -174,15 +174,24 @@ func addresses(ctx context.Context, resolver dns.Resolver, h host) (addrs []neti
 type Place struct {
 	Host  string
 	Addrs []netip.Addr
+	// DANE: TLSA records say who the host is, which goes before MTA-STS (RFC 8461, 2). Impossible: no certificate can
+	// match them.
+	DANE, Impossible bool
 }
 
 // Destination gives all hosts that a mail to an address would be brought to, the most wanted first and in one
 // order for everybody. The error is one of those above where it could not be brought anywhere; any other one
 // says that not everything could be learnt.
 func Destination(ctx context.Context, resolver dns.Resolver, to string) (out []Place, err error) {
+	_, out, err = destination(ctx, resolver, to)
+	return out, err
+}
+
+// destination gives the hosts, too, in the order of the places.
+func destination(ctx context.Context, resolver dns.Resolver, to string) (of []host, out []Place, err error) {
 	hosts, err := route(ctx, resolver, to)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	slices.SortStableFunc(hosts, func(a, b host) int { return cmp.Or(cmp.Compare(a.pref, b.pref), cmp.Compare(a.name, b.name)) })
 	for _, h := range hosts {
@@ -191,11 +200,11 @@ func Destination(ctx context.Context, resolver dns.Resolver, to string) (out []P
 			err = failed // what may pass weighs more: the mail may yet be brought there
 		}
 		if len(found) > 0 {
-			out = append(out, Place{h.name, found})
+			of, out = append(of, h), append(out, Place{Host: h.name, Addrs: found})
 		}
 	}
 	if len(out) > 0 && errors.Is(err, ErrNoAddress) {
 		err = nil
 	}
-	return out, err
+	return of, out, err
 }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -185,10 +186,11 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 	log := d.cfg.Log.With("report", c.ID, "domain", domainOf(c.To), "try", c.Tries+1, "took", took)
 	next := now.Add(d.delay(c.Tries))
 	reason := reasonOf(err, c.To)
-	out := what.outcome(reason, c.To)
+	out := what.outcome(kindOf(err), reason, c.To)
 	if what.talked {
 		d.line.reached(c.To)
 	}
+	d.complain(ctx, c.To, what, err)
 	since, set := d.line.clockSet(c.ID, now)
 	switch {
 	case err == nil:
@@ -231,7 +233,7 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 // lost logs that an entry is given up. What was to go to the operator is mail that was taken for postmaster or
 // abuse: it is the operator's own address that is wrong, or it leads back to us.
 func (d *Deliverer) lost(ctx context.Context, log *slog.Logger, to, what, reason string) {
-	if d.cfg.Operator != "" && strings.EqualFold(to, d.cfg.Operator) {
+	if d.cfg.Operator != "" && sameAddress(to, d.cfg.Operator) {
 		log.ErrorContext(ctx, "mail for the operator is lost: look at operator in the configuration", "why", what, "reason", reason)
 		return
 	}
@@ -242,6 +244,64 @@ func (d *Deliverer) lost(ctx context.Context, log *slog.Logger, to, what, reason
 func (d *Deliverer) blind(ctx context.Context, err error) bool {
 	e, ok := errors.AsType[*dns.Error](err)
 	return ok && e.Kind.Suspect() && d.cfg.Health != nil && d.cfg.Health.Check(ctx) != nil
+}
+
+// sameAddress: an entry has its recipient's domain in A-labels, the configuration as it is typed.
+func sameAddress(a, b string) bool {
+	i, j := strings.LastIndexByte(a, '@'), strings.LastIndexByte(b, '@')
+	if i < 0 || j < 0 || !strings.EqualFold(a[:i], b[:j]) {
+		return false
+	}
+	x, failed := wireName(a[i+1:])
+	y, err := wireName(b[j+1:])
+	if failed != nil || err != nil { // an address literal
+		return strings.EqualFold(a[i:], b[j:])
+	}
+	return x == y
+}
+
+// complaining is how often the operator hears of one matter.
+const complaining = time.Hour
+
+// complaints are what the operator was told, and when.
+type complaints struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+func (c *complaints) due(about string, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if last, told := c.last[about]; told && now.Sub(last).Abs() < complaining {
+		return false
+	}
+	if c.last == nil {
+		c.last = map[string]time.Time{}
+	}
+	c.last[about] = now
+	return true
+}
+
+// complain says what only the operator, or whoever runs the relay, can change. Meanwhile the entries wait.
+func (d *Deliverer) complain(ctx context.Context, to string, what taken, err error) {
+	m, ok := errors.AsType[*ourMatter](err)
+	if !ok {
+		return
+	}
+	var about string
+	switch {
+	case d.cfg.Relay == "":
+		about = "a receiver refuses MAIL FROM:<>, which RFC 5321, 4.5.5 wants taken, or our address: its reports wait until they expire"
+	case m.kind == refusesToRelay:
+		about = "the relay does not relay for us: the reports wait; let it take mail from this machine's address, or set deliver.relay-user and deliver.relay-password-file"
+	case d.cfg.From == "":
+		about = "the relay refuses MAIL FROM:<>: the reports wait; set deliver.envelope-from to an address whose bounces somebody reads, or use another relay"
+	default:
+		about = "the relay refuses deliver.envelope-from: the reports wait; set an address that it takes"
+	}
+	if d.complaints.due(about, d.cfg.Now()) {
+		d.cfg.Log.WarnContext(ctx, about, "host", what.host, "answer", reasonOf(m, to))
+	}
 }
 
 // ending is what became of an entry for good.

@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -22,6 +23,41 @@ type security struct {
 	name      string                          // for SNI; empty: the host's
 	verify    func(tls.ConnectionState) error // nil: the certificate is not looked at
 	missed    func(why error)                 // hears what would have failed, were the policy enforced; may be nil
+}
+
+// config is TLS as a connection needs it. Where nobody promised TLS the message would go in clear without it, so the
+// oldest version and the weakest suite are better than none: a server that insists on TLS and knows no other gets its
+// mail, and no certificate is looked at. What is taken here is what our own server takes. Where TLS was promised,
+// it is TLS 1.2 and a key of 1024 bits at least (RFC 8996).
+func (s security) config(sni string) *tls.Config {
+	c := &tls.Config{ServerName: sni, InsecureSkipVerify: true, VerifyConnection: s.verify}
+	if s.mandatory {
+		c.MinVersion, c.VerifyConnection = tls.VersionTLS12, s.strict
+		return c
+	}
+	c.MinVersion = tls.VersionTLS10
+	for _, list := range [][]*tls.CipherSuite{tls.CipherSuites(), tls.InsecureCipherSuites()} {
+		for _, suite := range list {
+			c.CipherSuites = append(c.CipherSuites, suite.ID)
+		}
+	}
+	return c
+}
+
+// minBits of an RSA key that can prove who a server is.
+const minBits = 1024
+
+// strict is verify for a promise: GODEBUG's rsa1024min lets shorter keys through for the others' sake.
+func (s security) strict(cs tls.ConnectionState) error {
+	if len(cs.PeerCertificates) > 0 {
+		if key, ok := cs.PeerCertificates[0].PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < minBits {
+			return fmt.Errorf("an RSA key of %d bits: want %d", key.N.BitLen(), minBits)
+		}
+	}
+	if s.verify == nil {
+		return nil
+	}
+	return s.verify(cs)
 }
 
 // policy is what the domain promises by MTA-STS. RFC 8461, 5: where the policy cannot be fetched and none is

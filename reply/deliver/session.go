@@ -87,29 +87,15 @@ func (s *session) bye() {
 	_ = s.conn.Close()
 }
 
-// connect tells apart what can never be reached from what cannot be reached now.
-func (d *Deliverer) connect(ctx context.Context, at server) (net.Conn, error) {
-	within, cancel := context.WithTimeout(ctx, d.cfg.Connect)
-	defer cancel()
-	conn, err := d.cfg.Dial(within, d.cfg.network(), at.addr)
-	if err == nil {
-		return conn, nil
-	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && errors.Is(err, errUnroutable) {
-		err = &failure{err: op.Err, permanent: true}
-	}
-	return nil, blame(ctx, at.String(), err)
-}
-
 // blame names the server and, where the connection was cut, who cut it.
 func blame(ctx context.Context, at string, err error) error {
 	_, said := errors.AsType[*refusal](err)
-	out := &failure{permanent: isPermanent(err), stop: isFinal(err)}
+	out := verdictOf(err)
 	if !said && !out.permanent && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	out.err = fmt.Errorf("%s: %w", at, err)
-	return out
+	return &out
 }
 
 // on begins to read from a connection. Octets that came in before are dropped: behind a handshake they
@@ -164,35 +150,19 @@ func (s *session) transact(e reply.Entry) error {
 		return permanent(err)
 	}
 	s.talked = true
-	for _, c := range []struct{ name, line string }{
-		{"MAIL", "MAIL FROM:<" + e.From + ">" + params},
-		{"RCPT", "RCPT TO:<" + e.To + ">"},
+	for _, c := range []struct {
+		name, line string
+		class      int
+	}{
+		{"MAIL", "MAIL FROM:<" + cmp.Or(e.From, s.cfg.From) + ">" + params, 2},
+		{"RCPT", "RCPT TO:<" + e.To + ">", 2},
+		{"DATA", "DATA", 3},
 	} {
-		if err := s.command(c.name, c.line, 2); err != nil {
-			return ofEntry(err)
+		if err := s.command(c.name, c.line, c.class); err != nil {
+			return s.ofEntry(err)
 		}
 	}
-	if err := s.command("DATA", "DATA", 3); err != nil {
-		return ofEntry(err)
-	}
 	return s.data(e.Body)
-}
-
-// ofEntry: a 5xx to a command of this entry is the last word on it.
-func ofEntry(err error) error {
-	if r, ok := errors.AsType[*refusal](err); ok && r.answer.class() == 5 {
-		return permanent(err)
-	}
-	return err
-}
-
-// ofHost: a 5xx to the greeting or to EHLO is about us and that host. RFC 5321, 3.1 and 4.2.4.2: the
-// next one may answer otherwise.
-func ofHost(err error) error {
-	if r, ok := errors.AsType[*refusal](err); ok && r.answer.class() == 5 {
-		return &failure{err: err, permanent: true}
-	}
-	return err
 }
 
 func (s *session) greeted() error {
@@ -200,7 +170,7 @@ func (s *session) greeted() error {
 		return err
 	}
 	_, err := s.answer("greeting", 2)
-	return ofHost(err)
+	return ofGreeting(err)
 }
 
 // hello is EHLO, or HELO where the server does not know that (RFC 5321, 3.2).
@@ -246,7 +216,7 @@ func (s *session) secure(ctx context.Context, at server) error {
 
 // handshake begins TLS on the connection; the certificate is what the host's promise wants.
 func (s *session) handshake(ctx context.Context, at server) error {
-	c := tls.Client(s.conn, &tls.Config{ServerName: serverName(cmp.Or(at.security.name, at.host)), InsecureSkipVerify: true, VerifyConnection: at.security.verify})
+	c := tls.Client(s.conn, at.security.config(serverName(cmp.Or(at.security.name, at.host))))
 	if err := s.deadline(s.cfg.Command); err != nil {
 		return err
 	}
@@ -316,8 +286,7 @@ func (s *session) data(body []byte) error {
 	} else {
 		s.gone = true
 	}
-	r, said := errors.AsType[*refusal](err)
-	return &failure{err: err, stop: true, permanent: said && r.answer.class() == 5}
+	return ofMessage(err)
 }
 
 // message writes the body with its dots doubled and the final dot (RFC 5321, 4.5.2).

@@ -31,7 +31,7 @@ type taken struct {
 // then is what is known after another server failed, too: of the last that said something.
 func (t taken) then(next taken) taken {
 	talked := t.talked || next.talked
-	if next.said != "" || t.said == "" {
+	if next.said != "" || t.said == "" && (next.tls != "" || t.tls == "") {
 		t = next
 	}
 	t.talked = talked
@@ -39,9 +39,9 @@ func (t taken) then(next taken) taken {
 }
 
 // outcome is what the store keeps beside the reason.
-func (t taken) outcome(reason, to string) store.Outcome {
+func (t taken) outcome(kind, reason, to string) store.Outcome {
 	kept := func(text string) string { return result.Cut(discreet(text, to), maxText) }
-	return store.Outcome{Reason: reason, Answer: kept(t.said), TLS: kept(t.tls), Host: kept(t.host)}
+	return store.Outcome{Reason: reason, Kind: kind, Answer: kept(t.said), TLS: kept(t.tls), Host: kept(t.host)}
 }
 
 func (t taken) attrs() []any {
@@ -58,6 +58,8 @@ type failure struct {
 	err       error
 	permanent bool
 	stop      bool // no other host is asked
+	// ourAddress: the address that we came from was refused, so that one of the other family may do better.
+	ourAddress bool
 }
 
 func (f *failure) Error() string { return f.err.Error() }
@@ -65,6 +67,14 @@ func (f *failure) Unwrap() error { return f.err }
 
 // permanent: there is no use in another host or another try.
 func permanent(err error) error { return &failure{err: err, permanent: true, stop: true} }
+
+// verdictOf is what an error means for the entry, without the error.
+func verdictOf(err error) failure {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return failure{permanent: f.permanent, stop: f.stop, ourAddress: f.ourAddress}
+	}
+	return failure{}
+}
 
 func isPermanent(err error) bool {
 	f, ok := errors.AsType[*failure](err)
@@ -101,14 +111,15 @@ func (d *Deliverer) try(ctx context.Context, e reply.Entry) (taken, error) {
 
 func (d *Deliverer) hosts(ctx context.Context, hosts []host, promised mtasts.Policy, e reply.Entry) (last taken, err error) {
 	var failed []error
+	refused := map[string]bool{}
 	for _, h := range hosts {
-		what, errs := d.host(ctx, h, promised, e)
-		if len(errs) == 0 {
+		what, errs := d.host(ctx, h, promised, refused, e)
+		if what.bye != nil {
 			return what, nil
 		}
 		last = last.then(what)
 		failed = append(failed, errs...)
-		if isFinal(errs[len(errs)-1]) {
+		if n := len(errs); n > 0 && isFinal(errs[n-1]) {
 			break
 		}
 		if ctx.Err() != nil {
@@ -123,12 +134,14 @@ func (d *Deliverer) hosts(ctx context.Context, hosts []host, promised mtasts.Pol
 // sendable: an address with a control character would end the command that it stands in.
 func sendable(e reply.Entry) error {
 	for _, a := range []string{e.From, e.To} {
-		if strings.ContainsFunc(a, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		if strings.ContainsFunc(a, control) {
 			return fmt.Errorf("%w: control character in %q", ErrBadAddress, a)
 		}
 	}
 	return nil
 }
+
+func control(r rune) bool { return r < ' ' || r == 0x7f }
 
 // relay hands the entry to the operator's relay.
 func (d *Deliverer) relay(ctx context.Context, e reply.Entry) (taken, error) {
@@ -144,23 +157,46 @@ func (d *Deliverer) relay(ctx context.Context, e reply.Entry) (taken, error) {
 		s.implicit = port == submissions
 		s.security = security{mandatory: true, by: "relay", verify: d.webPKI(name)}
 	}
-	conn, err := d.connect(ctx, s)
-	if err != nil {
-		return taken{host: s.String()}, &failure{err: err}
+	var all []server
+	if a, err := netip.ParseAddr(name); err == nil {
+		s.network = family(a)
+		all = append(all, s)
+	} else {
+		for _, s.network = range d.families(ctx) {
+			all = append(all, s)
+		}
 	}
-	what, err := d.at(ctx, "", conn, s, e)
-	if err != nil && !isFinal(err) {
+	what, failed := d.servers(ctx, "", all, map[string]bool{}, e)
+	if what.bye != nil {
+		return what, nil
+	}
+	err = together(existing(failed))
+	if !isFinal(err) {
 		// It is the operator's, who will mend it; the entries wait for that.
 		err = &failure{err: err}
 	}
 	return what, err
 }
 
+// existing leaves out what only says that the relay's name has no address of one family.
+func existing(failed []error) []error {
+	out := slices.DeleteFunc(slices.Clone(failed), func(err error) bool {
+		name, unknown := errors.AsType[*net.DNSError](err)
+		_, unsuitable := errors.AsType[*net.AddrError](err)
+		return unsuitable || unknown && name.IsNotFound
+	})
+	if len(out) == 0 {
+		return failed[:1]
+	}
+	return out
+}
+
 // submissions is the port of RFC 8314, 3.3, where TLS begins with the first octet.
 const submissions = "465"
 
-// host goes through the addresses of one host. The last error is the one that ended it.
-func (d *Deliverer) host(ctx context.Context, h host, promised mtasts.Policy, e reply.Entry) (last taken, failed []error) {
+// host goes through the addresses of one host. The last error is the one that ended it; there is none either where
+// every address is of a family that was refused before.
+func (d *Deliverer) host(ctx context.Context, h host, promised mtasts.Policy, refused map[string]bool, e reply.Entry) (last taken, failed []error) {
 	last.host = server{host: h.name}.String()
 	addrs, alias, err := addresses(ctx, d.dns, h)
 	if err != nil {
@@ -170,45 +206,20 @@ func (d *Deliverer) host(ctx context.Context, h host, promised mtasts.Policy, e 
 	if err != nil {
 		return last, []error{err}
 	}
-	var left []server
+	var all []server
 	for _, a := range d.inOrder(ctx, addrs) {
 		// check saw to the port's range
-		left = append(left, server{host: h.name, alias: alias, addr: netip.AddrPortFrom(a, uint16(d.cfg.Port)).String(), security: secure})
+		addr := netip.AddrPortFrom(a, uint16(d.cfg.Port)).String()
+		all = append(all, server{host: h.name, alias: alias, addr: addr, network: family(a), security: secure})
 	}
-	if len(left) == 0 {
+	if len(all) == 0 {
 		return last, []error{fmt.Errorf("%w of the family %s: %q", ErrNoAddress, d.cfg.Family, h.name)}
 	}
-	for len(left) > 0 {
-		conn, at, unreached := d.reach(ctx, left)
-		for _, r := range unreached {
-			last = last.then(taken{host: left[r.at].String(), alias: alias})
-			failed = append(failed, r.err)
-		}
-		if conn == nil {
-			break
-		}
-		what, err := d.at(ctx, domainOf(e.To), conn, left[at], e)
-		if err == nil {
-			return what, nil
-		}
-		last = last.then(what)
-		failed = append(failed, err)
-		if isFinal(err) || ctx.Err() != nil {
-			break
-		}
-		left = without(left, at, unreached)
+	what, failed := d.servers(ctx, domainOf(e.To), all, refused, e)
+	if what.bye == nil && len(failed) == 0 {
+		return last, nil
 	}
-	return last, failed
-}
-
-// without are the servers that nobody has tried yet.
-func without(servers []server, at int, failed []reached) (out []server) {
-	for i, s := range servers {
-		if i != at && !slices.ContainsFunc(failed, func(r reached) bool { return r.at == i }) {
-			out = append(out, s)
-		}
-	}
-	return out
+	return what, failed
 }
 
 // together makes one error of those of all hosts. One that ended the try decides alone; else it is
@@ -235,6 +246,8 @@ type server struct {
 	host  string
 	alias string // of the host's name, or empty
 	addr  string // host:port, as Dial takes it
+	// network is the family that is dialled, as Dial takes it: a relay's name may have addresses of both.
+	network string
 
 	security security
 	implicit bool // TLS from the first octet
@@ -249,21 +262,35 @@ func (s server) String() string {
 	return name
 }
 
-// at gives the entry to a server that is connected to, in clear where it offers TLS and then fails at it:
-// RFC 7435, 3: better so than not at all, as long as nobody promised TLS.
-func (d *Deliverer) at(ctx context.Context, key string, conn net.Conn, s server, e reply.Entry) (taken, error) {
+// server connects to one address and gives it the entry, in clear where it offers TLS and then fails at it: RFC 7435,
+// 3: better so than not at all, as long as nobody promised TLS.
+func (d *Deliverer) server(ctx context.Context, key string, s server, left int, e reply.Entry) (taken, error) {
+	conn, err := d.connect(ctx, s, left)
+	if err != nil {
+		return taken{host: s.String(), alias: s.alias}, err
+	}
 	session, err := d.speak(ctx, conn, s, e, nil)
-	if errors.Is(err, errHandshake) && !s.security.mandatory && ctx.Err() == nil {
-		conn, failed := d.connect(ctx, s)
-		if failed != nil {
-			return s.taken(session), failed
+	if failed := err; errors.Is(err, errHandshake) && !s.security.mandatory && ctx.Err() == nil {
+		conn, err = d.connect(ctx, s, left)
+		if err == nil {
+			session, err = d.speak(ctx, conn, s, e, failed)
 		}
-		session, err = d.speak(ctx, conn, s, e, err)
+		if err != nil {
+			// What failed first is what somebody has to fix: in clear a server that insists on TLS says only that.
+			err = inClear(failed, err)
+		}
 	}
 	if err != nil {
 		return s.taken(session), err
 	}
 	return d.keeping(key, session, s.taken(session)), nil
+}
+
+// inClear joins why TLS failed with what came of the try without it, which decides.
+func inClear(tls, err error) error {
+	out := verdictOf(err)
+	out.err = fmt.Errorf("%w; in clear then: %w", tls, err)
+	return &out
 }
 
 // taken is what came of a session.

@@ -383,7 +383,8 @@ func (d *day) notes(t *testing.T, s sent, code int) {
 	}
 	for _, e := range d.kicked {
 		d.mailed = append(d.mailed, e.ID)
-		if e.To != s.from || s.class == policy.Refuted {
+		// The envelope has A-labels, which every server takes.
+		if e.To != strings.ReplaceAll(s.from, "bücher.example", "xn--bcher-kva.example") || s.class == policy.Refuted {
 			t.Errorf("%s at %s, class %s: %s has a mail for %s", s.actor, s.at, s.class, e.To, s.from)
 		}
 		if s.class == policy.Open && strings.Contains(strings.ToLower(words(t, e)), "pills") {

@@ -12,7 +12,9 @@ import (
 	"checkauth/reply"
 	"checkauth/reply/compose"
 	"checkauth/reply/deliver"
+	"checkauth/reply/deliver/mtasts"
 	"checkauth/reply/policy"
+	"checkauth/reply/store"
 	"checkauth/verify"
 	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
@@ -35,6 +37,8 @@ type Store interface {
 	Stop(ctx context.Context, address string, now time.Time) error
 	Resume(ctx context.Context, address string) error
 	Stopped(ctx context.Context, address string) (bool, error)
+	// Undelivered gives the newest reply for somebody that was tried and not taken.
+	Undelivered(ctx context.Context, whom string) (store.Undelivered, error)
 }
 
 // Config of a Responder.
@@ -67,6 +71,8 @@ type Responder struct {
 	Ease func(ctx context.Context) error
 	// Destination tells where a mail to an address would be brought to (deliver.Destination); nil: to a relay.
 	Destination func(ctx context.Context, r dns.Resolver, to string) ([]deliver.Place, error)
+	// Promised gives the MTA-STS policy of a domain, fetched only where that is wanted (deliver.Deliverer); nil: none.
+	Promised func(ctx context.Context, domain string, fetch bool) mtasts.Policy
 
 	mu      sync.Mutex
 	working map[string]bool // digests of messages that are evaluated just now
@@ -199,8 +205,15 @@ func (t *Transaction) settle(ctx context.Context, report *verify.Report, m *veri
 		}
 	}
 	if d.Mail {
+		obstacle, err := t.foresee(ctx, report, d.To)
+		if err != nil {
+			return reply.Answer{}, err
+		}
 		if d, err = t.mail(ctx, d, report, m, digest, now); err != nil {
 			return reply.Answer{}, err
+		}
+		if d.Mail && obstacle.Code != "" {
+			d.Lines = append(d.Lines, obstacle)
 		}
 	}
 	t.r.Config.Log.InfoContext(ctx, "message evaluated", "report", report.ID, "client", report.Session.ClientIP,
@@ -256,7 +269,7 @@ func (t *Transaction) mail(ctx context.Context, d policy.Decision, report *verif
 	if err != nil {
 		return d, err
 	}
-	e.Digest = digest
+	e.Digest, e.Whom = digest, policy.Fold(d.To)
 	full, err = t.put(ctx, e, d.Buckets, now)
 	stored = err == nil && full.Key == ""
 	if err != nil {

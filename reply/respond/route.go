@@ -14,17 +14,18 @@ import (
 	"checkauth/verify/standing"
 )
 
-// routeQuestions is how many the way of a reply may cost: the MX, two kinds of addresses of five hosts, and the
-// DMARC record of the envelope sender's domain, which is the author's domain nearly always.
-const routeQuestions = 11 + 10
+// routeQuestions is how many the way of a reply may cost: the MX, two kinds of addresses and the TLSA records of five
+// hosts, which may be aliases, and the DMARC record of the envelope sender's domain, which is the author's domain nearly always.
+const routeQuestions = 21 + 10
 
 // route is where a reply would be delivered, and what the domain says of mail in its name: asked while the message
 // comes in, beside its checks.
 type route struct {
-	mu    sync.Mutex
-	to    string
-	known policy.Route
-	said  senderRecord
+	mu     sync.Mutex
+	to     string
+	known  policy.Route
+	places []deliver.Place
+	said   senderRecord
 }
 
 // senderRecord is the DMARC record that applies to the envelope sender's domain: what it asks for, and whose it is.
@@ -47,17 +48,17 @@ func (t *Transaction) askRoute(to string) {
 		return
 	}
 	t.eval.Beside(routeQuestions, func(ctx context.Context, r dns.Resolver) {
-		known := t.r.destination(ctx, r, to)
+		known, places := t.r.destination(ctx, r, to)
 		said := senderPolicy(ctx, r, t.env.MailFrom)
 		t.to.mu.Lock()
 		defer t.to.mu.Unlock()
-		t.to.to, t.to.known, t.to.said = to, known, said
+		t.to.to, t.to.known, t.to.places, t.to.said = to, known, places, said
 	})
 }
 
-func (r *Responder) destination(ctx context.Context, resolver dns.Resolver, to string) policy.Route {
+func (r *Responder) destination(ctx context.Context, resolver dns.Resolver, to string) (policy.Route, []deliver.Place) {
 	if r.Destination == nil {
-		return policy.Route{}
+		return policy.Route{}, nil
 	}
 	places, err := r.Destination(ctx, resolver, to)
 	out := policy.Route{Unknown: err != nil}
@@ -70,7 +71,10 @@ func (r *Responder) destination(ctx context.Context, resolver dns.Resolver, to s
 	case errors.Is(err, deliver.ErrNoDomain), errors.Is(err, deliver.ErrNoAddress), errors.Is(err, deliver.ErrBadAddress):
 		out = policy.Route{Nowhere: true}
 	}
-	return out
+	if err != nil {
+		return out, nil // there may be more hosts
+	}
+	return out, places
 }
 
 // senderPolicy is what the DMARC record that applies to the envelope sender's domain asks for, whoever the author
@@ -83,6 +87,16 @@ func senderPolicy(ctx context.Context, r dns.Resolver, from string) senderRecord
 	author := mail.From{Fields: 1, Domain: dns.Canonical(domain), Addresses: []mail.Address{{Local: "postmaster", Domain: domain}}}
 	res := dmarc.Evaluator{DNS: r}.Check(ctx, dmarc.Query{From: author})
 	return senderRecord{res.Policy, res.PolicyName}
+}
+
+// hosts are those of an address, where all of them are known.
+func (r *route) hosts(to string) []deliver.Place {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !strings.EqualFold(r.to, to) {
+		return nil
+	}
+	return r.places
 }
 
 // found is what is known of the way to an address. What could not be learnt is left to the delivery, and counted as

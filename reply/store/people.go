@@ -3,10 +3,13 @@ package store
 import (
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
+
+	"checkauth/reply"
 )
 
 // Secrets keeps an offer where there is none of its name, and reads all within the same commit, so that two
@@ -62,6 +65,42 @@ func (s *SQLite) Stopped(ctx context.Context, address string) (bool, error) {
 		return false, fmt.Errorf("store: look for a stopped address: %w", err)
 	}
 	return n > 0, nil
+}
+
+// Undelivered reads beside the writer.
+func (s *SQLite) Undelivered(ctx context.Context, whom string) (Undelivered, error) {
+	if whom == "" {
+		return Undelivered{}, nil
+	}
+	u, err := undelivered(s.look.undelivered.QueryRowContext(ctx, hashed(whom)))
+	if err != nil {
+		return u, fmt.Errorf("store: look for a reply that did not arrive: %w", err)
+	}
+	return u, nil
+}
+
+func undelivered(row *sql.Row) (u Undelivered, err error) {
+	var created int64
+	var state reply.State
+	switch err := row.Scan(&created, &u.Tries, &u.Kind, &state); {
+	case errors.Is(err, sql.ErrNoRows):
+		return u, nil
+	case err != nil:
+		return u, err
+	}
+	u.Created, u.Ended = fromNano(created), state == reply.Failed
+	if u.Ended {
+		u.Tries++ // the last one ended it
+	}
+	return u, nil
+}
+
+// recipientDigest is what is stored of whom an entry is for.
+func recipientDigest(whom string) string {
+	if whom == "" {
+		return ""
+	}
+	return hashed(whom)
 }
 
 func hashed(address string) string {

@@ -25,7 +25,7 @@ const (
 	RETURNING entries.id, sender, recipient, message_id, smtputf8, eightbit, digest, created, expires, tries, hurried, body`
 
 	// What another node took over is its own: only an end is everybody's word.
-	pgRetry   = sqlRetry + ` AND node = $7`
+	pgRetry   = sqlRetry + ` AND node = $8`
 	pgRelease = sqlRelease + ` AND node = $3`
 
 	pgTakeOver = sqlTakeOver + ` AND node = $2`
@@ -149,7 +149,7 @@ func (p *Postgres) Fail(ctx context.Context, id string, now time.Time, o Outcome
 }
 
 func (p *Postgres) finish(ctx context.Context, id string, state reply.State, now time.Time, o Outcome) error {
-	return p.entry(ctx, id, sqlFinish, string(state), nano(now.Add(remember)), clean(o.Reason), clean(o.Answer), clean(o.TLS), clean(o.Host))
+	return p.entry(ctx, id, sqlFinish, string(state), nano(now.Add(remember)), clean(o.Reason), clean(o.Answer), clean(o.TLS), clean(o.Host), clean(o.Kind))
 }
 
 func (p *Postgres) setAside(ctx context.Context, id string, now time.Time, reason string) error {
@@ -158,7 +158,7 @@ func (p *Postgres) setAside(ctx context.Context, id string, now time.Time, reaso
 
 // Retry counts a failed try.
 func (p *Postgres) Retry(ctx context.Context, id string, at time.Time, o Outcome) error {
-	return p.entry(ctx, id, pgRetry, nano(at), clean(o.Reason), clean(o.Answer), clean(o.TLS), clean(o.Host), p.cfg.Node)
+	return p.entry(ctx, id, pgRetry, nano(at), clean(o.Reason), clean(o.Answer), clean(o.TLS), clean(o.Host), clean(o.Kind), p.cfg.Node)
 }
 
 // Release gives a lease back.
@@ -204,6 +204,18 @@ func (p *Postgres) Stopped(ctx context.Context, address string) (bool, error) {
 		return p.db.QueryRowContext(ctx, sqlStopped, hashed(address)).Scan(&n)
 	})
 	return n > 0, err
+}
+
+// Undelivered reads beside the writer.
+func (p *Postgres) Undelivered(ctx context.Context, whom string) (u Undelivered, err error) {
+	if whom == "" {
+		return u, nil
+	}
+	err = p.look(ctx, "look for a reply that did not arrive", func(ctx context.Context) (err error) {
+		u, err = undelivered(p.db.QueryRowContext(ctx, sqlUndelivered, hashed(whom)))
+		return err
+	})
+	return u, err
 }
 
 // Sweep forgets what has expired, beside the writer.

@@ -135,7 +135,7 @@ func (s *SQLite) Fail(ctx context.Context, id string, now time.Time, o Outcome) 
 
 func (s *SQLite) finish(ctx context.Context, id string, state reply.State, now time.Time, o Outcome) error {
 	return s.w.do(ctx, func(ctx context.Context, tx *statements) error {
-		r, err := tx.finish.ExecContext(ctx, id, string(state), nano(now.Add(remember)), o.Reason, o.Answer, o.TLS, o.Host)
+		r, err := tx.finish.ExecContext(ctx, id, string(state), nano(now.Add(remember)), o.Reason, o.Answer, o.TLS, o.Host, o.Kind)
 		return changed(r, err, id)
 	})
 }
@@ -150,7 +150,7 @@ func (s *SQLite) setAside(ctx context.Context, id string, now time.Time, reason 
 // Retry counts a failed try.
 func (s *SQLite) Retry(ctx context.Context, id string, at time.Time, o Outcome) error {
 	return s.w.do(ctx, func(ctx context.Context, tx *statements) error {
-		r, err := tx.retry.ExecContext(ctx, id, nano(at), o.Reason, o.Answer, o.TLS, o.Host)
+		r, err := tx.retry.ExecContext(ctx, id, nano(at), o.Reason, o.Answer, o.TLS, o.Host, o.Kind)
 		return changed(r, err, id)
 	})
 }

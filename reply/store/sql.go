@@ -11,8 +11,8 @@ import (
 // decides, so that tests need no sleep and nodes no common one.
 const (
 	sqlPut = `INSERT INTO entries
-	(id, sender, recipient, message_id, smtputf8, eightbit, digest, created, expires, state, node, due, tries, reason, answer, tls, host, hurried, aside, body)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'leased', $10, $11, 0, '', '', '', '', 0, 0, $12)`
+	(id, sender, recipient, message_id, smtputf8, eightbit, digest, created, expires, state, node, due, tries, reason, answer, tls, host, hurried, aside, body, whom)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'leased', $10, $11, 0, '', '', '', '', 0, 0, $12, $13)`
 
 	// SQLite's: all buckets of an entry at once, as JSON: an array of arrays of key and end. A counter whose window
 	// is over, or void, starts again. $3 is slack.
@@ -34,6 +34,9 @@ const (
 	sqlSeen = `SELECT id FROM entries WHERE digest = $1 AND created >= $2 AND created <= $3 AND state <> 'failed'
 	ORDER BY created DESC LIMIT 1`
 
+	sqlUndelivered = `SELECT created, tries, kind, state FROM entries
+	WHERE whom = $1 AND state IN ('waiting', 'failed') AND kind <> '' ORDER BY created DESC LIMIT 1`
+
 	// $5: who should have been looked at before then has aged unseen.
 	sqlClaim = `UPDATE entries SET state = 'leased', node = $1, due = $2,
 		expires = CASE WHEN expires <= $3 AND due > 0 AND due <= $5 THEN expires + ($3 - due) ELSE expires END
@@ -43,14 +46,14 @@ const (
 	sqlRenew = `UPDATE entries SET due = $2 WHERE id = $1 AND state = 'leased' AND node = $3`
 
 	sqlRetry = `UPDATE entries SET state = 'waiting', due = $2, tries = tries + 1, reason = $3, answer = $4, tls = $5, host = $6,
-		hurried = 0
+		kind = $7, hurried = 0
 	WHERE id = $1 AND state IN ('leased', 'waiting')`
 
 	sqlRelease = `UPDATE entries SET state = 'waiting', due = $2 WHERE id = $1 AND state IN ('leased', 'waiting')`
 
 	// The content and the addresses go with the end; the digest stays for Seen.
 	sqlFinish = `UPDATE entries SET state = $2, due = $3, reason = $4, answer = $5, tls = $6, host = $7,
-		sender = '', recipient = '', message_id = '', body = ''
+		kind = $8, sender = '', recipient = '', message_id = '', body = ''
 	WHERE id = $1 AND state IN ('leased', 'waiting')`
 
 	// What cannot be read stays as it is for its day, so that somebody may look at it.
@@ -126,13 +129,13 @@ func prepareAll(ctx context.Context, on interface {
 }
 
 // readings are the prepared sentences that read beside the writer.
-type readings struct{ peek, seen, stopped *sql.Stmt }
+type readings struct{ peek, seen, stopped, undelivered *sql.Stmt }
 
 func (r *readings) prepare(ctx context.Context, db *sql.DB) error {
-	return prepareAll(ctx, db, []sentence{{&r.peek, sqlPeek}, {&r.seen, sqlSeen}, {&r.stopped, sqlStopped}})
+	return prepareAll(ctx, db, []sentence{{&r.peek, sqlPeek}, {&r.seen, sqlSeen}, {&r.stopped, sqlStopped}, {&r.undelivered, sqlUndelivered}})
 }
 
-func (r *readings) close() error { return closeAll(r.peek, r.seen, r.stopped) }
+func (r *readings) close() error { return closeAll(r.peek, r.seen, r.stopped, r.undelivered) }
 
 func (st *statements) close() error {
 	return closeAll(st.begin, st.commit, st.put, st.count, st.peek, st.claim, st.heal, st.renew, st.retry, st.release, st.finish, st.aside,

@@ -29,6 +29,10 @@ type Store interface {
 	// failed for good does not count: its message may have a new answer. Nor does an empty digest.
 	Seen(ctx context.Context, digest []byte, since, now time.Time) (id string, err error)
 
+	// Undelivered gives the newest reply for somebody (Entry.Whom) that was tried and not taken: it waits for its next
+	// try, or has failed and is not forgotten yet. The zero one: there is none.
+	Undelivered(ctx context.Context, whom string) (Undelivered, error)
+
 	// Claim leases up to n entries whose time has come, the longest waiting first: those for their
 	// next try and those whose lease ran out. Times that were written by a clock that was wrong, and has been
 	// set since, are put right (clock.go): an entry may come with other times than it was put with.
@@ -68,10 +72,19 @@ type Claimed struct {
 	Hurried bool      // the operator wants this try, whatever speaks for a later one
 }
 
+// Undelivered is a reply that did not arrive.
+type Undelivered struct {
+	Created time.Time
+	Tries   int
+	Kind    string // of the last failure
+	Ended   bool   // there is no further try
+}
+
 // Outcome is what came of a try. Its texts are strangers', cleaned and bounded by who has them of a
 // server.
 type Outcome struct {
 	Reason string // why it failed, or empty
+	Kind   string // of failure, in a word of ours; empty where it did not fail
 	Answer string // what the server said last
 	TLS    string // version, or "no: " and why; and what asked for it
 	Host   string // whom it was tried with

@@ -10,6 +10,7 @@
 package dane
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
@@ -67,6 +68,30 @@ func (r Records) Present() bool { return len(r.All) > 0 }
 // Usable tells that the server must be authenticated by Verify. RFC 7672, 2.2: records of which none is
 // usable ask for TLS, and not for a certificate.
 func (r Records) Usable() bool { return len(r.usable()) > 0 }
+
+// Impossible tells that the server must be authenticated and that no certificate can be: every usable record has, in
+// the place of a digest, the digest of nothing (a command that read an empty file made it) or one octet again and
+// again. Whether other records match only a connection can tell.
+func (r Records) Impossible() bool {
+	usable := r.usable()
+	for _, t := range usable {
+		if !t.placeholder() {
+			return false
+		}
+	}
+	return len(usable) > 0
+}
+
+func (t TLSA) placeholder() bool {
+	ofNothing256, ofNothing512 := sha256.Sum256(nil), sha512.Sum512(nil)
+	switch t.Matching {
+	case matchSHA256:
+		return bytes.Equal(t.Data, ofNothing256[:]) || bytes.Count(t.Data, t.Data[:1]) == len(t.Data)
+	case matchSHA512:
+		return bytes.Equal(t.Data, ofNothing512[:]) || bytes.Count(t.Data, t.Data[:1]) == len(t.Data)
+	}
+	return false
+}
 
 // String has the forms of the records without their data, such as "mx.example.org: 3 1 1, 2 0 1", for a log.
 func (r Records) String() string { return result.Clean(r.Base) + ": " + forms(r.All) }

@@ -2,6 +2,7 @@ package dane
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -9,6 +10,9 @@ import (
 
 	"checkauth/verify/dns"
 )
+
+// ErrLookup is in every error of Lookup.
+var ErrLookup = errors.New("DANE")
 
 // Lookup asks what a mail server has promised. secureMX: the answer that named the host was validated, the
 // MX set, or for a domain without one the answer that says so; of any other host nothing is asked.
@@ -22,7 +26,7 @@ func Lookup(ctx context.Context, r dns.Resolver, host string, port int, secureMX
 	}
 	found, err := lookup(ctx, r, host, "_"+strconv.Itoa(port)+"._tcp.")
 	if err != nil {
-		return Records{}, fmt.Errorf("DANE of %q: %w", host, err)
+		return Records{}, fmt.Errorf("%w of %q: %w", ErrLookup, host, err)
 	}
 	return found, nil
 }

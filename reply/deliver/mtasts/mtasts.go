@@ -196,6 +196,15 @@ func (c *Client) Policy(ctx context.Context, domain string) (Policy, error) {
 	}
 }
 
+// Cached is the policy of a domain that is remembered; nothing is asked for it.
+func (c *Client) Cached(domain string) Policy {
+	name, err := aLabels(domain)
+	if err != nil {
+		return Policy{}
+	}
+	return c.cached(name)
+}
+
 func over(ctx context.Context, name string) error {
 	return fmt.Errorf("MTA-STS policy of %q: %w", name, context.Cause(ctx))
 }

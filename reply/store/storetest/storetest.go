@@ -53,6 +53,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"claims share nothing", claims},
 		{"a secret is the first one's, for all", secrets},
 		{"a stopped address stays so until it is resumed", stops},
+		{"a reply that did not arrive is remembered for whom it was", undelivered},
 		{"sweep forgets what expired, and nothing else", sweep},
 		{"an ended context begins nothing", ended},
 		{"a window that a clock of the future began is void", windowOfTheFuture},
@@ -267,6 +268,41 @@ func retry(t *testing.T, s store.Store) {
 	if got := wantClaimed(t, s, 2*time.Minute, 1)[0]; got.Tries != 2 {
 		t.Errorf("got %d tries, want 2", got.Tries)
 	}
+}
+
+func undelivered(t *testing.T, s store.Store) {
+	check := func(when, whom string, want store.Undelivered) {
+		t.Helper()
+		if got, err := s.Undelivered(t.Context(), whom); got != want || err != nil {
+			t.Errorf("%s: got %+v, %v, want %+v", when, got, err, want)
+		}
+	}
+	none := store.Undelivered{}
+	e := Entry("one")
+	e.Whom = "a@example.org"
+	put(t, s, e)
+	check("on its first try", e.Whom, none)
+	must(t, s.Release(t.Context(), "one", Start))
+	check("not tried", e.Whom, none)
+	wantClaimed(t, s, 0, 1)
+	must(t, s.Retry(t.Context(), "one", Start.Add(time.Minute), store.Outcome{Reason: "450 later", Kind: "later"}))
+	check("it waits", e.Whom, store.Undelivered{Created: e.Created, Tries: 1, Kind: "later"})
+	check("another's", "b@example.org", none)
+	check("nobody's", "", none)
+	newer := Entry("two")
+	newer.Whom, newer.Created = e.Whom, e.Created.Add(time.Second)
+	put(t, s, newer)
+	must(t, s.Done(t.Context(), "two", Start, store.Outcome{}))
+	check("a later one arrived", e.Whom, store.Undelivered{Created: e.Created, Tries: 1, Kind: "later"})
+	wantClaimed(t, s, time.Minute, 1)
+	must(t, s.Fail(t.Context(), "one", Start, store.Outcome{Reason: "550 no such user", Kind: "recipient"}))
+	check("it has failed", e.Whom, store.Undelivered{Created: e.Created, Tries: 2, Kind: "recipient", Ended: true})
+	must(t, s.Sweep(t.Context(), Start.Add(25*time.Hour)))
+	check("forgotten", e.Whom, none)
+	plain := Entry("three")
+	put(t, s, plain)
+	must(t, s.Fail(t.Context(), "three", Start, store.Outcome{Kind: "recipient"}))
+	check("an entry of nobody", "", none)
 }
 
 func release(t *testing.T, s store.Store) {
