@@ -179,6 +179,7 @@ func serveEvaluator(t testing.TB, rec *recorder, ev smtpd.Evaluator, change func
 	t.Helper()
 	cfg := smtpd.Defaults()
 	cfg.Host, cfg.TLS, cfg.Spool, cfg.Role = host, &tls.Config{Certificates: []tls.Certificate{certificate()}}, t.TempDir(), role
+	cfg.Loopback = true
 	var ids int
 	var mu sync.Mutex
 	cfg.ID = func() string {

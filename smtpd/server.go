@@ -32,7 +32,7 @@ type Server struct {
 	reg      *registry
 	sessions atomic.Int64 // begun, for their names in the log
 	running  atomic.Int64 // evaluations
-	private  sync.Once    // the log says once that clients have private addresses
+	hourly   hourly       // warnings that clients' addresses are not those of senders
 
 	ctx context.Context // of all transactions
 	end context.CancelCauseFunc

@@ -25,7 +25,7 @@ type session struct {
 
 	client   netip.AddrPort
 	admitted bool
-	refuse   *smtp.SMTPError // said at MAIL: the client's address is not the sender's
+	origin   origin
 
 	begins, unknown, refusals int
 	said                      string // report id of the last answer, until it is known to be heard
@@ -47,7 +47,7 @@ func refusal(code, class, subject, detail int, text string) *smtp.SMTPError {
 
 // Admit implements front.Handler.
 func (s *session) Admit() error {
-	own, err := proxied(s.raw)
+	o, err := proxied(s.raw)
 	if err != nil {
 		return err
 	}
@@ -56,13 +56,9 @@ func (s *session) Admit() error {
 	if !s.server.reg.admit(s.client.Addr()) {
 		return refusal(421, 4, 7, 0, "Too many connections, try again later")
 	}
-	s.admitted = true
-	local := addrPort(s.raw.LocalAddr()).Addr()
-	if own || !local.IsLoopback() && private(s.client.Addr(), s.server.cfg.Trusted) {
-		s.refuse = refusal(451, 4, 3, 5, "Your address does not reach us, try again later")
-		s.server.private.Do(func() {
-			s.log.Warn("a client's address is private: we stand behind NAT or a proxy that does not tell, and refuse such mail")
-		})
+	s.admitted, s.origin = true, o
+	if o == told {
+		s.origin = s.server.cfg.origin(s.client.Addr(), addrPort(s.raw.LocalAddr()).Addr())
 	}
 	return nil
 }
@@ -197,8 +193,9 @@ func relaying() *smtp.SMTPError { return refusal(550, 5, 7, 1, "We do not relay"
 // Mail implements smtp.Session.
 func (s *session) Mail(_ string, o *smtp.MailOptions) error {
 	s.Reset()
-	if s.refuse != nil {
-		return s.refuse
+	// From this machine itself comes also what its own programs write to the operator, so that the recipient decides.
+	if s.origin != told && s.origin != loopback {
+		return s.cannotSee()
 	}
 	s.from, s.tried = s.path, address{}
 	s.params = verify.MailParams{Size: o.Size, Body: string(o.Body), SMTPUTF8: o.UTF8}
@@ -213,6 +210,8 @@ func (s *session) Rcpt(string, *smtp.RcptOptions) error {
 		return relaying()
 	case role == UnknownUser:
 		return s.nobody()
+	case role == Service && s.origin == loopback:
+		return s.cannotSee()
 	case len(s.rcpts) > 0 && (role != s.role || role == Service):
 		return refusal(452, 4, 5, 3, "One service address a message, send another message")
 	case len(s.rcpts) >= s.server.cfg.Recipients:

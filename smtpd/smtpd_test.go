@@ -326,51 +326,6 @@ func TestSpoolFails(t *testing.T) {
 	}
 }
 
-func TestPrivateClients(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		header string
-		want   string
-	}{
-		"public":          {"PROXY TCP4 192.0.2.1 198.51.100.1 4000 25\r\n", "250"},
-		"private":         {"PROXY TCP4 10.0.0.1 198.51.100.1 4000 25\r\n", "451 4.3.5"},
-		"NAT of carriers": {"PROXY TCP4 100.64.0.1 198.51.100.1 4000 25\r\n", "451 4.3.5"},
-		"trusted":         {"PROXY TCP4 172.16.0.1 198.51.100.1 4000 25\r\n", "250"},
-		"mapped":          {"PROXY TCP6 ::ffff:10.0.0.1 2001:db8::1 4000 25\r\n", "451 4.3.5"},
-		"IPv6":            {"PROXY TCP6 2001:db8::2 2001:db8::1 4000 25\r\n", "250"},
-		"unknown":         {"PROXY UNKNOWN\r\n", "451 4.3.5"},
-		"version 2":       {string(version2(1, "\xc0\x00\x02\x01\xc6\x33\x64\x01\x0f\xa0\x00\x19")), "250"},
-		"version 2 LOCAL": {string(version2(0, "")), "451 4.3.5"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			bothWays(t, func(t *testing.T, inTLS bool) {
-				var log bytes.Buffer
-				var mu sync.Mutex
-				b := serve(t, &recorder{}, func(cfg *smtpd.Config) {
-					cfg.Trusted = []netip.Prefix{netip.MustParsePrefix("172.16.0.0/12")}
-					cfg.Log = slog.New(slog.NewTextHandler(locked{&mu, &log}, nil))
-				}, proxied)
-				for range 2 {
-					cl := b.dial()
-					cl.send(c.header)
-					cl.want("220")
-					if inTLS {
-						cl.starttls(&tls.Config{InsecureSkipVerify: true})
-					}
-					cl.say("EHLO x.example", "250-")
-					cl.say(mailFrom, c.want)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				if n := strings.Count(log.String(), "address is private"); c.want != "250" && n != 1 || c.want == "250" && n != 0 {
-					t.Errorf("said %d times: %s", n, log.String())
-				}
-			})
-		})
-	}
-}
-
 // version2 is a header of version 2 for TCP over IPv4: command 0 LOCAL, 1 PROXY.
 func version2(command byte, addresses string) []byte {
 	b := append([]byte("\r\n\r\n\x00\r\nQUIT\n"), 0x20|command, 0x11)
