@@ -216,11 +216,12 @@ func TestProbesLogNothing(t *testing.T) {
 				p.send(line)
 				p.want("2")
 			}
-			_ = p.c.Close()
+			_ = p.c.(*net.TCPConn).CloseWrite()
+			p.want("closed")
 			mail := b.behind("PROXY TCP4 10.0.0.1 198.51.100.1 4000 25\r\n")
 			mail.say("EHLO x.example", "250-")
 			mail.say(mailFrom, "451 4.3.5")
-			_ = mail.c.Close()
+			mail.say("QUIT", "221", "closed")
 			b.stop() // every session has ended
 			if log.count("level=") != 1 || log.count("address is private") != 1 {
 				t.Errorf("the log says %q, want the warning alone", log.text())
