@@ -35,7 +35,7 @@ type program struct {
 func start(t *testing.T, state string, args ...string) *program {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], append([]string{"serve", "--listen=127.0.0.1:0", "--hostname=verifier.example",
-		"--operator=you@operator.example", "--deliver-allow-private", "--state=" + state}, args...)...)
+		"--operator=you@operator.example", "--smtp-loopback-clients=evaluate", "--deliver-allow-private", "--state=" + state}, args...)...)
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	out, err := cmd.StderrPipe()
 	if err != nil {
@@ -219,6 +219,7 @@ func TestServeTakesWhatItShould(t *testing.T) {
 	s := defaults(func(string) string { return "" })
 	s.Hostname, s.Operator, s.State = "verifier.example", "you@operator.example", t.TempDir()
 	s.Listen = []string{"127.0.0.1:0"}
+	s.SMTP.Loopback = loopbackEvaluate
 	s.Resolver.Servers = []string{world.Addr().String()}
 	s.Deliver.Relay = replies.addr()
 	addr := inProcess(t, &s)
@@ -280,4 +281,71 @@ func inProcess(t testing.TB, s *settings) string {
 	addr := v.plain[0].Addr().String()
 	runs(t, v.run)
 	return addr
+}
+
+// Behind a proxy or a mail server of the same machine the sender hears of no fault of its own, and the operator hears
+// what to do. What the machine's own programs write to the operator is taken. A try on one machine works as it is.
+func TestServeOnLoopback(t *testing.T) {
+	t.Parallel()
+	world := dnstest.New(t, serveZone)
+	for _, c := range []struct {
+		host, set string
+		taken     bool
+	}{
+		{"verifier.example", "", false}, {"verifier.example", loopbackEvaluate, true},
+		{"localhost", "", true}, {"localhost", loopbackRefuse, false},
+	} {
+		t.Run(c.host+" "+c.set, func(t *testing.T) {
+			t.Parallel()
+			replies := newSink(t)
+			s := defaults(func(string) string { return "" })
+			s.Hostname, s.Operator, s.State = c.host, "you@operator.example", t.TempDir()
+			s.Listen, s.Resolver.Servers, s.Deliver.Relay = []string{"127.0.0.1:0"}, []string{world.Addr().String()}, replies.addr()
+			s.SMTP.Loopback = c.set
+			addr := inProcess(t, &s)
+			code, text := dialogue(t, addr, "root@"+c.host, "postmaster@"+c.host, mailOf(1))
+			if code != 250 {
+				t.Errorf("mail for the operator: %d %s", code, text)
+			}
+			if m := replies.next(t); m.to != "you@operator.example" {
+				t.Errorf("the operator's mail went to %s", m.to)
+			}
+			if !c.taken {
+				if err := recipient(t, addr, "check-auth@"+c.host); err == nil || !strings.Contains(err.Error(), "4.3.5") {
+					t.Errorf("a test: %v, want 451 4.3.5", err)
+				}
+				return
+			}
+			code, text = dialogue(t, addr, "anna@sender.example", "check-auth@"+c.host, mailOf(2))
+			if code != 250 || !strings.Contains(text, "spf=pass") {
+				t.Errorf("a test: %d %s", code, text)
+			}
+		})
+	}
+}
+
+// recipient goes to RCPT and gives what is said there, nil for 250.
+func recipient(t *testing.T, addr, to string) error {
+	t.Helper()
+	c, err := textproto.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, _, err := c.ReadResponse(220); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"EHLO mx.sender.example", "MAIL FROM:<anna@sender.example>"} {
+		if err := c.PrintfLine("%s", line); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.ReadResponse(250); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.PrintfLine("RCPT TO:<%s>", to); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = c.ReadResponse(250)
+	return err
 }

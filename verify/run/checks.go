@@ -31,7 +31,7 @@ type check struct {
 	own          int                        // questions of its own that are the operator's wish; they are in no sum
 	diagnosis    int                        // questions about why, once the result is fixed; the sum is at most 60
 	limit        func(Config) time.Duration // nil: the evaluation's deadline alone
-	needsAddress bool                       // it says nothing where the client's address is private
+	needsAddress bool                       // it says nothing where the client's address is not the sender's
 	run          func(context.Context, Evaluator, dns.Resolver, input) outcome
 }
 
@@ -128,8 +128,8 @@ func checkIPRev(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outc
 	}}}
 }
 
-func checkHelo(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outcome {
-	res := helo.Evaluator{DNS: r}.Check(ctx, helo.Query{Helo: in.env.Helo, IP: in.env.Client.Addr()})
+func checkHelo(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
+	res := helo.Evaluator{DNS: r}.Check(ctx, helo.Query{Helo: in.env.Helo, IP: in.env.Client.Addr(), Unseen: ev.unseen(in.env.Client.Addr())})
 	return outcome{findings: res.Findings, checks: []verify.Check{{
 		Method: verify.MethodHelo, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause),
 		Identities: map[string]string{"smtp.helo": in.env.Helo}, Details: verify.Details{Helo: &res},
@@ -340,8 +340,11 @@ func judge(r *verify.Report) verify.Verdict {
 		return verify.Verdict{Word: w, Why: result.Because(code, append(pairs, "domain", from)...)}
 	}
 	cannot := func() verify.Verdict {
-		if r.Check(verify.MethodSPF).Reason.Code == "client-address-private" {
+		switch r.Check(verify.MethodSPF).Reason.Code {
+		case clientPrivate:
 			return say(verify.Unknown, "verdict-client-private")
+		case clientLoopback:
+			return say(verify.Unknown, "verdict-client-loopback")
 		}
 		return say(verify.Unknown, "verdict-could-not-tell")
 	}

@@ -59,6 +59,8 @@ type Evaluator struct {
 	Receivers *receivers.Set
 	// Atlas knows who hosts zones and mail; nil: no actions are worked out.
 	Atlas *known.Atlas
+	// Loopback: a client on loopback is evaluated as one of the Internet, for tests on one machine.
+	Loopback bool
 	// Searches is room for so many searches at once that hash a body again and again; nil: any number.
 	Searches chan struct{}
 	// Panicked is told of a check that panicked; that check's result is temperror. It may be nil.
@@ -324,9 +326,8 @@ func (e *Evaluation) guarded(c check, in input) (o outcome) {
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("the %s for %s are over", limit, c.method))
 		defer cancel()
 	}
-	if c.needsAddress && !Evaluable(in.env.Client.Addr()) {
-		return only(verify.Check{Method: c.method, Result: result.NotRun, Reason: result.Because("client-address-private",
-			"ip", in.env.Client.Addr().String())})
+	if why := e.ev.unseen(in.env.Client.Addr()); c.needsAddress && !why.IsZero() {
+		return only(verify.Check{Method: c.method, Result: result.NotRun, Reason: why})
 	}
 	view := e.memo.View(c.budget + c.own)
 	diagnosis := e.memo.View(c.diagnosis)
@@ -343,12 +344,21 @@ func (e *Evaluation) guarded(c check, in input) (o outcome) {
 	return o
 }
 
-// Evaluable tells whether anything can be said of a client by its address: a private one means that we
-// stand behind NAT or a container's proxy. Loopback is taken as it is: there it is meant.
-func Evaluable(a netip.Addr) bool {
+// unseen tells why nothing can be said of a client by its address; zero where something can. A private one means
+// that we stand behind NAT or a container's proxy, and loopback that one stands on this machine.
+func (ev Evaluator) unseen(a netip.Addr) result.Reason {
 	a = a.Unmap()
-	return a.IsValid() && !dns.IsPrivate(a) && !a.IsUnspecified() && !a.IsMulticast()
+	switch {
+	case a.IsLoopback() && !ev.Loopback:
+		return result.Because(clientLoopback, "ip", a.String())
+	case !a.IsValid() || dns.IsPrivate(a) || a.IsUnspecified() || a.IsMulticast():
+		return result.Because(clientPrivate, "ip", a.String())
+	}
+	return result.Reason{}
 }
+
+// What unseen says.
+const clientPrivate, clientLoopback = result.Code("client-address-private"), result.Code("client-address-loopback")
 
 func only(c verify.Check) outcome { return outcome{checks: []verify.Check{c}} }
 
@@ -407,8 +417,8 @@ func (e *Evaluation) report(m *verify.Message) *verify.Report {
 	}
 	r.Findings = append(r.Findings, outages(r)...)
 	r.Findings = append(r.Findings, notes(m)...)
-	if !Evaluable(e.env.Client.Addr()) {
-		r.Findings = append(r.Findings, result.Found(result.Error, "client-address-private", "ip", e.env.Client.Addr().String()))
+	if why := e.ev.unseen(e.env.Client.Addr()); !why.IsZero() {
+		r.Findings = append(r.Findings, result.Finding{Severity: result.Error, Code: why.Code, Args: why.Args})
 	}
 	r.Verdict = judge(r)
 	return r
