@@ -32,6 +32,7 @@ type Server struct {
 	reg      *registry
 	sessions atomic.Int64 // begun, for their names in the log
 	running  atomic.Int64 // evaluations
+	broken   handshakes   // that clients gave up lately
 	hourly   hourly       // warnings that clients' addresses are not those of senders
 
 	ctx context.Context // of all transactions
@@ -52,6 +53,7 @@ func New(cfg Config, ev Evaluator) (*Server, error) {
 	if ev == nil {
 		return nil, errors.New("smtpd: there is no evaluator")
 	}
+	cfg.TLS = front.Watched(cfg.TLS)
 	s := &Server{cfg: cfg, eval: ev, reg: newRegistry(cfg), stopped: make(chan struct{})}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.smtp = smtp.NewServer(smtp.BackendFunc(newSession))

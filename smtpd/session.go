@@ -13,6 +13,7 @@ import (
 
 	"checkauth/smtpd/front"
 	"checkauth/verify"
+	"checkauth/verify/result"
 )
 
 // session is one connection: the Handler of its front and the Session of go-smtp, called by one
@@ -69,6 +70,11 @@ func (s *session) Heard() {
 		s.server.eval.Heard(s.said)
 		s.said = ""
 	}
+}
+
+// TLSFailed implements front.Handler.
+func (s *session) TLSFailed(why result.Reason) {
+	s.server.broken.add(s.client.Addr(), verify.TLSFailure{Time: s.server.cfg.Now(), Cause: why})
 }
 
 // Closed implements front.Handler.
@@ -251,6 +257,9 @@ func (s *session) begin(role Role, to string) *smtp.SMTPError {
 	e := verify.Envelope{
 		ID: s.server.cfg.ID(), Host: s.server.cfg.Host, Time: now, Client: s.client, Helo: helo, ESMTP: esmtp,
 		TLS: s.conn.TLS(), Purpose: verify.ForTest, MailFrom: s.from.String(), Params: s.params, RcptTo: []string{to},
+	}
+	if e.TLS == nil {
+		e.TLSFailed = s.server.broken.of(s.client.Addr(), now)
 	}
 	if role == Operator {
 		e.Purpose = verify.ForOperator

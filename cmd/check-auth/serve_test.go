@@ -2,8 +2,12 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
 	"net/textproto"
 	"os"
@@ -12,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/emersion/go-message"
 
 	"checkauth/verify/dns/dnstest"
 )
@@ -348,4 +354,86 @@ func recipient(t *testing.T, addr, to string) error {
 	}
 	_, _, err = c.ReadResponse(250)
 	return err
+}
+
+// Who tried STARTTLS in vain and comes back in clear text is told what stopped it, and not to use STARTTLS.
+func TestReportOfAFailedHandshake(t *testing.T) {
+	t.Parallel()
+	world := dnstest.New(t, serveZone)
+	// A ClientHello of TLS 1.2 with TLS_DHE_RSA_WITH_AES_256_GCM_SHA384 alone, which crypto/tls cannot send.
+	dhe := "\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03" + strings.Repeat("r", 32) + "\x00\x00\x02\x00\x9f\x01\x00"
+	for _, c := range []struct {
+		name string
+		try  func(net.Conn)
+		say  []string
+	}{
+		{"DHE alone", func(c net.Conn) { fmt.Fprint(c, dhe) },
+			[]string{"no cipher suite in common", "Let the server offer cipher suites with ECDHE"}},
+		{"refuses a self-signed certificate", func(c net.Conn) {
+			_ = tls.Client(c, &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "verifier.example"}).Handshake()
+		}, []string{"refused our certificate (alert bad_certificate)", "Let the server take the certificate of verifier.example as it is"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			replies := newSink(t)
+			s := defaults(func(string) string { return "" })
+			s.Hostname, s.Operator, s.State = "verifier.example", "you@operator.example", t.TempDir()
+			s.Listen, s.Resolver.Servers, s.Deliver.Relay = []string{"127.0.0.1:0"}, []string{world.Addr().String()}, replies.addr()
+			s.SMTP.Loopback = loopbackEvaluate
+			addr := inProcess(t, &s)
+			startTLS(t, addr, c.try)
+			if code, text := dialogue(t, addr, "anna@sender.example", "check-auth@verifier.example", mailOf(1)); code != 250 {
+				t.Fatalf("%d %s", code, text)
+			}
+			text := strings.Join(strings.Fields(replyText(t, replies.next(t))), " ")
+			for _, want := range append(c.say, "it tried TLS", "Mail in clear text can be read") {
+				if !strings.Contains(text, want) {
+					t.Errorf("the report does not say %q:\n%s", want, text)
+				}
+			}
+			if wrong := "use STARTTLS where it is offered"; strings.Contains(text, wrong) {
+				t.Errorf("the report says %q:\n%s", wrong, text)
+			}
+		})
+	}
+}
+
+// startTLS goes to where the handshake begins, and on until the server has closed.
+func startTLS(t *testing.T, addr string, try func(net.Conn)) {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	c := textproto.NewConn(conn)
+	for _, step := range []struct {
+		line string
+		want int
+	}{{"", 220}, {"EHLO mx.sender.example", 250}, {"STARTTLS", 220}} {
+		if step.line != "" {
+			if err := c.PrintfLine("%s", step.line); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, _, err := c.ReadResponse(step.want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	try(conn)
+	_, _ = io.Copy(io.Discard, conn)
+}
+
+// replyText is the text part of a reply.
+func replyText(t *testing.T, m received) string {
+	t.Helper()
+	entity, err := message.Read(bytes.NewReader(m.data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := plainText(entity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }

@@ -144,6 +144,9 @@ func checkTLS(_ context.Context, _ Evaluator, _ dns.Resolver, in input) outcome 
 	if t := in.env.TLS; t != nil {
 		q = transport.Query{Present: true, Version: t.Version, Cipher: t.Cipher}
 	}
+	if f := in.env.TLSFailed; f != nil {
+		q.Failed, q.FailedAt = f.Cause, f.Time
+	}
 	res := transport.Check(q)
 	return outcome{findings: res.Findings, checks: []verify.Check{{
 		Method: verify.MethodTLS, Result: res.Word, Reason: res.Reason,

@@ -350,15 +350,15 @@ func (ev Evaluator) unseen(a netip.Addr) result.Reason {
 	a = a.Unmap()
 	switch {
 	case a.IsLoopback() && !ev.Loopback:
-		return result.Because(clientLoopback, "ip", a.String())
+		return result.Because("client-address-loopback", "ip", a.String())
 	case !a.IsValid() || dns.IsPrivate(a) || a.IsUnspecified() || a.IsMulticast():
-		return result.Because(clientPrivate, "ip", a.String())
+		return result.Because("client-address-private", "ip", a.String())
 	}
 	return result.Reason{}
 }
 
 // What unseen says.
-const clientPrivate, clientLoopback = result.Code("client-address-private"), result.Code("client-address-loopback")
+const clientPrivate, clientLoopback = "client-address-private", "client-address-loopback"
 
 func only(c verify.Check) outcome { return outcome{checks: []verify.Check{c}} }
 
@@ -417,8 +417,11 @@ func (e *Evaluation) report(m *verify.Message) *verify.Report {
 	}
 	r.Findings = append(r.Findings, outages(r)...)
 	r.Findings = append(r.Findings, notes(m)...)
-	if why := e.ev.unseen(e.env.Client.Addr()); !why.IsZero() {
-		r.Findings = append(r.Findings, result.Finding{Severity: result.Error, Code: why.Code, Args: why.Args})
+	switch why := e.ev.unseen(e.env.Client.Addr()); why.Code {
+	case clientPrivate:
+		r.Findings = append(r.Findings, result.Found(result.Error, "client-address-private", "ip", why.Args.Get("ip")))
+	case clientLoopback:
+		r.Findings = append(r.Findings, result.Found(result.Error, "client-address-loopback", "ip", why.Args.Get("ip")))
 	}
 	r.Verdict = judge(r)
 	return r
@@ -429,7 +432,7 @@ var rank = map[result.Severity]int{result.Error: 0, result.Warning: 1, result.In
 func session(m *verify.Message) verify.Session {
 	env := m.Envelope
 	s := verify.Session{
-		ClientIP: env.Client.Addr().String(), ClientPort: env.Client.Port(), Helo: env.Helo, TLS: env.TLS,
+		ClientIP: env.Client.Addr().String(), ClientPort: env.Client.Port(), Helo: env.Helo, TLS: env.TLS, TLSFailed: env.TLSFailed,
 		MailFrom: env.MailFrom, RcptTo: env.RcptTo, Transcript: m.Transcript,
 	}
 	if s.RcptTo == nil {
