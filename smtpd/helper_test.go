@@ -150,8 +150,9 @@ func role(local, domain string) smtpd.Role {
 	if domain != "" && !strings.EqualFold(domain, host) {
 		return smtpd.Foreign
 	}
-	switch strings.ToLower(local) {
-	case "check-auth", "check-auth+token":
+	base, _, _ := strings.Cut(strings.ToLower(local), "+")
+	switch base {
+	case "check-auth":
 		return smtpd.Service
 	case "postmaster", "abuse":
 		return smtpd.Operator

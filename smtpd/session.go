@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,7 +38,7 @@ type session struct {
 	path   address // of the MAIL or RCPT that go-smtp works on
 	from   address
 	params verify.MailParams
-	rcpts  []string
+	rcpts  []address
 	role   Role
 	tx     *transaction // from the first recipient on
 }
@@ -218,14 +219,19 @@ func (s *session) Rcpt(string, *smtp.RcptOptions) error {
 		return s.nobody()
 	case role == Service && s.origin == loopback:
 		return s.cannotSee()
-	case len(s.rcpts) > 0 && (role != s.role || role == Service):
-		return refusal(452, 4, 5, 3, "One service address a message, send another message")
-	case len(s.rcpts) >= s.server.cfg.Recipients:
-		return refusal(452, 4, 5, 3, "Too many recipients")
 	}
 	to := s.path
 	if to.domain == "" {
 		to.domain = s.server.cfg.Host
+	}
+	switch {
+	case slices.ContainsFunc(s.rcpts, to.same):
+		s.tried = address{}
+		return nil // one recipient, however often it is named
+	case len(s.rcpts) > 0 && (role != s.role || role == Service):
+		return refusal(452, 4, 5, 3, "One service address a message, send another message")
+	case len(s.rcpts) >= s.server.cfg.Recipients:
+		return refusal(452, 4, 5, 3, "Too many recipients")
 	}
 	if len(s.rcpts) == 0 {
 		if r := s.begin(role, to.String()); r != nil {
@@ -233,7 +239,7 @@ func (s *session) Rcpt(string, *smtp.RcptOptions) error {
 		}
 	}
 	s.role, s.tried = role, address{}
-	s.rcpts = append(s.rcpts, to.String())
+	s.rcpts = append(s.rcpts, to)
 	return nil
 }
 

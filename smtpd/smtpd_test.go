@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -330,6 +331,50 @@ func TestSpoolFails(t *testing.T) {
 func version2(command byte, addresses string) []byte {
 	b := append([]byte("\r\n\r\n\x00\r\nQUIT\n"), 0x20|command, 0x11)
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(addresses))), addresses...)
+}
+
+// One recipient named twice is one recipient: a 452 for the second would be tried again, and that try be a second test.
+func TestRepeatedRecipients(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		paths []string
+		want  []string // replies
+		to    []string // of the message
+	}{
+		"the same":         {[]string{"check-auth@" + host, "check-auth@" + host, "check-auth@" + host}, []string{"250", "250", "250"}, []string{"check-auth@" + host}},
+		"in capitals":      {[]string{"check-auth@" + host, "CHECK-Auth@Verifier.Example.ORG."}, []string{"250", "250"}, []string{"check-auth@" + host}},
+		"quoted":           {[]string{"check-auth@" + host, `"check-auth"@` + host}, []string{"250", "250"}, []string{"check-auth@" + host}},
+		"in U-labels":      {[]string{"check-auth@xn--bcher-kva.example", "check-auth@B\u00fccher.example"}, []string{"250", "250"}, []string{"check-auth@xn--bcher-kva.example"}},
+		"in A-labels":      {[]string{"check-auth@b\u00fccher.example", "check-auth@XN--BCHER-kva.example"}, []string{"250", "250"}, []string{"check-auth@b\u00fccher.example"}},
+		"without a domain": {[]string{"postmaster", "Postmaster@" + host}, []string{"250", "250"}, []string{"postmaster@" + host}},
+		"beyond the bound": {[]string{"abuse", "postmaster@" + host, "postmaster", "abuse@" + host}, []string{"501", "250", "250", "250"}, []string{"postmaster@" + host, "abuse@" + host}},
+		"another detail":   {[]string{"check-auth+token@" + host, "check-auth@" + host}, []string{"250", "452"}, []string{"check-auth+token@" + host}},
+		"another domain":   {[]string{"check-auth@" + host, "check-auth@xn--bcher-kva.example"}, []string{"250", "452"}, []string{"check-auth@" + host}},
+		"another mail's":   {[]string{"postmaster@" + host, "check-auth@" + host, "postmaster@" + host}, []string{"250", "452", "250"}, []string{"postmaster@" + host}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := serve(t, &recorder{}, func(cfg *smtpd.Config) {
+				cfg.Recipients = 2
+				cfg.Role = func(local, domain string) smtpd.Role {
+					if ascii, ok := mail.ASCIIDomain(domain); ok && ascii == "xn--bcher-kva.example" {
+						domain = host
+					}
+					return role(local, domain)
+				}
+			})
+			cl := b.open(false)
+			cl.say("MAIL FROM:<a@example.org> SMTPUTF8", "250")
+			for i, path := range c.paths {
+				cl.say("RCPT TO:<"+path+">", c.want[i])
+			}
+			cl.say("DATA", "354")
+			cl.say("Subject: x\r\n\r\n.", "250")
+			if got := b.rec.got(); len(got) != 1 || !slices.Equal(got[0].Envelope.RcptTo, c.to) {
+				t.Errorf("messages %d, to %q, want one to %q", len(got), got[0].Envelope.RcptTo, c.to)
+			}
+		})
+	}
 }
 
 // Without its header, or from elsewhere, a connection to a Proxy listener ends unheard.

@@ -330,8 +330,31 @@ func TestServeOnLoopback(t *testing.T) {
 	}
 }
 
+// Our own names are ours in A-labels and in U-labels, wherever they are written (RFC 5890, 2.3.2.4).
+func TestServeInULabels(t *testing.T) {
+	t.Parallel()
+	world := dnstest.New(t, serveZone)
+	replies := newSink(t)
+	s := defaults(func(string) string { return "" })
+	s.Hostname, s.Domains, s.Operator, s.State = "pr\u00fcfer.example", []string{"xn--bcher-kva.example", "Stra\u00dfe.example"}, "you@operator.example", t.TempDir()
+	s.Listen, s.Resolver.Servers, s.Deliver.Relay = []string{"127.0.0.1:0"}, []string{world.Addr().String()}, replies.addr()
+	s.SMTP.Loopback = loopbackEvaluate
+	addr := inProcess(t, &s)
+	if s.Hostname != "xn--prfer-lva.example" {
+		t.Errorf("the host calls itself %s", s.Hostname)
+	}
+	for _, domain := range []string{"pr\u00fcfer.example", "xn--prfer-lva.example", "b\u00fccher.example", "xn--bcher-kva.example", "stra\u00dfe.example", "xn--strae-oqa.example"} {
+		if err := recipient(t, addr, "check-auth@"+domain, "SMTPUTF8"); err != nil {
+			t.Errorf("%s: %v", domain, err)
+		}
+	}
+	if err := recipient(t, addr, "check-auth@buecher.example", "SMTPUTF8"); err == nil {
+		t.Error("a domain of somebody else's is taken")
+	}
+}
+
 // recipient goes to RCPT and gives what is said there, nil for 250.
-func recipient(t *testing.T, addr, to string) error {
+func recipient(t *testing.T, addr, to string, params ...string) error {
 	t.Helper()
 	c, err := textproto.Dial("tcp", addr)
 	if err != nil {
@@ -341,7 +364,7 @@ func recipient(t *testing.T, addr, to string) error {
 	if _, _, err := c.ReadResponse(220); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"EHLO mx.sender.example", "MAIL FROM:<anna@sender.example>"} {
+	for _, line := range []string{"EHLO mx.sender.example", strings.Join(append([]string{"MAIL FROM:<anna@sender.example>"}, params...), " ")} {
 		if err := c.PrintfLine("%s", line); err != nil {
 			t.Fatal(err)
 		}

@@ -161,7 +161,7 @@ func (s *settings) quota(lists []dnsbl.List, e env) *dns.Quotas {
 func (s *settings) addresses() policy.Addresses {
 	a := policy.Addresses{Service: s.Reply.Service, From: strings.ToLower(s.Reply.From), Author: s.Policy.Author, Named: s.Policy.Named}
 	for _, d := range append([]string{s.Hostname}, s.Domains...) {
-		a.Domains = append(a.Domains, strings.TrimSuffix(strings.ToLower(d), "."))
+		a.Domains = append(a.Domains, policy.Domain(d))
 	}
 	return a
 }
