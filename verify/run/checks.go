@@ -160,7 +160,7 @@ func checkDKIM(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outc
 	v := dkim.Verifier{DNS: r, Diagnose: in.diagnose, Expect: in.expect, Now: ev.Now, Signatures: ev.Config.Signatures, Searches: ev.Searches}
 	digest := v.Digest(ctx, in.msg.Fields, in.msg.Body)
 	res := v.Judge(ctx, digest)
-	o := outcome{findings: res.Findings, digest: digest}
+	o := outcome{findings: apparent(in.msg.Fields, res.Findings), digest: digest}
 	if res.Fault != nil && ev.Panicked != nil {
 		ev.Panicked(in.env.ID, "dkim search", res.Fault.Value, res.Fault.Stack)
 	}
@@ -301,6 +301,10 @@ func checkDMARC(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outc
 		}
 	}
 	res := dmarc.Evaluator{DNS: r, Diagnose: in.diagnose, Expect: in.expect}.Check(ctx, q)
+	res.Findings = apparent(in.msg.Fields, res.Findings)
+	if lost, _ := in.msg.Fields.BOM(); strings.EqualFold(lost, "From") && res.Reason.Code == "from-is-spaced" {
+		res.Reason = result.Because("header-begins-with-bom")
+	}
 	res.Findings = append(res.Findings, restsOnPart(&res, in.dkim)...)
 	ids := map[string]string{}
 	if res.Author != "" {
@@ -325,6 +329,23 @@ func restsOnPart(res *dmarc.Result, signatures []verify.Check) []result.Finding 
 		return []result.Finding{result.Found(result.Warning, "dmarc-rests-on-l-tag", "domain", d.Domain, "author", res.Author)}
 	}
 	return nil
+}
+
+// consequences: findings of a field that is missed only for what stands at the beginning of the message, an empty line
+// or a byte order mark. The check of the header names that.
+var consequences = map[result.Code]string{
+	"from-missing":            "From",
+	"from-space-before-colon": "From",
+	"dkim-not-signed":         "DKIM-Signature",
+}
+
+// apparent leaves those out.
+func apparent(fields mail.Fields, all []result.Finding) []result.Finding {
+	lost, bom := fields.BOM()
+	return slices.DeleteFunc(all, func(f result.Finding) bool {
+		name, ok := consequences[f.Code]
+		return ok && (len(fields) == 0 || bom && strings.EqualFold(name, lost))
+	})
 }
 
 func cause(err error) string {

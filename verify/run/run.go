@@ -469,9 +469,13 @@ func notes(m *verify.Message) []result.Finding {
 	if m.Unparsed != nil {
 		out = append(out, result.Found(result.Error, "message-unparsable", "error", m.Unparsed.Error()))
 	}
-	if bad := m.Fields.Malformed(); len(bad) > 0 {
+	bad, fields := m.Fields.Malformed(), m.Fields
+	if _, ok := fields.BOM(); ok {
+		bad, fields = bad[1:], fields[1:] // the check of the header says what the first one is
+	}
+	if len(bad) > 0 {
 		out = append(out, result.Found(result.Warning, "header-malformed-line", "count", fmt.Sprint(len(bad)),
-			"line", fmt.Sprint(lineOf(m.Fields)), "text", strings.TrimSpace(string(bad[0].Raw))))
+			"line", fmt.Sprint(lineOf(m.Fields[:len(m.Fields)-len(fields)], fields)), "text", strings.TrimSpace(string(bad[0].Raw))))
 	}
 	for _, f := range m.Fields {
 		if mail.ClaimsAuthserv(f, m.Envelope.Host) {
@@ -482,9 +486,9 @@ func notes(m *verify.Message) []result.Finding {
 	return out
 }
 
-// lineOf is the number of the first line that is no field, from 1.
-func lineOf(fs mail.Fields) int {
-	n := 1
+// lineOf is the number of the first line that is no field, from 1, where before stands in front of fs.
+func lineOf(before, fs mail.Fields) int {
+	n := 1 + bytes.Count(before.Bytes(), []byte("\n"))
 	for _, f := range fs {
 		if f.Name == "" {
 			break
