@@ -127,6 +127,7 @@ var (
 	ErrTaken   = errors.New("another process serves")
 	ErrForeign = errors.New("not a queue of ours")
 	ErrCorrupt = errors.New("the database is damaged")
+	ErrHalf    = errors.New("queue.db was copied without queue.db-wal, which has what is in the queue")
 	ErrNewer   = errors.New("made by a newer version")
 	ErrOlder   = errors.New("made by an older version")
 	ErrUnknown = errors.New("no such entry on its way")
