@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
@@ -34,17 +35,39 @@ func clientHello(version uint16, suites ...uint16) string {
 // alert is a fatal one in a record.
 func alert(number byte) string { return string([]byte{21, 3, 3, 0, 2, 2, number}) }
 
-// refusing is a client that checks certificates.
-func refusing(version uint16) *tls.Config {
-	return &tls.Config{RootCAs: x509.NewCertPool(), ServerName: host, MaxVersion: version}
+// refusing is a client that checks certificates, over what wrap makes of the connection.
+func refusing(version uint16, wrap func(net.Conn) net.Conn) func(net.Conn) error {
+	return func(c net.Conn) error {
+		return tls.Client(wrap(c), &tls.Config{RootCAs: x509.NewCertPool(), ServerName: host, MaxVersion: version}).Handshake()
+	}
+}
+
+func asItIs(c net.Conn) net.Conn { return c }
+
+// openSSL sends its alert in clear text though TLS 1.3 has keys already.
+func openSSL(c net.Conn) net.Conn { return clearAlert{c} }
+
+type clearAlert struct{ net.Conn }
+
+func (c clearAlert) Write(b []byte) (int, error) {
+	// Application data (23) stands alone, or behind a change_cipher_spec of 6 octets (RFC 8446, D.4).
+	at := 0
+	if b[0] == 20 {
+		at = 6
+	}
+	if len(b) == at || b[at] != 23 {
+		return c.Conn.Write(b)
+	}
+	_, err := io.WriteString(c.Conn, string(b[:at])+alert(48))
+	return len(b), err
 }
 
 // A client whose handshake failed comes back in clear text: the envelope says why it did.
 func TestFailedHandshakes(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		raw   string      // what it sends behind the 220, or
-		by    *tls.Config // with what it tries
+		raw   string               // what it sends behind the 220, or
+		by    func(net.Conn) error // what it does there
 		cause string
 	}{
 		"DHE alone": {raw: clientHello(0x0303, 0x009f, 0x00ff, 0x0033),
@@ -53,8 +76,8 @@ func TestFailedHandshakes(t *testing.T) {
 			cause: `tls-failed-cipher offered="TLS_DHE_RSA_WITH_AES_128_GCM_SHA256, TLS_DHE_RSA_WITH_AES_256_GCM_SHA384, ` +
 				`TLS_DHE_RSA_WITH_AES_128_CBC_SHA, TLS_DHE_RSA_WITH_AES_256_CBC_SHA, +3"`},
 		"SSL 3.0":                       {raw: clientHello(0x0300, 0x0035), cause: "tls-failed-version"},
-		"refuses our certificate":       {by: refusing(0), cause: `tls-failed-certificate alert="bad_certificate"`},
-		"refuses it in TLS 1.2":         {by: refusing(tls.VersionTLS12), cause: `tls-failed-certificate alert="bad_certificate"`},
+		"refuses our certificate":       {by: refusing(0, asItIs), cause: `tls-failed-certificate alert="bad_certificate"`},
+		"refuses it in TLS 1.2":         {by: refusing(tls.VersionTLS12, asItIs), cause: `tls-failed-certificate alert="bad_certificate"`},
 		"does not know its issuer":      {raw: alert(48), cause: `tls-failed-certificate alert="unknown_ca"`},
 		"finds it too old":              {raw: alert(45), cause: `tls-failed-certificate alert="certificate_expired"`},
 		"breaks off":                    {raw: alert(40), cause: `tls-failed-alert alert="handshake_failure"`},
@@ -63,6 +86,7 @@ func TestFailedHandshakes(t *testing.T) {
 		"closes":                        {cause: "tls-failed-closed"},
 		"closes with a word":            {raw: alert(0), cause: "tls-failed-closed"},
 		"goes on in clear text at once": {raw: "EHLO client.example.org\r\n", cause: "tls-failed-not-tls"},
+		"refuses it in clear text":      {by: refusing(0, openSSL), cause: `tls-failed-certificate alert="unknown_ca"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -87,14 +111,14 @@ func TestFailedHandshakes(t *testing.T) {
 }
 
 // giveUp tries TLS in vain and returns when the server has closed.
-func (b *bench) giveUp(raw string, by *tls.Config, header ...string) {
+func (b *bench) giveUp(raw string, by func(net.Conn) error, header ...string) {
 	b.t.Helper()
 	c := b.behind(strings.Join(header, ""))
 	c.say("EHLO client.example.org", "250-")
 	c.say("STARTTLS", "220")
 	plain := c.c.(*net.TCPConn)
 	if by != nil {
-		if err := tls.Client(c.c, by).Handshake(); err == nil {
+		if err := by(c.c); err == nil {
 			b.t.Fatal("the handshake did not fail")
 		}
 	}

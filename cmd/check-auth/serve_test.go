@@ -391,7 +391,7 @@ func TestReportOfAFailedHandshake(t *testing.T) {
 		say  []string
 	}{
 		{"DHE alone", func(c net.Conn) { fmt.Fprint(c, dhe) },
-			[]string{"no cipher suite in common", "Let the server offer cipher suites with ECDHE"}},
+			[]string{"no cipher suite in common", "Your server tried TLS at", "It offered TLS_DHE_RSA_WITH_AES_256_GCM_SHA384;", "Let the server offer cipher suites with ECDHE"}},
 		{"refuses a self-signed certificate", func(c net.Conn) {
 			_ = tls.Client(c, &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "verifier.example"}).Handshake()
 		}, []string{"refused our certificate (alert bad_certificate)", "Let the server take the certificate of verifier.example as it is"}},

@@ -34,10 +34,56 @@ func Watched(cfg *tls.Config) *tls.Config {
 	return cfg
 }
 
-// watched is the connection under TLS.
+// watched is the connection under TLS, until the handshake is over.
 type watched struct {
 	net.Conn
 	hello *tls.ClientHelloInfo // nil before it came
+
+	over  bool
+	head  []byte // of the record that comes in: type, version, length, and the body of an alert
+	skip  int    // octets of its body that are of no interest
+	alert byte   // that came in clear text; 0 is close_notify, which is an end and no alert here
+}
+
+// Read implements net.Conn.
+func (w *watched) Read(b []byte) (int, error) {
+	n, err := w.Conn.Read(b)
+	if !w.over {
+		w.look(b[:n])
+	}
+	return n, err
+}
+
+// done ends the watching: the records that follow are the session's.
+func (w *watched) done() { w.over, w.hello, w.head = true, nil, nil }
+
+// Octets of a record's header, and of an alert that is not encrypted (RFC 8446, 5.1 and 6).
+const (
+	recordHead  = 5
+	recordAlert = 21
+	alertSize   = 2
+)
+
+// look finds alerts in clear text among the records. OpenSSL sends one where it refuses our certificate in TLS 1.3,
+// before it begins to encrypt, and crypto/tls takes it for a broken record. What is encrypted is longer.
+func (w *watched) look(b []byte) {
+	for len(b) > 0 {
+		if n := min(w.skip, len(b)); n > 0 {
+			w.skip, b = w.skip-n, b[n:]
+			continue
+		}
+		w.head, b = append(w.head, b[0]), b[1:]
+		if len(w.head) < recordHead {
+			continue
+		}
+		size := int(w.head[3])<<8 | int(w.head[4])
+		switch {
+		case w.head[0] != recordAlert || size != alertSize:
+			w.skip, w.head = size, w.head[:0]
+		case len(w.head) == recordHead+alertSize:
+			w.alert, w.head = w.head[recordHead+1], w.head[:0]
+		}
+	}
 }
 
 // failure is why a handshake came to nothing, as a code for the report. The error of crypto/tls has no kinds, but
@@ -46,7 +92,11 @@ func (w *watched) failure(err error) result.Reason {
 	text := strings.TrimPrefix(err.Error(), "tls: ")
 	timed, isNet := errors.AsType[net.Error](err)
 	var record tls.RecordHeaderError
-	switch alert := sentAlert(err); {
+	alert := sentAlert(err)
+	if w.alert != 0 {
+		alert = alertName(w.alert)
+	}
+	switch {
 	case slices.Contains(certificateAlerts, alert):
 		return result.Because("tls-failed-certificate", "alert", alert)
 	case alert != "":
@@ -65,18 +115,31 @@ func (w *watched) failure(err error) result.Reason {
 	return result.Because("tls-failed-other", "error", result.Cut(text, maxNamed))
 }
 
-// alerts are the texts of crypto/tls and the names of RFC 8446, 6.2 (and of RFC 5246, 7.2.2).
-var alerts = map[string]string{
-	"unexpected message": "unexpected_message", "bad record MAC": "bad_record_mac", "handshake failure": "handshake_failure",
-	"bad certificate": "bad_certificate", "unsupported certificate": "unsupported_certificate",
-	"revoked certificate": "certificate_revoked", "expired certificate": "certificate_expired",
-	"unknown certificate": "certificate_unknown", "illegal parameter": "illegal_parameter",
-	"unknown certificate authority": "unknown_ca", "access denied": "access_denied", "error decoding message": "decode_error",
-	"error decrypting message": "decrypt_error", "protocol version not supported": "protocol_version",
-	"insufficient security level": "insufficient_security", "internal error": "internal_error",
-	"inappropriate fallback": "inappropriate_fallback", "user canceled": "user_canceled", "missing extension": "missing_extension",
-	"unsupported extension": "unsupported_extension", "unrecognized name": "unrecognized_name",
-	"certificate required": "certificate_required", "no application protocol": "no_application_protocol",
+// alerts of RFC 8446, 6.2, each with the text that crypto/tls has for it.
+var alerts = []struct {
+	number     byte
+	text, name string
+}{
+	{10, "unexpected message", "unexpected_message"}, {20, "bad record MAC", "bad_record_mac"}, {40, "handshake failure", "handshake_failure"},
+	{42, "bad certificate", "bad_certificate"}, {43, "unsupported certificate", "unsupported_certificate"},
+	{44, "revoked certificate", "certificate_revoked"}, {45, "expired certificate", "certificate_expired"},
+	{46, "unknown certificate", "certificate_unknown"}, {47, "illegal parameter", "illegal_parameter"},
+	{48, "unknown certificate authority", "unknown_ca"}, {49, "access denied", "access_denied"},
+	{50, "error decoding message", "decode_error"}, {51, "error decrypting message", "decrypt_error"},
+	{70, "protocol version not supported", "protocol_version"}, {71, "insufficient security level", "insufficient_security"},
+	{80, "internal error", "internal_error"}, {86, "inappropriate fallback", "inappropriate_fallback"},
+	{90, "user canceled", "user_canceled"}, {109, "missing extension", "missing_extension"},
+	{110, "unsupported extension", "unsupported_extension"}, {112, "unrecognized name", "unrecognized_name"},
+	{116, "certificate required", "certificate_required"}, {120, "no application protocol", "no_application_protocol"},
+}
+
+func alertName(number byte) string {
+	for _, a := range alerts {
+		if a.number == number {
+			return a.name
+		}
+	}
+	return fmt.Sprintf("alert(%d)", number)
 }
 
 // certificateAlerts say that the client did not like our certificate.
@@ -89,8 +152,10 @@ func sentAlert(err error) string {
 		return ""
 	}
 	text := strings.TrimPrefix(op.Err.Error(), "tls: ")
-	if name, ok := alerts[text]; ok {
-		return name
+	for _, a := range alerts {
+		if a.text == text {
+			return a.name
+		}
 	}
 	return text // such as "alert(41)"
 }

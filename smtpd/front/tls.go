@@ -41,7 +41,7 @@ func (c *Conn) startTLS(arg string) []byte {
 		c.leave("TLS handshake", err)
 		return nil
 	}
-	under.hello = nil // it is large, and sessions are many
+	under.done()
 	s := t.ConnectionState()
 	c.tls = &verify.TLS{Version: tls.VersionName(s.Version), Cipher: tls.CipherSuiteName(s.CipherSuite), ServerName: s.ServerName, Client: named(s.PeerCertificates)}
 	c.stream = t
