@@ -31,7 +31,7 @@ var noteworthy = map[string]bool{"MAIL": true, "RCPT": true, "AUTH": true}
 // Refused implements front.Handler.
 func (s *session) Refused(verb string, code int, text string) {
 	level := slog.LevelDebug
-	if noteworthy[verb] {
+	if noteworthy[verb] && s.origin != balancer { // which only looks whether we are there
 		if s.refusals++; s.refusals <= loggedRefusals {
 			level = slog.LevelInfo
 		}

@@ -223,8 +223,8 @@ func TestProbesLogNothing(t *testing.T) {
 			mail.say(mailFrom, "451 4.3.5")
 			mail.say("QUIT", "221", "closed")
 			b.stop() // every session has ended
-			if log.count("level=") != 1 || log.count("address is private") != 1 {
-				t.Errorf("the log says %q, want the warning alone", log.text())
+			if log.count("level=") != 2 || log.count("address is private") != 1 || log.count("session=2 ") != 2 {
+				t.Errorf("the log says %q, want the warning and the refused MAIL of the second session alone", log.text())
 			}
 		})
 	}
