@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -252,18 +253,22 @@ const sweep = 5 * time.Minute
 func (v *service) run(ctx context.Context) error {
 	house, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	ended := make(chan error, len(v.plain)+len(v.proxied)+4)
-	back := 5
-	go func() { ended <- v.deliverer.Run(house) }()
-	go func() { ended <- v.sweep(house) }()
-	go func() { ended <- v.certificate.watch(house) }()
-	go func() { v.health.Watch(house); ended <- nil }()
-	go func() { ended <- v.keepUp(house) }()
-	for _, l := range append(v.plain[:len(v.plain):len(v.plain)], v.proxied...) {
-		v.log.Info("taking mail", "address", l.Addr().String())
-		back++
-		go func() { ended <- v.smtp.Serve(l) }()
+	all := []func() error{
+		func() error { return v.deliverer.Run(house) },
+		func() error { return v.sweep(house) },
+		func() error { return v.certificate.watch(house) },
+		func() error { v.health.Watch(house); return nil },
+		func() error { return v.keepUp(house) },
 	}
+	for _, l := range slices.Concat(v.plain, v.proxied) {
+		v.log.Info("taking mail", "address", l.Addr().String())
+		all = append(all, func() error { return v.smtp.Serve(l) })
+	}
+	ended := make(chan error, len(all))
+	for _, f := range all {
+		go func() { ended <- f() }()
+	}
+	back := len(all)
 	notify(daemon.SdNotifyReady, v.log)
 	var errs []error
 	select {
