@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"checkauth/verify/mail"
 	"checkauth/verify/result"
 )
 
@@ -24,6 +25,19 @@ func (a address) String() string {
 		return quoted(a.local)
 	}
 	return quoted(a.local) + "@" + a.domain
+}
+
+// same tells whether two addresses are one mailbox of ours: local parts match without regard to case, and a domain is
+// the same in A-labels and in U-labels (RFC 5890, 2.3.2.4).
+func (a address) same(b address) bool {
+	return strings.EqualFold(a.local, b.local) && asciiDomain(a.domain) == asciiDomain(b.domain)
+}
+
+func asciiDomain(s string) string {
+	if a, ok := mail.ASCIIDomain(s); ok {
+		return a
+	}
+	return strings.ToLower(s)
 }
 
 // literal tells whether the domain is an address in brackets.

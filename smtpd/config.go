@@ -35,7 +35,8 @@ type Config struct {
 	BeginsSession int // transactions that begin in one session
 	BeginsNetwork int // and in a minute from a client network
 
-	Trusted []netip.Prefix // private networks whose clients are taken as they are
+	Trusted  []netip.Prefix // private networks whose clients are taken as they are
+	Loopback bool           // so are clients on loopback; else their tests are put off
 
 	Log *slog.Logger
 	Now func() time.Time

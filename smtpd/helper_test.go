@@ -150,8 +150,9 @@ func role(local, domain string) smtpd.Role {
 	if domain != "" && !strings.EqualFold(domain, host) {
 		return smtpd.Foreign
 	}
-	switch strings.ToLower(local) {
-	case "check-auth", "check-auth+token":
+	base, _, _ := strings.Cut(strings.ToLower(local), "+")
+	switch base {
+	case "check-auth":
 		return smtpd.Service
 	case "postmaster", "abuse":
 		return smtpd.Operator
@@ -179,6 +180,7 @@ func serveEvaluator(t testing.TB, rec *recorder, ev smtpd.Evaluator, change func
 	t.Helper()
 	cfg := smtpd.Defaults()
 	cfg.Host, cfg.TLS, cfg.Spool, cfg.Role = host, &tls.Config{Certificates: []tls.Certificate{certificate()}}, t.TempDir(), role
+	cfg.Loopback = true
 	var ids int
 	var mu sync.Mutex
 	cfg.ID = func() string {

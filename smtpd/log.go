@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"errors"
 	"log/slog"
 	"strconv"
 
@@ -30,7 +31,7 @@ var noteworthy = map[string]bool{"MAIL": true, "RCPT": true, "AUTH": true}
 // Refused implements front.Handler.
 func (s *session) Refused(verb string, code int, text string) {
 	level := slog.LevelDebug
-	if noteworthy[verb] {
+	if noteworthy[verb] && s.origin != balancer { // which only looks whether we are there
 		if s.refusals++; s.refusals <= loggedRefusals {
 			level = slog.LevelInfo
 		}
@@ -83,7 +84,7 @@ func (s *session) outcome(level slog.Level, what string, code int, args ...any) 
 // logEnd is the line about a session that ended otherwise than by QUIT, or with more refusals than have a line.
 func (s *session) logEnd(e front.End) {
 	level := slog.LevelDebug
-	if e.Why != "" || s.refusals > loggedRefusals {
+	if e.Why != "" && !errors.Is(e.Err, errProbe) || s.refusals > loggedRefusals {
 		level = slog.LevelInfo
 	}
 	args := []any{"why", e.Why, "error", e.Err, "transactions", s.begins, "refused", s.refusals}

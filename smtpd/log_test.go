@@ -48,7 +48,7 @@ func TestLog_refused_commands(t *testing.T) {
 		{"relay by a percent sign", "MAIL FROM:<>", "RCPT TO:<secret%victim.example@" + host + ">", "command=RCPT reason=relay code=550 from-domain=<> to-domain=" + host},
 		{"relay by two signs", mail, "RCPT TO:<secret@victim.example@" + host + ">", "command=RCPT reason=relay code=550 from-domain=sender.example"},
 		{"nobody", mail, "RCPT TO:<secret@" + host + ">", "command=RCPT reason=unknown code=550 from-domain=sender.example to-domain=" + host},
-		{"a second service address", mail + "\r\n" + rcpt, rcpt, "command=RCPT reason=recipients code=452 from-domain=sender.example to-domain=" + host},
+		{"a second service address", mail + "\r\n" + rcpt, "RCPT TO:<check-auth+token@" + host + ">", "command=RCPT reason=recipients code=452 from-domain=sender.example to-domain=" + host},
 		{"a sender without a name", "", "MAIL FROM:<secret@[192.0.2.1]>", "command=MAIL reason=address code=553 from-domain=[192.0.2.1]"},
 		{"a sender in UTF-8", "", "MAIL FROM:<secret@bücher.example>", "command=MAIL reason=address code=553 from-domain=bücher.example"},
 		{"a recipient in UTF-8", mail, "RCPT TO:<secrét@" + host + ">", "command=RCPT reason=address code=553 from-domain=sender.example to-domain=" + host},

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 
@@ -129,7 +128,10 @@ func (s *session) message(d *front.Data, in *incoming) *verify.Message {
 		Envelope: s.tx.env, Fields: in.head.fields, Whole: mail.Data{At: in.spool, Size: in.size},
 		Received: s.server.cfg.Now(), Transcript: s.conn.Transcript(), Notes: s.notes(d.Counts(), in),
 	}
-	m.Envelope.RcptTo = slices.Clone(s.rcpts)
+	m.Envelope.RcptTo = nil
+	for _, to := range s.rcpts {
+		m.Envelope.RcptTo = append(m.Envelope.RcptTo, to.String())
+	}
 	if in.size == 0 {
 		m.Unparsed = mail.ErrEmpty
 		return m

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"checkauth/smtpd/front"
+	"checkauth/verify"
 )
 
 func testConn(t *testing.T, r *registry) *front.Conn {
@@ -168,5 +169,26 @@ func TestMinuteAfterTheClockWasSetBack(t *testing.T) {
 	now = now.AddDate(-3, 0, 0)
 	if !r.begin(client, now) || r.begin(client, now) {
 		t.Error("after the clock was set back: want one in the new minute")
+	}
+}
+
+// What is remembered of failed handshakes is bounded, however many clients there are.
+func TestFailedHandshakesAreBounded(t *testing.T) {
+	t.Parallel()
+	var h handshakes
+	now := time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC)
+	client := netip.MustParseAddr("10.0.0.0")
+	for range 3 * brokenMost {
+		client = client.Next()
+		h.add(client, verify.TLSFailure{Time: now})
+		if len(h.by) > brokenMost || h.of(client, now) == nil {
+			t.Fatalf("%s: %d are remembered, this one: %t", client, len(h.by), h.of(client, now) != nil)
+		}
+	}
+	// Those that are over go first.
+	later := now.Add(brokenFor)
+	h.add(client.Next(), verify.TLSFailure{Time: later})
+	if len(h.by) != 1 {
+		t.Errorf("%d are remembered, want the new one alone", len(h.by))
 	}
 }

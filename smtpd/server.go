@@ -32,7 +32,8 @@ type Server struct {
 	reg      *registry
 	sessions atomic.Int64 // begun, for their names in the log
 	running  atomic.Int64 // evaluations
-	private  sync.Once    // the log says once that clients have private addresses
+	broken   handshakes   // that clients gave up lately
+	hourly   hourly       // warnings that clients' addresses are not those of senders
 
 	ctx context.Context // of all transactions
 	end context.CancelCauseFunc
@@ -52,6 +53,7 @@ func New(cfg Config, ev Evaluator) (*Server, error) {
 	if ev == nil {
 		return nil, errors.New("smtpd: there is no evaluator")
 	}
+	cfg.TLS = front.Watched(cfg.TLS)
 	s := &Server{cfg: cfg, eval: ev, reg: newRegistry(cfg), stopped: make(chan struct{})}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.smtp = smtp.NewServer(smtp.BackendFunc(newSession))

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 
 	"checkauth/smtpd/front"
 	"checkauth/verify"
+	"checkauth/verify/result"
 )
 
 // session is one connection: the Handler of its front and the Session of go-smtp, called by one
@@ -25,7 +27,7 @@ type session struct {
 
 	client   netip.AddrPort
 	admitted bool
-	refuse   *smtp.SMTPError // said at MAIL: the client's address is not the sender's
+	origin   origin
 
 	begins, unknown, refusals int
 	said                      string // report id of the last answer, until it is known to be heard
@@ -36,7 +38,7 @@ type session struct {
 	path   address // of the MAIL or RCPT that go-smtp works on
 	from   address
 	params verify.MailParams
-	rcpts  []string
+	rcpts  []address
 	role   Role
 	tx     *transaction // from the first recipient on
 }
@@ -47,7 +49,7 @@ func refusal(code, class, subject, detail int, text string) *smtp.SMTPError {
 
 // Admit implements front.Handler.
 func (s *session) Admit() error {
-	own, err := proxied(s.raw)
+	o, err := proxied(s.raw)
 	if err != nil {
 		return err
 	}
@@ -56,13 +58,9 @@ func (s *session) Admit() error {
 	if !s.server.reg.admit(s.client.Addr()) {
 		return refusal(421, 4, 7, 0, "Too many connections, try again later")
 	}
-	s.admitted = true
-	local := addrPort(s.raw.LocalAddr()).Addr()
-	if own || !local.IsLoopback() && private(s.client.Addr(), s.server.cfg.Trusted) {
-		s.refuse = refusal(451, 4, 3, 5, "Your address does not reach us, try again later")
-		s.server.private.Do(func() {
-			s.log.Warn("a client's address is private: we stand behind NAT or a proxy that does not tell, and refuse such mail")
-		})
+	s.admitted, s.origin = true, o
+	if o == told {
+		s.origin = s.server.cfg.origin(s.client.Addr(), addrPort(s.raw.LocalAddr()).Addr())
 	}
 	return nil
 }
@@ -73,6 +71,11 @@ func (s *session) Heard() {
 		s.server.eval.Heard(s.said)
 		s.said = ""
 	}
+}
+
+// TLSFailed implements front.Handler.
+func (s *session) TLSFailed(why result.Reason) {
+	s.server.broken.add(s.client.Addr(), verify.TLSFailure{Time: s.server.cfg.Now(), Cause: why})
 }
 
 // Closed implements front.Handler.
@@ -197,8 +200,9 @@ func relaying() *smtp.SMTPError { return refusal(550, 5, 7, 1, "We do not relay"
 // Mail implements smtp.Session.
 func (s *session) Mail(_ string, o *smtp.MailOptions) error {
 	s.Reset()
-	if s.refuse != nil {
-		return s.refuse
+	// From this machine itself comes also what its own programs write to the operator, so that the recipient decides.
+	if s.origin != told && s.origin != loopback {
+		return s.cannotSee()
 	}
 	s.from, s.tried = s.path, address{}
 	s.params = verify.MailParams{Size: o.Size, Body: string(o.Body), SMTPUTF8: o.UTF8}
@@ -213,14 +217,21 @@ func (s *session) Rcpt(string, *smtp.RcptOptions) error {
 		return relaying()
 	case role == UnknownUser:
 		return s.nobody()
-	case len(s.rcpts) > 0 && (role != s.role || role == Service):
-		return refusal(452, 4, 5, 3, "One service address a message, send another message")
-	case len(s.rcpts) >= s.server.cfg.Recipients:
-		return refusal(452, 4, 5, 3, "Too many recipients")
+	case role == Service && s.origin == loopback:
+		return s.cannotSee()
 	}
 	to := s.path
 	if to.domain == "" {
 		to.domain = s.server.cfg.Host
+	}
+	switch {
+	case slices.ContainsFunc(s.rcpts, to.same):
+		s.tried = address{}
+		return nil // one recipient, however often it is named
+	case len(s.rcpts) > 0 && (role != s.role || role == Service):
+		return refusal(452, 4, 5, 3, "One service address a message, send another message")
+	case len(s.rcpts) >= s.server.cfg.Recipients:
+		return refusal(452, 4, 5, 3, "Too many recipients")
 	}
 	if len(s.rcpts) == 0 {
 		if r := s.begin(role, to.String()); r != nil {
@@ -228,7 +239,7 @@ func (s *session) Rcpt(string, *smtp.RcptOptions) error {
 		}
 	}
 	s.role, s.tried = role, address{}
-	s.rcpts = append(s.rcpts, to.String())
+	s.rcpts = append(s.rcpts, to)
 	return nil
 }
 
@@ -252,6 +263,9 @@ func (s *session) begin(role Role, to string) *smtp.SMTPError {
 	e := verify.Envelope{
 		ID: s.server.cfg.ID(), Host: s.server.cfg.Host, Time: now, Client: s.client, Helo: helo, ESMTP: esmtp,
 		TLS: s.conn.TLS(), Purpose: verify.ForTest, MailFrom: s.from.String(), Params: s.params, RcptTo: []string{to},
+	}
+	if e.TLS == nil {
+		e.TLSFailed = s.server.broken.of(s.client.Addr(), now)
 	}
 	if role == Operator {
 		e.Purpose = verify.ForOperator

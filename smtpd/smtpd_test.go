@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -326,55 +327,54 @@ func TestSpoolFails(t *testing.T) {
 	}
 }
 
-func TestPrivateClients(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		header string
-		want   string
-	}{
-		"public":          {"PROXY TCP4 192.0.2.1 198.51.100.1 4000 25\r\n", "250"},
-		"private":         {"PROXY TCP4 10.0.0.1 198.51.100.1 4000 25\r\n", "451 4.3.5"},
-		"NAT of carriers": {"PROXY TCP4 100.64.0.1 198.51.100.1 4000 25\r\n", "451 4.3.5"},
-		"trusted":         {"PROXY TCP4 172.16.0.1 198.51.100.1 4000 25\r\n", "250"},
-		"mapped":          {"PROXY TCP6 ::ffff:10.0.0.1 2001:db8::1 4000 25\r\n", "451 4.3.5"},
-		"IPv6":            {"PROXY TCP6 2001:db8::2 2001:db8::1 4000 25\r\n", "250"},
-		"unknown":         {"PROXY UNKNOWN\r\n", "451 4.3.5"},
-		"version 2":       {string(version2(1, "\xc0\x00\x02\x01\xc6\x33\x64\x01\x0f\xa0\x00\x19")), "250"},
-		"version 2 LOCAL": {string(version2(0, "")), "451 4.3.5"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			bothWays(t, func(t *testing.T, inTLS bool) {
-				var log bytes.Buffer
-				var mu sync.Mutex
-				b := serve(t, &recorder{}, func(cfg *smtpd.Config) {
-					cfg.Trusted = []netip.Prefix{netip.MustParsePrefix("172.16.0.0/12")}
-					cfg.Log = slog.New(slog.NewTextHandler(locked{&mu, &log}, nil))
-				}, proxied)
-				for range 2 {
-					cl := b.dial()
-					cl.send(c.header)
-					cl.want("220")
-					if inTLS {
-						cl.starttls(&tls.Config{InsecureSkipVerify: true})
-					}
-					cl.say("EHLO x.example", "250-")
-					cl.say(mailFrom, c.want)
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				if n := strings.Count(log.String(), "address is private"); c.want != "250" && n != 1 || c.want == "250" && n != 0 {
-					t.Errorf("said %d times: %s", n, log.String())
-				}
-			})
-		})
-	}
-}
-
 // version2 is a header of version 2 for TCP over IPv4: command 0 LOCAL, 1 PROXY.
 func version2(command byte, addresses string) []byte {
 	b := append([]byte("\r\n\r\n\x00\r\nQUIT\n"), 0x20|command, 0x11)
 	return append(binary.BigEndian.AppendUint16(b, uint16(len(addresses))), addresses...)
+}
+
+// One recipient named twice is one recipient: a 452 for the second would be tried again, and that try be a second test.
+func TestRepeatedRecipients(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		paths []string
+		want  []string // replies
+		to    []string // of the message
+	}{
+		"the same":         {[]string{"check-auth@" + host, "check-auth@" + host, "check-auth@" + host}, []string{"250", "250", "250"}, []string{"check-auth@" + host}},
+		"in capitals":      {[]string{"check-auth@" + host, "CHECK-Auth@Verifier.Example.ORG."}, []string{"250", "250"}, []string{"check-auth@" + host}},
+		"quoted":           {[]string{"check-auth@" + host, `"check-auth"@` + host}, []string{"250", "250"}, []string{"check-auth@" + host}},
+		"in U-labels":      {[]string{"check-auth@xn--bcher-kva.example", "check-auth@B\u00fccher.example"}, []string{"250", "250"}, []string{"check-auth@xn--bcher-kva.example"}},
+		"in A-labels":      {[]string{"check-auth@b\u00fccher.example", "check-auth@XN--BCHER-kva.example"}, []string{"250", "250"}, []string{"check-auth@b\u00fccher.example"}},
+		"without a domain": {[]string{"postmaster", "Postmaster@" + host}, []string{"250", "250"}, []string{"postmaster@" + host}},
+		"beyond the bound": {[]string{"abuse", "postmaster@" + host, "postmaster", "abuse@" + host}, []string{"501", "250", "250", "250"}, []string{"postmaster@" + host, "abuse@" + host}},
+		"another detail":   {[]string{"check-auth+token@" + host, "check-auth@" + host}, []string{"250", "452"}, []string{"check-auth+token@" + host}},
+		"another domain":   {[]string{"check-auth@" + host, "check-auth@xn--bcher-kva.example"}, []string{"250", "452"}, []string{"check-auth@" + host}},
+		"another mail's":   {[]string{"postmaster@" + host, "check-auth@" + host, "postmaster@" + host}, []string{"250", "452", "250"}, []string{"postmaster@" + host}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := serve(t, &recorder{}, func(cfg *smtpd.Config) {
+				cfg.Recipients = 2
+				cfg.Role = func(local, domain string) smtpd.Role {
+					if ascii, ok := mail.ASCIIDomain(domain); ok && ascii == "xn--bcher-kva.example" {
+						domain = host
+					}
+					return role(local, domain)
+				}
+			})
+			cl := b.open(false)
+			cl.say("MAIL FROM:<a@example.org> SMTPUTF8", "250")
+			for i, path := range c.paths {
+				cl.say("RCPT TO:<"+path+">", c.want[i])
+			}
+			cl.say("DATA", "354")
+			cl.say("Subject: x\r\n\r\n.", "250")
+			if got := b.rec.got(); len(got) != 1 || !slices.Equal(got[0].Envelope.RcptTo, c.to) {
+				t.Errorf("messages %d, to %q, want one to %q", len(got), got[0].Envelope.RcptTo, c.to)
+			}
+		})
+	}
 }
 
 // Without its header, or from elsewhere, a connection to a Proxy listener ends unheard.

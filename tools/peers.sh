@@ -219,7 +219,7 @@ daemon() {
 check_auth() {
 	mkdir -m 700 /run/state
 	daemon check-auth "$work/check-auth" serve --hostname=check.test --operator=tester@postfix.test \
-		--listen=127.0.1.1:25 --state=/run/state --resolver-servers=127.0.0.1:53 \
+		--listen=127.0.1.1:25 --smtp-loopback-clients=evaluate --state=/run/state --resolver-servers=127.0.0.1:53 \
 		--tls-certificate=/etc/peers/cert.pem --tls-key=/etc/peers/key.pem \
 		--deliver-allow-private --deliver-port=25 --deliver-family=ipv4 --deliver-source=127.0.1.1
 	within 60 test -s /run/state/check-auth.dns || fail "check-auth does not start: $(cat /var/log/check-auth.log)"

@@ -64,13 +64,15 @@ type AuthorityServer struct {
 
 // Session is what SMTP said.
 type Session struct {
-	ClientIP   string   `json:"client_ip"`
-	ClientPort uint16   `json:"client_port"`
-	Helo       string   `json:"helo"`
-	TLS        *TLS     `json:"tls"` // null in clear text, {} where it is only known that there was TLS
-	MailFrom   string   `json:"mail_from"`
-	RcptTo     []string `json:"rcpt_to"`
-	Transcript []Line   `json:"transcript"`
+	ClientIP   string `json:"client_ip"`
+	ClientPort uint16 `json:"client_port"`
+	Helo       string `json:"helo"`
+	TLS        *TLS   `json:"tls"` // null in clear text, {} where it is only known that there was TLS
+	// TLSFailed: the client tried TLS a few minutes before, in vain.
+	TLSFailed  *TLSFailure `json:"tls_failed,omitempty"`
+	MailFrom   string      `json:"mail_from"`
+	RcptTo     []string    `json:"rcpt_to"`
+	Transcript []Line      `json:"transcript"`
 }
 
 // MessageFacts tell which message it was.

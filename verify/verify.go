@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"checkauth/verify/mail"
+	"checkauth/verify/result"
 )
 
 // Envelope is what is known of a transaction when its first recipient is accepted.
@@ -21,7 +22,10 @@ type Envelope struct {
 	TLS    *TLS           // nil in clear text
 	// TLSUnknown: of a saved message, where nobody can tell whether it came over TLS.
 	TLSUnknown bool
-	Purpose    Purpose
+	// TLSFailed is what came of this client's last STARTTLS, where it came to nothing a few minutes ago and the mail
+	// came in clear text; else nil.
+	TLSFailed *TLSFailure
+	Purpose   Purpose
 
 	MailFrom string     // reverse-path without angle brackets, quoted again where it must be; "" is the null one
 	Params   MailParams // of MAIL FROM
@@ -45,6 +49,12 @@ type TLS struct {
 	// Client names the certificate that the client showed, where it was asked for one; nobody checks it, and it
 	// is a stranger's text.
 	Client string `json:"client_certificate,omitempty"`
+}
+
+// TLSFailure is a handshake that came to nothing.
+type TLSFailure struct {
+	Time  time.Time     `json:"time"`
+	Cause result.Reason `json:"cause"` // a code tls-failed-...
 }
 
 // MailParams are the parameters of MAIL FROM.

@@ -65,6 +65,7 @@ func again(t *testing.T, change func(*settings)) (addr string, world *dnstest.Se
 	s := defaults(func(string) string { return "" })
 	s.Hostname, s.Operator, s.State = "verifier.example", "you@operator.example", t.TempDir()
 	s.Listen = []string{"127.0.0.1:0"}
+	s.SMTP.Loopback = loopbackEvaluate
 	s.Resolver.Servers = []string{world.Addr().String()}
 	s.Deliver.Relay = replies.addr()
 	change(&s)

@@ -45,6 +45,7 @@ func benchmarkServe(b *testing.B, clients int) {
 	s := defaults(func(string) string { return "" })
 	s.Hostname, s.Operator, s.State = "verifier.example", "you@operator.example", filepath.Join(dir, "state")
 	s.Listen, s.Resolver.Servers, s.Deliver.Relay = []string{"127.0.0.1:0"}, []string{world.Addr().String()}, replies.addr()
+	s.SMTP.Loopback = loopbackEvaluate
 	s.SMTP.PerIP, s.SMTP.PerNetwork, s.SMTP.Commands, s.SMTP.Transactions, s.SMTP.PerMinute = unlimited, unlimited, unlimited, unlimited, unlimited
 	s.Resolver.PerNet, s.Resolver.PerFrom, s.Resolver.PerVoid = unlimited, unlimited, unlimited
 	q := &s.Policy

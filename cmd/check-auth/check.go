@@ -41,6 +41,9 @@ func (s *settings) check() error {
 		}
 	}
 	s.policy(bad)
+	if l := s.SMTP.Loopback; l != "" && l != loopbackRefuse && l != loopbackEvaluate {
+		bad("smtp.loopback-clients", "%q: want %s or %s", l, loopbackRefuse, loopbackEvaluate)
+	}
 	if _, err := s.lists(); err != nil {
 		bad("evaluate.blocklists", "%w", err)
 	}

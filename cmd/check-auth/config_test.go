@@ -39,6 +39,8 @@ func TestBadConfigurationIsRefusedWithItsPlace(t *testing.T) {
 		{"an envelope sender that we answer", "hostname = \"v.example\"\n[deliver]\nrelay = \"smtp.example.org:25\"\nenvelope-from = \"check-auth@V.example\"\n", []string{"line 4", "deliver.envelope-from", "mail loop"}},
 		{"an envelope sender that is no address", "[deliver]\nrelay = \"smtp.example.org:25\"\nenvelope-from = \"you\"\n", []string{"line 3", "deliver.envelope-from", "want an address"}},
 		{"a relay without a port", "[deliver]\nrelay = \"smtp.example.org\"\n", []string{"line 2", "deliver.relay", "HOST:PORT"}},
+		{"a name that is none", "hostname = \"b\u00fccher\u00ad.example\"\n", []string{"line 1", "hostname"}},
+		{"neither of two words", "[smtp]\nloopback-clients = \"yes\"\n", []string{"line 2", "smtp.loopback-clients", "\"yes\"", "refuse or evaluate"}},
 		{"faults in two places", "hostname = \"a b\"\n[log]\nlevel = \"loud\"\n", []string{"line 1", "hostname", "line 3", "log.level"}},
 		{"no part of a reply", "[reply]\nparts = [\"html\", \"pdf\"]\n", []string{"line 2", "reply.parts", "\"pdf\"", "html, json, headers"}},
 	} {

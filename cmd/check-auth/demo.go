@@ -105,6 +105,7 @@ func openDemo(ctx context.Context, dir string, e env) (*demo, error) {
 	s := defaults(e.getenv)
 	s.Hostname, s.Operator, s.State = demoHost, "postmaster@"+demoHost, filepath.Join(dir, "state")
 	s.Listen, s.Proxy.Listen = []string{"127.0.0.1:0"}, []string{"127.0.0.1:0"}
+	s.SMTP.Loopback = loopbackEvaluate // for --stay
 	s.Proxy.Trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	if err := os.MkdirAll(s.State, 0o700); err != nil {
 		return nil, err
@@ -249,7 +250,8 @@ func (d *demo) reply(ctx context.Context, s story, out io.Writer) error {
 	return verifySignature(ctx, resolver, m.data)
 }
 
-// stay keeps the servers up until the context ends.
+// stay keeps the servers up until the context ends. What it prints to be pasted must work at once: another user than
+// the story's, who has had a report for now.
 func (d *demo) stay(ctx context.Context, e env) {
 	host, port, _ := net.SplitHostPort(d.plain.String())
 	_, proxied, _ := net.SplitHostPort(d.proxy.String())
@@ -258,8 +260,8 @@ The servers stay up until you press Ctrl-C. Replies are printed here.
 With swaks (the client is then %[1]s, which yours.example names in its SPF record):
     swaks --server %[1]s --port %[2]s --ehlo here.yours.example --to check-auth@%[4]s --from you@yours.example
 With nc, in the place of one of the stories' clients (PROXY protocol v1 in front):
-    printf 'PROXY TCP4 192.0.2.10 192.0.2.25 40025 25\r\nEHLO mail.wellkept.example\r\nMAIL FROM:<anna@wellkept.example>\r\nRCPT TO:<check-auth@%[4]s>\r\nDATA\r\n' > /tmp/mail
-    printf 'From: anna@wellkept.example\r\nSubject: test\r\n\r\nHello\r\n.\r\nQUIT\r\n' >> /tmp/mail
+    printf 'PROXY TCP4 192.0.2.10 192.0.2.25 40025 25\r\nEHLO mail.wellkept.example\r\nMAIL FROM:<ben@wellkept.example>\r\nRCPT TO:<check-auth@%[4]s>\r\nDATA\r\n' > /tmp/mail
+    printf 'From: ben@wellkept.example\r\nSubject: test\r\n\r\nHello\r\n.\r\nQUIT\r\n' >> /tmp/mail
     nc -N %[1]s %[3]s < /tmp/mail
 The DNS zones of the stories are at %[5]s (dig @%[1]s -p %[6]d bakery.example TXT).
 `, host, port, proxied, demoHost, d.dns.Addr(), d.dns.Addr().Port())

@@ -69,7 +69,7 @@ func storeExit(err error) int {
 	if passes(err) {
 		return exitTemp
 	}
-	for _, kind := range []error{store.ErrForeign, store.ErrCorrupt, store.ErrNewer, store.ErrURL, fs.ErrPermission, fs.ErrNotExist} {
+	for _, kind := range []error{store.ErrForeign, store.ErrCorrupt, store.ErrHalf, store.ErrNewer, store.ErrURL, fs.ErrPermission, fs.ErrNotExist} {
 		if errors.Is(err, kind) {
 			return exitConfig
 		}

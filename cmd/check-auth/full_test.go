@@ -34,6 +34,7 @@ func TestRFC5321_4_2_3_full_disk(t *testing.T) {
 	s := defaults(func(string) string { return "" })
 	s.Hostname, s.Operator, s.State = "verifier.example", "you@operator.example", t.TempDir()
 	s.Listen, s.Resolver.Servers, s.Deliver.Relay = []string{"127.0.0.1:0"}, []string{world.Addr().String()}, replies.addr()
+	s.SMTP.Loopback = loopbackEvaluate
 	s.Log.Level = "error"
 	e := env{now: time.Now, err: os.Stderr, getenv: func(string) string { return "" }}
 	v, err := openService(t.Context(), &s, s.Log.logger(e), e)

@@ -15,6 +15,7 @@ func house(t *testing.T, zone string) (addr string, world *dnstest.Server, repli
 	s := defaults(func(string) string { return "" })
 	s.Hostname, s.Operator, s.State = "verifier.example", "you@operator.example", t.TempDir()
 	s.Listen = []string{"127.0.0.1:0"}
+	s.SMTP.Loopback = loopbackEvaluate
 	s.Resolver.Servers = []string{world.Addr().String()}
 	s.Deliver.Relay = replies.addr()
 	return inProcess(t, &s), world, replies

@@ -333,7 +333,7 @@ func TestJournal_of_serve(t *testing.T) {
 		cmd.Stderr = w
 		return cmd
 	}
-	cmd := command("--hostname=verifier.example", "--operator=you@operator.example", "--deliver-allow-private", "--deliver-port="+sink.port())
+	cmd := command("--hostname=verifier.example", "--operator=you@operator.example", "--smtp-loopback-clients=evaluate", "--deliver-allow-private", "--deliver-port="+sink.port())
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -251,7 +251,7 @@ func (c *crowd) serve(state string, more ...string) []string {
 	c.state = state
 	args := []string{"serve", "--hostname=verifier.example", "--operator=you@operator.example", "--state=" + state,
 		"--resolver-servers=" + c.world.Addr().String(), "--deliver-allow-private", "--deliver-port=" + c.sink.port(),
-		"--deliver-retries=1s", "--log-level=info"}
+		"--deliver-retries=1s", "--log-level=info", "--smtp-loopback-clients=evaluate"}
 	for _, limit := range []string{"smtp-per-ip", "smtp-per-network", "smtp-commands", "smtp-transactions-per-session",
 		"smtp-transactions-per-minute", "resolver-per-network", "resolver-per-domain", "resolver-per-target",
 		"policy-address-per-minute", "policy-address-per-day", "policy-network-per-hour", "policy-destination-per-hour",

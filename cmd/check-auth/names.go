@@ -5,13 +5,15 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"checkauth/reply/policy"
 	"checkauth/smtpd"
 	"checkauth/verify/mail"
 )
 
-// tidy takes off what does no harm to take off; what it did is a warning at start.
+// tidy takes off what does no harm to take off; what it did is a warning at start. A name may be written with U-labels:
+// SMTP and the DNS know it with A-labels (RFC 5890, 2.3.2.1).
 func (s *settings) tidy() {
 	for _, n := range []struct {
 		key   string
@@ -20,6 +22,11 @@ func (s *settings) tidy() {
 		if short, dotted := strings.CutSuffix(*n.value, "."); dotted && hostName(short) {
 			s.warnings = append(s.warnings, s.fault(n.key, "%q: a name in SMTP has no last dot, it was taken off", *n.value))
 			*n.value = short
+		}
+		if strings.ContainsFunc(*n.value, func(r rune) bool { return r >= utf8.RuneSelf }) {
+			if name, ok := mail.ASCIIDomain(strings.TrimSuffix(*n.value, ".")); ok && hostName(name) {
+				*n.value = name
+			}
 		}
 	}
 }
@@ -40,11 +47,7 @@ func isAddress(s string) bool {
 // checkNames tells every name of ours that is none.
 func (s *settings) checkNames(bad func(key, format string, args ...any)) {
 	if !hostName(s.Hostname) {
-		want := "verifier.example.org"
-		if a, ok := mail.ASCIIDomain(s.Hostname); ok && hostName(a) {
-			want = a // RFC 5890: how the name stands in the DNS
-		}
-		bad("hostname", "%q: want this machine's name, of letters, digits, hyphens and dots, such as %q", s.Hostname, want)
+		bad("hostname", "%q: want this machine's name, of letters, digits, hyphens and dots, such as \"verifier.example.org\"", s.Hostname)
 	}
 	for _, d := range s.Domains {
 		if name, ok := mail.ASCIIDomain(strings.TrimSuffix(d, ".")); !ok || isAddress(name) {

@@ -155,7 +155,9 @@ func TestQueueOfARunningService(t *testing.T) {
 	if m := replies.next(t); m.to != "anna@sender.example" {
 		t.Errorf("a reply went to %s", m.to)
 	}
-	until(t, 1, at, "--state=done")
+	if done := until(t, 1, at, "--state=done")[0]; done.Tries < 1 {
+		t.Errorf("%d tries are counted, want the one that did not fail too", done.Tries)
+	}
 	if failed := until(t, 1, at, "--state=failed")[0]; failed.ID != dropped || failed.Reason != dropReason || failed.To != "" {
 		t.Errorf("dropped: %+v", failed)
 	}

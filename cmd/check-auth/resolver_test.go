@@ -59,6 +59,7 @@ func TestOurResolverIsDown(t *testing.T) {
 			s := defaults(func(string) string { return "" })
 			s.Hostname, s.Operator, s.State = "verifier.example", "you@operator.example", t.TempDir()
 			s.Listen, s.Resolver.Servers, s.Deliver.Relay = []string{"127.0.0.1:0"}, []string{world.Addr().String()}, replies.addr()
+			s.SMTP.Loopback = loopbackEvaluate
 			e := env{now: time.Now, err: log, getenv: func(string) string { return "" }}
 			v, err := openService(t.Context(), &s, s.Log.logger(e), e)
 			if err != nil {

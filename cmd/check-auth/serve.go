@@ -66,11 +66,14 @@ func tune(e env) {
 	}
 }
 
+// localhost is the name of who only tries it on one machine.
+const localhost = "localhost"
+
 // defaults joins what each package says of its own.
 func defaults(getenv func(string) string) settings {
 	run, answers, letters, asks := evaluate.Defaults(), respond.Defaults(), compose.Defaults(), client.Defaults()
 	return settings{
-		Hostname: "localhost", State: stateDir(getenv), Listen: []string{"127.0.0.1:2525"},
+		Hostname: localhost, State: stateDir(getenv), Listen: []string{"127.0.0.1:2525"},
 		Proxy:    proxySettings{Timeout: duration(5 * time.Second)},
 		Resolver: resolverSettings{Tries: asks.Tries, Timeout: duration(asks.Timeout), PerNet: 1500, PerFrom: 300, PerVoid: 100},
 		SMTP:     smtpDefaults(),

@@ -2,8 +2,12 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
 	"net/textproto"
 	"os"
@@ -12,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/emersion/go-message"
 
 	"checkauth/verify/dns/dnstest"
 )
@@ -35,7 +41,7 @@ type program struct {
 func start(t *testing.T, state string, args ...string) *program {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], append([]string{"serve", "--listen=127.0.0.1:0", "--hostname=verifier.example",
-		"--operator=you@operator.example", "--deliver-allow-private", "--state=" + state}, args...)...)
+		"--operator=you@operator.example", "--smtp-loopback-clients=evaluate", "--deliver-allow-private", "--state=" + state}, args...)...)
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	out, err := cmd.StderrPipe()
 	if err != nil {
@@ -219,6 +225,7 @@ func TestServeTakesWhatItShould(t *testing.T) {
 	s := defaults(func(string) string { return "" })
 	s.Hostname, s.Operator, s.State = "verifier.example", "you@operator.example", t.TempDir()
 	s.Listen = []string{"127.0.0.1:0"}
+	s.SMTP.Loopback = loopbackEvaluate
 	s.Resolver.Servers = []string{world.Addr().String()}
 	s.Deliver.Relay = replies.addr()
 	addr := inProcess(t, &s)
@@ -280,4 +287,176 @@ func inProcess(t testing.TB, s *settings) string {
 	addr := v.plain[0].Addr().String()
 	runs(t, v.run)
 	return addr
+}
+
+// Behind a proxy or a mail server of the same machine the sender hears of no fault of its own, and the operator hears
+// what to do. What the machine's own programs write to the operator is taken. A try on one machine works as it is.
+func TestServeOnLoopback(t *testing.T) {
+	t.Parallel()
+	world := dnstest.New(t, serveZone)
+	for _, c := range []struct {
+		host, set string
+		taken     bool
+	}{
+		{"verifier.example", "", false}, {"verifier.example", loopbackEvaluate, true},
+		{"localhost", "", true}, {"localhost", loopbackRefuse, false},
+	} {
+		t.Run(c.host+" "+c.set, func(t *testing.T) {
+			t.Parallel()
+			replies := newSink(t)
+			s := defaults(func(string) string { return "" })
+			s.Hostname, s.Operator, s.State = c.host, "you@operator.example", t.TempDir()
+			s.Listen, s.Resolver.Servers, s.Deliver.Relay = []string{"127.0.0.1:0"}, []string{world.Addr().String()}, replies.addr()
+			s.SMTP.Loopback = c.set
+			addr := inProcess(t, &s)
+			code, text := dialogue(t, addr, "root@"+c.host, "postmaster@"+c.host, mailOf(1))
+			if code != 250 {
+				t.Errorf("mail for the operator: %d %s", code, text)
+			}
+			if m := replies.next(t); m.to != "you@operator.example" {
+				t.Errorf("the operator's mail went to %s", m.to)
+			}
+			if !c.taken {
+				if err := recipient(t, addr, "check-auth@"+c.host); err == nil || !strings.Contains(err.Error(), "4.3.5") {
+					t.Errorf("a test: %v, want 451 4.3.5", err)
+				}
+				return
+			}
+			code, text = dialogue(t, addr, "anna@sender.example", "check-auth@"+c.host, mailOf(2))
+			if code != 250 || !strings.Contains(text, "spf=pass") {
+				t.Errorf("a test: %d %s", code, text)
+			}
+		})
+	}
+}
+
+// Our own names are ours in A-labels and in U-labels, wherever they are written (RFC 5890, 2.3.2.4).
+func TestServeInULabels(t *testing.T) {
+	t.Parallel()
+	world := dnstest.New(t, serveZone)
+	replies := newSink(t)
+	s := defaults(func(string) string { return "" })
+	s.Hostname, s.Domains, s.Operator, s.State = "pr\u00fcfer.example", []string{"xn--bcher-kva.example", "Stra\u00dfe.example"}, "you@operator.example", t.TempDir()
+	s.Listen, s.Resolver.Servers, s.Deliver.Relay = []string{"127.0.0.1:0"}, []string{world.Addr().String()}, replies.addr()
+	s.SMTP.Loopback = loopbackEvaluate
+	addr := inProcess(t, &s)
+	if s.Hostname != "xn--prfer-lva.example" {
+		t.Errorf("the host calls itself %s", s.Hostname)
+	}
+	for _, domain := range []string{"pr\u00fcfer.example", "xn--prfer-lva.example", "b\u00fccher.example", "xn--bcher-kva.example", "stra\u00dfe.example", "xn--strae-oqa.example"} {
+		if err := recipient(t, addr, "check-auth@"+domain, "SMTPUTF8"); err != nil {
+			t.Errorf("%s: %v", domain, err)
+		}
+	}
+	if err := recipient(t, addr, "check-auth@buecher.example", "SMTPUTF8"); err == nil {
+		t.Error("a domain of somebody else's is taken")
+	}
+}
+
+// recipient goes to RCPT and gives what is said there, nil for 250.
+func recipient(t *testing.T, addr, to string, params ...string) error {
+	t.Helper()
+	c, err := textproto.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, _, err := c.ReadResponse(220); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"EHLO mx.sender.example", strings.Join(append([]string{"MAIL FROM:<anna@sender.example>"}, params...), " ")} {
+		if err := c.PrintfLine("%s", line); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := c.ReadResponse(250); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.PrintfLine("RCPT TO:<%s>", to); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = c.ReadResponse(250)
+	return err
+}
+
+// Who tried STARTTLS in vain and comes back in clear text is told what stopped it, and not to use STARTTLS.
+func TestReportOfAFailedHandshake(t *testing.T) {
+	t.Parallel()
+	world := dnstest.New(t, serveZone)
+	// A ClientHello of TLS 1.2 with TLS_DHE_RSA_WITH_AES_256_GCM_SHA384 alone, which crypto/tls cannot send.
+	dhe := "\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03" + strings.Repeat("r", 32) + "\x00\x00\x02\x00\x9f\x01\x00"
+	for _, c := range []struct {
+		name string
+		try  func(net.Conn)
+		say  []string
+	}{
+		{"DHE alone", func(c net.Conn) { fmt.Fprint(c, dhe) },
+			[]string{"no cipher suite in common", "Your server tried TLS at", "It offered TLS_DHE_RSA_WITH_AES_256_GCM_SHA384;", "Let the server offer cipher suites with ECDHE"}},
+		{"refuses a self-signed certificate", func(c net.Conn) {
+			_ = tls.Client(c, &tls.Config{RootCAs: x509.NewCertPool(), ServerName: "verifier.example"}).Handshake()
+		}, []string{"refused our certificate (alert bad_certificate)", "Let the server take the certificate of verifier.example as it is"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			replies := newSink(t)
+			s := defaults(func(string) string { return "" })
+			s.Hostname, s.Operator, s.State = "verifier.example", "you@operator.example", t.TempDir()
+			s.Listen, s.Resolver.Servers, s.Deliver.Relay = []string{"127.0.0.1:0"}, []string{world.Addr().String()}, replies.addr()
+			s.SMTP.Loopback = loopbackEvaluate
+			addr := inProcess(t, &s)
+			startTLS(t, addr, c.try)
+			if code, text := dialogue(t, addr, "anna@sender.example", "check-auth@verifier.example", mailOf(1)); code != 250 {
+				t.Fatalf("%d %s", code, text)
+			}
+			text := strings.Join(strings.Fields(replyText(t, replies.next(t))), " ")
+			for _, want := range append(c.say, "it tried TLS", "Mail in clear text can be read") {
+				if !strings.Contains(text, want) {
+					t.Errorf("the report does not say %q:\n%s", want, text)
+				}
+			}
+			if wrong := "use STARTTLS where it is offered"; strings.Contains(text, wrong) {
+				t.Errorf("the report says %q:\n%s", wrong, text)
+			}
+		})
+	}
+}
+
+// startTLS goes to where the handshake begins, and on until the server has closed.
+func startTLS(t *testing.T, addr string, try func(net.Conn)) {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	c := textproto.NewConn(conn)
+	for _, step := range []struct {
+		line string
+		want int
+	}{{"", 220}, {"EHLO mx.sender.example", 250}, {"STARTTLS", 220}} {
+		if step.line != "" {
+			if err := c.PrintfLine("%s", step.line); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, _, err := c.ReadResponse(step.want); err != nil {
+			t.Fatal(err)
+		}
+	}
+	try(conn)
+	_, _ = io.Copy(io.Discard, conn)
+}
+
+// replyText is the text part of a reply.
+func replyText(t *testing.T, m received) string {
+	t.Helper()
+	entity, err := message.Read(bytes.NewReader(m.data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := plainText(entity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }

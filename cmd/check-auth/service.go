@@ -161,7 +161,7 @@ func (s *settings) quota(lists []dnsbl.List, e env) *dns.Quotas {
 func (s *settings) addresses() policy.Addresses {
 	a := policy.Addresses{Service: s.Reply.Service, From: strings.ToLower(s.Reply.From), Author: s.Policy.Author, Named: s.Policy.Named}
 	for _, d := range append([]string{s.Hostname}, s.Domains...) {
-		a.Domains = append(a.Domains, strings.TrimSuffix(strings.ToLower(d), "."))
+		a.Domains = append(a.Domains, policy.Domain(d))
 	}
 	return a
 }
@@ -191,7 +191,7 @@ func (s *settings) responder(v *service, resolver dns.Resolver, p parts, e env) 
 		Config:      answers, Compose: p.composer, Store: v.store, Kick: v.deliverer.Kick, Ease: v.deliverer.Ease,
 		Policy: s.policy(func(string, string, ...any) {}), // the lists were read by check
 		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(p.lists, e), Health: v.health, Authorities: authorities(), Now: e.now,
-			Receivers: p.rules, Atlas: p.atlas, Lists: p.lists, Spamd: spamd,
+			Receivers: p.rules, Atlas: p.atlas, Lists: p.lists, Spamd: spamd, Loopback: s.evaluateLoopback(),
 			Searches: make(chan struct{}, runtime.GOMAXPROCS(0)), Panicked: func(id, method string, p any, stack []byte) {
 				v.log.Error("a check panicked", "report", id, "check", method, "panic", fmt.Sprint(p), "stack", string(stack))
 			}},

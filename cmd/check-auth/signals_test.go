@@ -104,7 +104,7 @@ func TestHUP_reads_again(t *testing.T) {
 	resolvers := filepath.Join(dir, "resolv.conf")
 	writeResolvConf(t, resolvers, before)
 	writePair(t, dir, "verifier.example", time.Now())
-	cmd := exec.Command(os.Args[0], "serve", "--listen=127.0.0.1:0", "--hostname=verifier.example", "--operator=you@operator.example",
+	cmd := exec.Command(os.Args[0], "serve", "--listen=127.0.0.1:0", "--hostname=verifier.example", "--operator=you@operator.example", "--smtp-loopback-clients=evaluate",
 		"--deliver-allow-private", "--deliver-port="+sink.port(), "--state="+filepath.Join(dir, "state"),
 		"--tls-certificate="+filepath.Join(dir, "fullchain.pem"), "--tls-key="+filepath.Join(dir, "privkey.pem"))
 	cmd.Env = []string{asResolvConf + "=" + resolvers}
@@ -155,7 +155,7 @@ func TestHUP_reads_again(t *testing.T) {
 func TestPIPE_does_not_end_serve(t *testing.T) {
 	t.Parallel()
 	world, sink := dnstest.New(t, serveZone), newSink(t)
-	cmd := exec.Command(os.Args[0], "serve", "--listen=127.0.0.1:0", "--hostname=verifier.example", "--operator=you@operator.example",
+	cmd := exec.Command(os.Args[0], "serve", "--listen=127.0.0.1:0", "--hostname=verifier.example", "--operator=you@operator.example", "--smtp-loopback-clients=evaluate",
 		"--deliver-allow-private", "--deliver-port="+sink.port(), "--state="+t.TempDir(), "--resolver-servers="+world.Addr().String())
 	cmd.Env = append(os.Environ(), asProgram+"=1")
 	out, err := cmd.StderrPipe()

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math"
 	"net/netip"
+	"strings"
 	"time"
 
 	"checkauth/reply/policy"
@@ -34,6 +35,15 @@ type smtpSettings struct {
 	Transactions  limit          `toml:"transactions-per-session" name:"transactions-per-session" help:"Transactions of a session."`
 	PerMinute     limit          `toml:"transactions-per-minute" name:"transactions-per-minute" help:"Transactions a minute of one client network."`
 	TrustedClient []netip.Prefix `toml:"trusted-private" name:"trusted-private" help:"Private networks that mail is taken from all the same (SPF and iprev are not run for it). Any other private client means that we stand behind NAT, and is put off (451)."`
+	Loopback      string         `toml:"loopback-clients" name:"loopback-clients" help:"What becomes of tests from loopback: refuse puts them off (451), for a proxy or a mail server on this machine hides who sent them; evaluate takes 127.0.0.1 and ::1 for the sender's own address, for tests on one machine. Empty: refuse, or evaluate where hostname is localhost."`
+}
+
+// What smtp.loopback-clients may be.
+const loopbackRefuse, loopbackEvaluate = "refuse", "evaluate"
+
+// evaluateLoopback tells whether clients on loopback are taken for senders.
+func (s *settings) evaluateLoopback() bool {
+	return s.SMTP.Loopback == loopbackEvaluate || s.SMTP.Loopback == "" && strings.EqualFold(s.Hostname, localhost)
 }
 
 func smtpDefaults() smtpSettings {
@@ -62,7 +72,8 @@ func (s *settings) smtpd(addresses policy.Addresses, cert *certificate, log *slo
 		Command: time.Duration(t.Command), DataIdle: time.Duration(t.DataIdle), MinRate: int(t.MinRate),
 		Session: time.Duration(t.Session), Stop: time.Duration(t.Stop), Evaluations: t.Evaluations.number(),
 		BeginsSession: t.Transactions.number(), BeginsNetwork: t.PerMinute.number(), Trusted: t.TrustedClient,
-		Log: log, Now: e.now, ID: newID, TLS: s.tlsConfig(cert),
+		Loopback: s.evaluateLoopback(),
+		Log:      log, Now: e.now, ID: newID, TLS: s.tlsConfig(cert),
 	}
 	if err := c.Check(); err != nil {
 		return c, &exitError{exitConfig, fmt.Errorf("configuration: smtp: %w", err)}

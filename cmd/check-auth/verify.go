@@ -38,6 +38,7 @@ type verifyCmd struct {
 	SaveZone string   `help:"Write the DNS answers that were used to this zone file, to evaluate the message again later." placeholder:"FILE"`
 	Host     string   `default:"localhost" help:"Our own name: authserv-id of Authentication-Results, macro %%{r} of SPF." placeholder:"NAME"`
 	Rules    string   `name:"receivers" help:"File with further receivers and rules, in the form of verify/receivers/receivers.toml." placeholder:"FILE"`
+	Loopback bool     `help:"Evaluate SPF and the reverse DNS also for a client address on loopback (127.0.0.1, ::1), which says nothing of who sent a mail."`
 	Language string   `help:"Language of the report, such as tr; without it the one that the message asks for." placeholder:"TAG"`
 	JSON     bool     `help:"Print JSON."`
 	Full     bool     `help:"Show also what is mailed to a proved sender alone: fields and body."`
@@ -64,7 +65,7 @@ func (c *verifyCmd) Run(ctx context.Context, e env) error {
 		return err
 	}
 	record := dns.NewRecorder(resolver)
-	ev := evaluate.Evaluator{Config: evaluate.Defaults(), DNS: record, Authorities: c.authorities(), Now: e.now, Receivers: rules, Atlas: atlas,
+	ev := evaluate.Evaluator{Config: evaluate.Defaults(), DNS: record, Authorities: c.authorities(), Now: e.now, Receivers: rules, Atlas: atlas, Loopback: c.Loopback,
 		Panicked: func(id, method string, v any, _ []byte) {
 			fmt.Fprintf(e.err, "check-auth: report %s: check %s failed by our fault: %q\n", id, method, fmt.Sprint(v))
 		}}

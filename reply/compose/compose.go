@@ -240,6 +240,9 @@ func (c *Voice) Finding(f result.Finding) string { return c.finding(f) }
 // fill sets the English sentence wherever a report has a code.
 func (c *Voice) fill(r *verify.Report) {
 	c.set(&r.Verdict.Why)
+	if f := r.Session.TLSFailed; f != nil {
+		c.set(&f.Cause)
+	}
 	c.fillReceivers(r.Receivers)
 	for i := range r.Findings {
 		f := &r.Findings[i]

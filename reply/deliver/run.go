@@ -187,6 +187,7 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 	next := now.Add(d.delay(c.Tries))
 	reason := reasonOf(err, c.To)
 	out := what.outcome(kindOf(err), reason, c.To)
+	out.Untried = errors.Is(err, errExpired)
 	if what.talked {
 		d.line.reached(c.To)
 	}

@@ -122,6 +122,11 @@ func TestExpiredBeforeItsTurn(t *testing.T) {
 		put(t, k, e)
 		d.Kick(e)
 		k.next(t, "fail one: expired")
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if o := k.outcomes[0]; !o.Untried {
+			t.Errorf("a try is counted: %+v", o)
+		}
 		if n := s.connections(); n != 0 {
 			t.Errorf("%d connections", n)
 		}

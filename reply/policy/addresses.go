@@ -7,6 +7,10 @@ import (
 	"checkauth/verify/standing"
 )
 
+// Domain is the one form of all spellings of a domain: A-labels in lower case. RFC 5890, 2.3.2.4: an A-label and its
+// U-label are the same name, and a sender may write either (RFC 6531, 3.2).
+func Domain(s string) string { return standing.ALabels(s) }
+
 // Role of a recipient address.
 type Role int
 
@@ -20,7 +24,7 @@ const (
 
 // Addresses are the recipients that we take mail for.
 type Addresses struct {
-	Domains []string // ours, lower case; the host name is one of them
+	Domains []string // ours, in the form of Domain; the host name is the first
 	Service string   // local part that tests are sent to: check-auth
 	From    string   // local part that our replies come from: auth-results
 	// Author and Named: the two forms whose reply does not go to the envelope sender are taken.
@@ -157,11 +161,5 @@ func (a Addresses) Own(local, domain string) bool {
 }
 
 func (a Addresses) ours(domain string) bool {
-	domain = strings.TrimSuffix(strings.ToLower(domain), ".")
-	for _, d := range a.Domains {
-		if domain == d {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(a.Domains, standing.ALabels(domain))
 }

@@ -294,7 +294,7 @@ func TestAnAnswerAuthorisesNobody(t *testing.T) {
 
 func TestRoles(t *testing.T) {
 	t.Parallel()
-	a := Addresses{Domains: []string{"verifier.example", "example.org"}, Service: "check-auth", From: "auth-results"}
+	a := Addresses{Domains: []string{"verifier.example", "example.org", Domain("B\u00fccher.example.")}, Service: "check-auth", From: "auth-results"}
 	for _, c := range []struct {
 		local, domain string
 		want          Role
@@ -302,6 +302,12 @@ func TestRoles(t *testing.T) {
 		{"check-auth", "verifier.example", Service},
 		{"Check-Auth", "VERIFIER.example.", Service},
 		{"check-auth+tr", "example.org", Service},
+		{"check-auth", "xn--bcher-kva.example", Service},
+		{"check-auth", "XN--Bcher-KVA.example.", Service},
+		{"check-auth", "b\u00fccher.example", Service},
+		{"check-auth", "B\u00dcCHER.example", Service},
+		{"check-auth", "xn--bcher-kvb.example", Foreign},
+		{"check-auth", "buecher.example", Foreign},
 		{"check-auth", "example.net", Foreign},
 		{"check-auth%example.net", "verifier.example", UnknownUser},
 		{"someone", "verifier.example", UnknownUser},

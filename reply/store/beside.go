@@ -26,6 +26,7 @@ var _ Keeper = (*Beside)(nil)
 func OpenBeside(ctx context.Context, dir string) (_ *Beside, err error) {
 	file := filepath.Join(dir, "queue.db")
 	b := &Beside{keeper{name: file, known: known}}
+	wal := walOf(file) // before the file is opened, which makes one
 	if err := usable(file); err != nil {
 		return nil, err
 	}
@@ -43,7 +44,7 @@ func OpenBeside(ctx context.Context, dir string) (_ *Beside, err error) {
 	} else if err != nil {
 		return nil, err
 	}
-	if err := b.version(ctx); err != nil {
+	if err := b.version(ctx, wal); err != nil {
 		return nil, err
 	}
 	// Of a file that was made from a backup, and not opened since, it may be another one.
@@ -75,8 +76,9 @@ func usable(file string) error {
 	return nil
 }
 
-// version refuses tables that this program does not know.
-func (b *Beside) version(ctx context.Context) error {
+// version refuses tables that this program does not know. Without any, and without the -wal that they may be in, the
+// file is half of a queue.
+func (b *Beside) version(ctx context.Context, wal bool) error {
 	file := b.name
 	want, err := latest()
 	if err != nil {
@@ -84,6 +86,13 @@ func (b *Beside) version(ctx context.Context) error {
 	}
 	var tables, have int64
 	err = b.db.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_master WHERE name = 'goose_db_version'").Scan(&tables)
+	var mode string
+	if err == nil && tables == 0 && !wal {
+		err = b.db.QueryRowContext(ctx, "PRAGMA journal_mode").Scan(&mode)
+	}
+	if mode == "wal" {
+		return halfError(file)
+	}
 	if err == nil && tables > 0 {
 		err = b.db.QueryRowContext(ctx, sqlVersion).Scan(&have)
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,9 @@ func inspect(ctx context.Context, file string) (fresh bool, err error) {
 	if fresh, err = begins(file); err != nil || fresh {
 		return fresh, err
 	}
+	if err := whole(file); err != nil {
+		return false, err
+	}
 	db, err := sql.Open("sqlite", dsn(file, "mode=ro", "_pragma=busy_timeout(5000)"))
 	if err != nil {
 		return false, fmt.Errorf("store: %s: %w", file, err)
@@ -49,6 +53,48 @@ func examine(ctx context.Context, db *sql.DB, file string) error {
 		return fmt.Errorf("store: %s: %w (%q): %s", file, ErrCorrupt, check, moveAway)
 	}
 	return nil
+}
+
+// Octets of a SQLite file's header (sqlite.org/fileformat2.html, 1.3).
+const (
+	headerSize    = 100
+	versionAt     = 18 // 2: WAL
+	schemaAt      = 40 // counts the changes of the tables
+	applicationAt = 68
+)
+
+// whole refuses a queue.db that was copied without its -wal: the tables themselves are still in there, until the first
+// checkpoint, and the file alone looks like a queue that was never used. A service that is killed leaves its -wal. This
+// is read before SQLite opens the file, which would make a -wal.
+func whole(file string) error {
+	if walOf(file) {
+		return nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("store: %w: let this user read and write it", err)
+	}
+	defer func() { _ = f.Close() }()
+	head := make([]byte, headerSize)
+	if _, err := io.ReadFull(f, head); err != nil {
+		return nil // SQLite says what is wrong with it
+	}
+	number := func(at int) uint32 { return binary.BigEndian.Uint32(head[at:]) }
+	if head[versionAt] == 2 && number(schemaAt) == 0 && number(applicationAt) == application {
+		return halfError(file)
+	}
+	return nil
+}
+
+// walOf tells whether a file has its -wal beside it.
+func walOf(file string) bool {
+	_, err := os.Stat(file + "-wal")
+	return err == nil
+}
+
+func halfError(file string) error {
+	return fmt.Errorf("store: %s: %w: stop the service and copy both again, or make the copy with sqlite3's .backup; "+
+		"to begin with an empty queue move the file away", file, ErrHalf)
 }
 
 // ours refuses another program's database.

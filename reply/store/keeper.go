@@ -48,7 +48,7 @@ type Stored struct {
 	State       reply.State
 	Node        string    // that leased it last
 	Due         time.Time // leased: the lease's end; waiting: the next try; else: it is forgotten then
-	Tries       int       // that failed
+	Tries       int       // that were made; one that runs is not among them
 	Outcome               // of the last try, or the end
 	Aside       bool      // it failed because it could not be read
 	Fault       error     // what of it cannot be read; nil: nothing

@@ -92,6 +92,9 @@ func sound(ctx context.Context, file string) error {
 	if err := access(file, unix.R_OK|unix.W_OK); err != nil {
 		return fmt.Errorf("store: %w: let this user read and write it", err)
 	}
+	if err := whole(file); err != nil {
+		return err
+	}
 	// Not read-only: who reads a file in WAL mode makes its -wal and -shm files, and only who may write takes
 	// them away at the end.
 	db, err := sql.Open("sqlite", dsn(file, "mode=rw", "_pragma=busy_timeout(5000)"))
@@ -100,7 +103,7 @@ func sound(ctx context.Context, file string) error {
 	}
 	if err = examine(ctx, db, file); err == nil {
 		b := Beside{keeper{name: file, known: known, db: db}}
-		if err = b.version(ctx); errors.Is(err, ErrOlder) {
+		if err = b.version(ctx, true); errors.Is(err, ErrOlder) {
 			err = nil // Open brings it up to date
 		}
 	}

@@ -21,6 +21,7 @@ var migrations embed.FS
 // SQLite is the store of one node: a file in a folder of its own.
 type SQLite struct {
 	cfg   Config
+	fresh string // the file, until all of it is made
 	lock  *os.File
 	write *sql.DB // one connection, the writer's
 	read  *sql.DB
@@ -71,6 +72,7 @@ func (s *SQLite) open(ctx context.Context, file string) (err error) {
 		return err
 	}
 	if fresh {
+		s.fresh = file
 		if err := create(ctx, file); err != nil {
 			return fmt.Errorf("store: %s: %w", file, err)
 		}
@@ -97,6 +99,7 @@ func (s *SQLite) open(ctx context.Context, file string) (err error) {
 	if err := s.look.prepare(ctx, s.read); err != nil {
 		return fmt.Errorf("store: %s: %w", file, err)
 	}
+	s.fresh = ""
 	return nil
 }
 
@@ -218,6 +221,10 @@ func (s *SQLite) Close() error {
 		if db != nil {
 			errs = append(errs, db.Close())
 		}
+	}
+	if s.fresh != "" {
+		// Nothing is in it, and without its tables it would be taken for half of a queue.
+		errs = append(errs, os.Remove(s.fresh))
 	}
 	// Last: until here the folder is in use.
 	errs = append(errs, unlock(s.lock))

@@ -89,9 +89,6 @@ func undelivered(row *sql.Row) (u Undelivered, err error) {
 		return u, err
 	}
 	u.Created, u.Ended = fromNano(created), state == reply.Failed
-	if u.Ended {
-		u.Tries++ // the last one ended it
-	}
 	return u, nil
 }
 

@@ -149,7 +149,8 @@ func (p *Postgres) Fail(ctx context.Context, id string, now time.Time, o Outcome
 }
 
 func (p *Postgres) finish(ctx context.Context, id string, state reply.State, now time.Time, o Outcome) error {
-	return p.entry(ctx, id, sqlFinish, string(state), nano(now.Add(remember)), clean(o.Reason), clean(o.Answer), clean(o.TLS), clean(o.Host), clean(o.Kind))
+	return p.entry(ctx, id, sqlFinish, string(state), nano(now.Add(remember)), clean(o.Reason), clean(o.Answer), clean(o.TLS), clean(o.Host),
+		clean(o.Kind), number(!o.Untried))
 }
 
 func (p *Postgres) setAside(ctx context.Context, id string, now time.Time, reason string) error {

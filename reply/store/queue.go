@@ -135,7 +135,7 @@ func (s *SQLite) Fail(ctx context.Context, id string, now time.Time, o Outcome) 
 
 func (s *SQLite) finish(ctx context.Context, id string, state reply.State, now time.Time, o Outcome) error {
 	return s.w.do(ctx, func(ctx context.Context, tx *statements) error {
-		r, err := tx.finish.ExecContext(ctx, id, string(state), nano(now.Add(remember)), o.Reason, o.Answer, o.TLS, o.Host, o.Kind)
+		r, err := tx.finish.ExecContext(ctx, id, string(state), nano(now.Add(remember)), o.Reason, o.Answer, o.TLS, o.Host, o.Kind, number(!o.Untried))
 		return changed(r, err, id)
 	})
 }

@@ -53,7 +53,7 @@ const (
 
 	// The content and the addresses go with the end; the digest stays for Seen.
 	sqlFinish = `UPDATE entries SET state = $2, due = $3, reason = $4, answer = $5, tls = $6, host = $7,
-		kind = $8, sender = '', recipient = '', message_id = '', body = ''
+		kind = $8, tries = tries + $9, sender = '', recipient = '', message_id = '', body = ''
 	WHERE id = $1 AND state IN ('leased', 'waiting')`
 
 	// What cannot be read stays as it is for its day, so that somebody may look at it.

@@ -2,10 +2,12 @@ package store_test
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -144,6 +146,60 @@ func damaged(t *testing.T, dir, file string) {
 func newer(t *testing.T, dir, file string) {
 	fill(t, open(t, dir), 1)
 	foreign(t, file, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)")
+}
+
+// A backup of queue.db alone, taken while the service runs, lacks what is still in queue.db-wal. It is refused, and left
+// as it is, however often it is tried; with its -wal it opens, and so does a file that was closed.
+func TestOpen_refuses_a_file_without_its_wal(t *testing.T) {
+	t.Parallel()
+	from, to := t.TempDir(), t.TempDir()
+	s := open(t, from)
+	if _, err := s.Put(t.Context(), storetest.Entry("one"), nil, storetest.Start); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(to, "queue.db")
+	write(t, file, read(t, filepath.Join(from, "queue.db")))
+	for range 2 {
+		_, err := store.Open(t.Context(), to, config(t))
+		_, beside := store.OpenBeside(t.Context(), to)
+		_, look := store.Look(t.Context(), to)
+		for _, err := range []error{err, beside, look} {
+			if !errors.Is(err, store.ErrHalf) || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "copied without queue.db-wal") ||
+				!strings.Contains(err.Error(), "copy both") || !strings.Contains(err.Error(), "move the file away") {
+				t.Errorf("got %v, want %v with the file and the way out", err, store.ErrHalf)
+			}
+		}
+		if !bytes.Equal(read(t, file), read(t, filepath.Join(from, "queue.db"))) {
+			t.Error("the file was changed")
+		}
+	}
+	write(t, file+"-wal", read(t, filepath.Join(from, "queue.db-wal")))
+	if got, err := open(t, to).Claim(t.Context(), storetest.Start.Add(storetest.Lease), 10); len(got) != 1 || err != nil {
+		t.Errorf("with its -wal: %d entries, %v", len(got), err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	closed := t.TempDir()
+	write(t, filepath.Join(closed, "queue.db"), read(t, filepath.Join(from, "queue.db")))
+	if got, err := open(t, closed).Claim(t.Context(), storetest.Start.Add(storetest.Lease), 10); len(got) != 1 || err != nil {
+		t.Errorf("of a service that was stopped: %d entries, %v", len(got), err)
+	}
+}
+
+// What could not be made whole is not there: the next start makes it.
+func TestOpen_leaves_no_half_made_file(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := store.Open(ctx, dir, config(t)); err == nil {
+		t.Fatal("no error")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "queue.db")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file is left: %v", err)
+	}
+	open(t, dir)
 }
 
 // fill puts entries and closes.

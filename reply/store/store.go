@@ -67,7 +67,7 @@ type Store interface {
 // Claimed is an entry that this node is to deliver now.
 type Claimed struct {
 	reply.Entry
-	Tries   int       // that failed so far
+	Tries   int       // that were made so far; all failed
 	Until   time.Time // the lease's end; zero: not known
 	Hurried bool      // the operator wants this try, whatever speaks for a later one
 }
@@ -88,6 +88,8 @@ type Outcome struct {
 	Answer string // what the server said last
 	TLS    string // version, or "no: " and why; and what asked for it
 	Host   string // whom it was tried with
+	// Untried: the entry ends without a try, so that none is counted; it is not stored.
+	Untried bool
 }
 
 // Config of a store.
@@ -125,6 +127,7 @@ var (
 	ErrTaken   = errors.New("another process serves")
 	ErrForeign = errors.New("not a queue of ours")
 	ErrCorrupt = errors.New("the database is damaged")
+	ErrHalf    = errors.New("queue.db was copied without queue.db-wal, which has what is in the queue")
 	ErrNewer   = errors.New("made by a newer version")
 	ErrOlder   = errors.New("made by an older version")
 	ErrUnknown = errors.New("no such entry on its way")

@@ -21,12 +21,13 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"checkauth/verify"
+	"checkauth/verify/result"
 )
 
 // Config of a Conn. Every bound must be above zero.
 type Config struct {
 	Host     string
-	TLS      *tls.Config          // nil: no STARTTLS
+	TLS      *tls.Config          // of Watched; nil: no STARTTLS
 	Command  func() time.Duration // for one command, at the present load; must not block
 	Greeting time.Duration        // how long we listen for who talks before our greeting
 	DataIdle time.Duration        // without one octet in DATA
@@ -53,6 +54,9 @@ type Handler interface {
 	// Heard is called once after a message, when the first command comes that the client sent with the answer
 	// before it.
 	Heard()
+	// TLSFailed tells why a handshake came to nothing; then the connection ends. The client may come back in
+	// clear text at once.
+	TLSFailed(why result.Reason)
 	// Closed is called once, when the connection is closed.
 	Closed(End)
 }

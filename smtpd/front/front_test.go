@@ -11,6 +11,8 @@ import (
 
 	"github.com/emersion/go-smtp"
 	"go.uber.org/goleak"
+
+	"checkauth/verify/result"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -110,6 +112,7 @@ func (h handler) Admit() error                                     { return nil 
 func (h handler) Argument(_, arg string) (string, *smtp.SMTPError) { return arg, nil }
 func (h handler) Refused(string, int, string)                      {}
 func (h handler) Heard()                                           {}
+func (h handler) TLSFailed(result.Reason)                          {}
 func (h handler) Closed(e End)                                     { h.closed <- e }
 
 func testConfig() Config {

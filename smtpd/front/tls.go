@@ -32,11 +32,16 @@ func (c *Conn) startTLS(arg string) []byte {
 	}
 	c.wait.command(c)
 	_ = c.SetWriteDeadline(time.Now().Add(c.cfg.Write))
-	t := tls.Server(c.Conn, c.cfg.TLS)
+	under := &watched{Conn: c.Conn}
+	t := tls.Server(under, c.cfg.TLS)
 	if err := t.Handshake(); err != nil {
+		if !c.wait.stopping() {
+			c.handler.TLSFailed(under.failure(err))
+		}
 		c.leave("TLS handshake", err)
 		return nil
 	}
+	under.done()
 	s := t.ConnectionState()
 	c.tls = &verify.TLS{Version: tls.VersionName(s.Version), Cipher: tls.CipherSuiteName(s.CipherSuite), ServerName: s.ServerName, Client: named(s.PeerCertificates)}
 	c.stream = t

@@ -61,7 +61,7 @@ type rank int
 
 // The ranks.
 const (
-	outage  rank = iota // the DNS gives no answer, or an old one: all else waits for that
+	outage  rank = iota // the message has no header, or the DNS no answer or an old one: all else waits for that
 	decides             // SPF or DKIM, where DMARC does not pass for it
 	breaks              // SPF or DKIM, though DMARC passes by the other
 	path                // PTR and HELO
@@ -94,6 +94,7 @@ type adviser struct {
 // rules, each for one thing that may be mended. They give candidates; which of them are said is settled
 // by rank and proof.
 var rules = []func(*adviser, context.Context) []candidate{
+	(*adviser).form,
 	(*adviser).dnsFaults,
 	(*adviser).spfRecord,
 	(*adviser).keys,

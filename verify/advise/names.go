@@ -25,6 +25,15 @@ var nameRules = map[result.Code]func(*adviser, context.Context, result.Finding) 
 	"helo-unresolvable":  (*adviser).helo,
 	"tls-none":           (*adviser).encrypt,
 	"tls-old":            (*adviser).encryptAnew,
+
+	"tls-failed-cipher":      (*adviser).handshake,
+	"tls-failed-version":     (*adviser).handshake,
+	"tls-failed-certificate": (*adviser).handshake,
+	"tls-failed-alert":       (*adviser).handshake,
+	"tls-failed-closed":      (*adviser).handshake,
+	"tls-failed-timeout":     (*adviser).handshake,
+	"tls-failed-not-tls":     (*adviser).handshake,
+	"tls-failed-other":       (*adviser).handshake,
 }
 
 func (a *adviser) hostNames(ctx context.Context) (out []candidate) {
@@ -120,6 +129,23 @@ func (a *adviser) encrypt(_ context.Context, f result.Finding) []candidate {
 
 func (a *adviser) encryptAnew(_ context.Context, f result.Finding) []candidate {
 	c := host(hygiene, result.Because("action-tls-version", "version", f.Args.Get("version")), f.Code)
+	c.Why = result.Because("why-tls")
+	return []candidate{c}
+}
+
+// handshake: the server tried TLS, so that what stopped it is to be fixed. What the handshake does not tell stands in
+// that server's log.
+func (a *adviser) handshake(_ context.Context, f result.Finding) []candidate {
+	do := result.Because("action-tls-failed-log", "at", f.Args.Get("at"), "host", a.Report.Host)
+	switch f.Code {
+	case "tls-failed-cipher":
+		do = result.Because("action-tls-failed-cipher")
+	case "tls-failed-version":
+		do = result.Because("action-tls-failed-version")
+	case "tls-failed-certificate":
+		do = result.Because("action-tls-failed-certificate", "host", a.Report.Host)
+	}
+	c := host(hygiene, do, f.Code)
 	c.Why = result.Because("why-tls")
 	return []candidate{c}
 }

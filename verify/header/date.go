@@ -22,7 +22,9 @@ func (s *state) date() {
 	if len(all) == 0 {
 		s.Date = Missing
 		s.broken(result.Because("header-lacks-field", "field", "Date"))
-		s.found(result.Found(result.Error, "header-no-date"))
+		if !s.lost("Date") {
+			s.found(result.Found(result.Error, "header-no-date"))
+		}
 		return
 	}
 	value := all[0].Value()

@@ -1,6 +1,7 @@
 package header
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,25 @@ import (
 // once: RFC 5322, 3.6: these stand at most once in a message.
 var once = []string{
 	"Date", "From", "Sender", "Reply-To", "To", "Cc", "Bcc", "Message-ID", "In-Reply-To", "References", "Subject",
+}
+
+// begin: RFC 5322, 2.1: a message begins with its header, which ends at the first empty line.
+func (s *state) begin() {
+	if len(s.fields) == 0 {
+		s.broken(result.Because("header-begins-with-empty-line"))
+		s.found(result.Found(result.Error, "header-empty-line-first"))
+		return
+	}
+	if field, ok := s.fields.BOM(); ok {
+		s.broken(result.Because("header-begins-with-bom"))
+		s.found(result.Found(result.Error, "header-bom", "field", cmp.Or(result.Cut(field, maxName), "-")))
+	}
+}
+
+// lost: the field is missing for what stands at the beginning, which has its own finding.
+func (s *state) lost(name string) bool {
+	field, ok := s.fields.BOM()
+	return len(s.fields) == 0 || ok && strings.EqualFold(field, name)
 }
 
 // malformed: RFC 5322, 2.2: a line of the header is a field or the fold of one.
@@ -55,7 +75,9 @@ func (s *state) messageID() {
 	if len(all) == 0 {
 		s.MessageID = Missing
 		s.broken(result.Because("header-lacks-field", "field", "Message-ID"))
-		s.found(result.Found(result.Error, "header-no-message-id"))
+		if !s.lost("Message-ID") {
+			s.found(result.Found(result.Error, "header-no-message-id"))
+		}
 		return
 	}
 	s.MessageID = OK

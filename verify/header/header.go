@@ -67,6 +67,7 @@ type Result struct {
 
 // rules in the order in which the first broken one gives the reason.
 var rules = []func(*state){
+	(*state).begin,
 	(*state).malformed,
 	(*state).from,
 	(*state).duplicates,

@@ -62,6 +62,16 @@ func run(t *testing.T, f header.Facts, cases []want) {
 	}
 }
 
+func TestRFC5322_2_1_the_header_comes_first(t *testing.T) {
+	t.Parallel()
+	run(t, header.Facts{}, []want{
+		{"an empty line first", "", result.Fail, "header-begins-with-empty-line", "error header-empty-line-first"},
+		{"a byte order mark first", "\xef\xbb\xbf" + good, result.Fail, "header-begins-with-bom", "error header-bom"},
+		{"a byte order mark before Date", "\xef\xbb\xbf" + date + from + id, result.Fail, "header-begins-with-bom", "error header-bom"},
+		{"a byte order mark within", from + "\xef\xbb\xbf" + date + id, result.Fail, `header-has-malformed-lines count="1"`, "error header-no-date"},
+	})
+}
+
 func TestGood_header(t *testing.T) {
 	t.Parallel()
 	const text = "Received: from x\r\n\tby y; Fri, 01 May 2026 12:00:00 +0000\r\n" + good + "To: b@example.net\r\nSubject: x\r\n\ty\r\n"

@@ -13,6 +13,9 @@ import (
 // Check looks at the name and asks for its addresses: two questions at most.
 func (e Evaluator) Check(ctx context.Context, q Query) Result {
 	q.IP = q.IP.Unmap().WithZone("")
+	if q.Unseen.IsZero() && !known(q.IP) {
+		q.Unseen = result.Because("client-address-private", "ip", q.IP.String())
+	}
 	a := parse(q.Helo)
 	r := Result{Kind: a.kind, Addresses: []string{}}
 	switch {
@@ -46,8 +49,8 @@ func (r *Result) literal(addr netip.Addr, q Query) {
 	case r.Matches:
 		r.Word, r.Reason = result.Pass, result.Because("helo-literal-matches")
 		r.Findings = append(r.Findings, result.Found(result.Warning, "helo-literal", "helo", q.Helo))
-	case !known(q.IP):
-		r.Word, r.Reason = result.NotRun, result.Because("client-address-private", "ip", q.IP.String())
+	case !q.Unseen.IsZero():
+		r.Word, r.Reason = result.NotRun, q.Unseen
 	default:
 		r.fail(result.Because("helo-other-literal", "ip", q.IP.String()),
 			result.Found(result.Warning, "helo-literal-other", "helo", q.Helo, "ip", q.IP.String()))
@@ -91,7 +94,7 @@ func (r *Result) compare(q Query) {
 	switch {
 	case r.Matches:
 		r.Reason = result.Because("helo-matches")
-	case !known(q.IP):
+	case !q.Unseen.IsZero():
 		r.Reason = result.Because("helo-resolves")
 	default:
 		r.Reason = result.Because("helo-resolves-elsewhere")

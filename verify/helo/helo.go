@@ -13,6 +13,8 @@ import (
 type Query struct {
 	Helo string // any bytes
 	IP   netip.Addr
+	// Unseen: why IP is not how the Internet sees the client, so that nothing can be compared with it; zero: it is.
+	Unseen result.Reason
 }
 
 // Evaluator has no state: one serves any number of goroutines.

@@ -177,6 +177,22 @@ func TestRFC5321_4_1_4_literal_of_the_client(t *testing.T) {
 	}
 }
 
+// Nothing is compared with an address that the Internet does not see.
+func TestUnseenClient(t *testing.T) {
+	t.Parallel()
+	zone := dnstest.Zone(t, "mail.example.org. A 192.0.2.1\n")
+	why := result.Because("client-address-loopback", "ip", "127.0.0.1")
+	for name, want := range map[string]string{
+		"[192.0.2.2]":      `not run client-address-loopback ip="127.0.0.1"`,
+		"mail.example.org": "pass helo-resolves",
+	} {
+		r := helo.Evaluator{DNS: zone}.Check(t.Context(), helo.Query{Helo: name, IP: netip.MustParseAddr("127.0.0.1"), Unseen: why})
+		if got := string(r.Word) + " " + r.Reason.String(); got != want || len(r.Findings) > 0 {
+			t.Errorf("%s: got %s, %v, want %s", name, got, r.Findings, want)
+		}
+	}
+}
+
 func TestRFC5321_2_3_5_fully_qualified(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ helo, reason, findings string }{

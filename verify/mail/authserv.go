@@ -24,7 +24,16 @@ func ClaimsAuthserv(f Field, host string) bool {
 	if i := strings.IndexFunc(v, notHost); i >= 0 {
 		v = v[:i]
 	}
-	return strings.TrimSuffix(v, ".") == strings.ToLower(strings.TrimSuffix(host, "."))
+	return hostForm(v) == hostForm(host)
+}
+
+// hostForm: RFC 5890, 2.3.2.4: U-labels name the same host as their A-labels.
+func hostForm(s string) string {
+	s = strings.ToLower(strings.TrimSuffix(s, "."))
+	if a, ok := ASCIIDomain(s); ok {
+		return a
+	}
+	return s
 }
 
 // notHost: what no host name has; the value is in lower case.

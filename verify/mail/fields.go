@@ -71,6 +71,23 @@ func (fs Fields) Malformed() Fields {
 	return out
 }
 
+// bom is the byte order mark of UTF-8, which some editors write at the beginning of a file.
+const bom = "\xef\xbb\xbf"
+
+// BOM tells whether the header begins with a byte order mark, and which field is none for it; empty where what stands
+// behind it is no field either.
+func (fs Fields) BOM() (field string, ok bool) {
+	if len(fs) == 0 {
+		return "", false
+	}
+	rest, ok := bytes.CutPrefix(fs[0].Raw, []byte(bom))
+	if !ok {
+		return "", false
+	}
+	field, _ = fieldName(rest)
+	return field, true
+}
+
 // Bytes is the header as it came, without the empty line that ends it.
 func (fs Fields) Bytes() []byte {
 	var b []byte

@@ -275,6 +275,21 @@ func TestRFC8601_5_ClaimsAuthserv(t *testing.T) {
 	}
 }
 
+// A host in U-labels is the same host.
+func TestClaimsAuthservInULabels(t *testing.T) {
+	t.Parallel()
+	for field, want := range map[string]bool{
+		"Authentication-Results: xn--bcher-kva.example; spf=pass":    true,
+		"Authentication-Results: B\u00fccher.example; spf=pass":      true,
+		"Authentication-Results: (x) b\u00fccher.example.; spf=pass": true,
+		"Authentication-Results: buecher.example; spf=pass":          false,
+	} {
+		if got := ClaimsAuthserv(header(t, field)[0], "xn--bcher-kva.example"); got != want {
+			t.Errorf("%q: got %t, want %t", field, got, want)
+		}
+	}
+}
+
 func TestFields_share_the_header_s_memory(t *testing.T) {
 	t.Parallel()
 	b := []byte("A: 1\r\nB: 2\r\n")

@@ -34,7 +34,7 @@ func (e *Evaluation) advise(ctx context.Context, r *verify.Report, m *verify.Mes
 			e.ev.Panicked(e.env.ID, "advise", p, debug.Stack())
 		}
 	}()
-	if e.ev.Atlas == nil || !Evaluable(e.env.Client.Addr()) || m.Unparsed != nil {
+	if e.ev.Atlas == nil || !e.ev.unseen(e.env.Client.Addr()).IsZero() || m.Unparsed != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, adviceLimit(e.ev.Config), errors.New("the time for advice is over"))

@@ -17,7 +17,7 @@ func (ev Evaluator) askAhead(memo *dns.Memo, env verify.Envelope) {
 	// A check that meets the same fault says so; this is no check.
 	defer func() { _ = recover() }()
 	ip := env.Client.Addr()
-	if !Evaluable(ip) {
+	if !ev.unseen(ip).IsZero() {
 		return
 	}
 	spfOf := spf.Evaluator{Host: env.Host, Now: ev.Now}

@@ -31,7 +31,7 @@ type check struct {
 	own          int                        // questions of its own that are the operator's wish; they are in no sum
 	diagnosis    int                        // questions about why, once the result is fixed; the sum is at most 60
 	limit        func(Config) time.Duration // nil: the evaluation's deadline alone
-	needsAddress bool                       // it says nothing where the client's address is private
+	needsAddress bool                       // it says nothing where the client's address is not the sender's
 	run          func(context.Context, Evaluator, dns.Resolver, input) outcome
 }
 
@@ -128,8 +128,8 @@ func checkIPRev(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outc
 	}}}
 }
 
-func checkHelo(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outcome {
-	res := helo.Evaluator{DNS: r}.Check(ctx, helo.Query{Helo: in.env.Helo, IP: in.env.Client.Addr()})
+func checkHelo(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
+	res := helo.Evaluator{DNS: r}.Check(ctx, helo.Query{Helo: in.env.Helo, IP: in.env.Client.Addr(), Unseen: ev.unseen(in.env.Client.Addr())})
 	return outcome{findings: res.Findings, checks: []verify.Check{{
 		Method: verify.MethodHelo, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause),
 		Identities: map[string]string{"smtp.helo": in.env.Helo}, Details: verify.Details{Helo: &res},
@@ -144,6 +144,9 @@ func checkTLS(_ context.Context, _ Evaluator, _ dns.Resolver, in input) outcome 
 	if t := in.env.TLS; t != nil {
 		q = transport.Query{Present: true, Version: t.Version, Cipher: t.Cipher}
 	}
+	if f := in.env.TLSFailed; f != nil {
+		q.Failed, q.FailedAt = f.Cause, f.Time
+	}
 	res := transport.Check(q)
 	return outcome{findings: res.Findings, checks: []verify.Check{{
 		Method: verify.MethodTLS, Result: res.Word, Reason: res.Reason,
@@ -157,7 +160,7 @@ func checkDKIM(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outc
 	v := dkim.Verifier{DNS: r, Diagnose: in.diagnose, Expect: in.expect, Now: ev.Now, Signatures: ev.Config.Signatures, Searches: ev.Searches}
 	digest := v.Digest(ctx, in.msg.Fields, in.msg.Body)
 	res := v.Judge(ctx, digest)
-	o := outcome{findings: res.Findings, digest: digest}
+	o := outcome{findings: apparent(in.msg.Fields, res.Findings), digest: digest}
 	if res.Fault != nil && ev.Panicked != nil {
 		ev.Panicked(in.env.ID, "dkim search", res.Fault.Value, res.Fault.Stack)
 	}
@@ -298,6 +301,10 @@ func checkDMARC(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outc
 		}
 	}
 	res := dmarc.Evaluator{DNS: r, Diagnose: in.diagnose, Expect: in.expect}.Check(ctx, q)
+	res.Findings = apparent(in.msg.Fields, res.Findings)
+	if lost, _ := in.msg.Fields.BOM(); strings.EqualFold(lost, "From") && res.Reason.Code == "from-is-spaced" {
+		res.Reason = result.Because("header-begins-with-bom")
+	}
 	res.Findings = append(res.Findings, restsOnPart(&res, in.dkim)...)
 	ids := map[string]string{}
 	if res.Author != "" {
@@ -324,6 +331,23 @@ func restsOnPart(res *dmarc.Result, signatures []verify.Check) []result.Finding 
 	return nil
 }
 
+// consequences: findings of a field that is missed only for what stands at the beginning of the message, an empty line
+// or a byte order mark. The check of the header names that.
+var consequences = map[result.Code]string{
+	"from-missing":            "From",
+	"from-space-before-colon": "From",
+	"dkim-not-signed":         "DKIM-Signature",
+}
+
+// apparent leaves those out.
+func apparent(fields mail.Fields, all []result.Finding) []result.Finding {
+	lost, bom := fields.BOM()
+	return slices.DeleteFunc(all, func(f result.Finding) bool {
+		name, ok := consequences[f.Code]
+		return ok && (len(fields) == 0 || bom && strings.EqualFold(name, lost))
+	})
+}
+
 func cause(err error) string {
 	if err == nil {
 		return ""
@@ -340,8 +364,11 @@ func judge(r *verify.Report) verify.Verdict {
 		return verify.Verdict{Word: w, Why: result.Because(code, append(pairs, "domain", from)...)}
 	}
 	cannot := func() verify.Verdict {
-		if r.Check(verify.MethodSPF).Reason.Code == "client-address-private" {
+		switch r.Check(verify.MethodSPF).Reason.Code {
+		case clientPrivate:
 			return say(verify.Unknown, "verdict-client-private")
+		case clientLoopback:
+			return say(verify.Unknown, "verdict-client-loopback")
 		}
 		return say(verify.Unknown, "verdict-could-not-tell")
 	}

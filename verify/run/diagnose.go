@@ -27,7 +27,7 @@ func (e *Evaluation) diagnose(ctx context.Context, r *verify.Report, m *verify.M
 			e.ev.Panicked(e.env.ID, "diagnose", p, debug.Stack())
 		}
 	}()
-	if !Evaluable(e.env.Client.Addr()) || m.Unparsed != nil {
+	if !e.ev.unseen(e.env.Client.Addr()).IsZero() || m.Unparsed != nil {
 		return nil
 	}
 	view := e.memo.View(diagnosisBudget)

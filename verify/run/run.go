@@ -59,6 +59,8 @@ type Evaluator struct {
 	Receivers *receivers.Set
 	// Atlas knows who hosts zones and mail; nil: no actions are worked out.
 	Atlas *known.Atlas
+	// Loopback: a client on loopback is evaluated as one of the Internet, for tests on one machine.
+	Loopback bool
 	// Searches is room for so many searches at once that hash a body again and again; nil: any number.
 	Searches chan struct{}
 	// Panicked is told of a check that panicked; that check's result is temperror. It may be nil.
@@ -324,9 +326,8 @@ func (e *Evaluation) guarded(c check, in input) (o outcome) {
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fmt.Errorf("the %s for %s are over", limit, c.method))
 		defer cancel()
 	}
-	if c.needsAddress && !Evaluable(in.env.Client.Addr()) {
-		return only(verify.Check{Method: c.method, Result: result.NotRun, Reason: result.Because("client-address-private",
-			"ip", in.env.Client.Addr().String())})
+	if why := e.ev.unseen(in.env.Client.Addr()); c.needsAddress && !why.IsZero() {
+		return only(verify.Check{Method: c.method, Result: result.NotRun, Reason: why})
 	}
 	view := e.memo.View(c.budget + c.own)
 	diagnosis := e.memo.View(c.diagnosis)
@@ -343,12 +344,21 @@ func (e *Evaluation) guarded(c check, in input) (o outcome) {
 	return o
 }
 
-// Evaluable tells whether anything can be said of a client by its address: a private one means that we
-// stand behind NAT or a container's proxy. Loopback is taken as it is: there it is meant.
-func Evaluable(a netip.Addr) bool {
+// unseen tells why nothing can be said of a client by its address; zero where something can. A private one means
+// that we stand behind NAT or a container's proxy, and loopback that one stands on this machine.
+func (ev Evaluator) unseen(a netip.Addr) result.Reason {
 	a = a.Unmap()
-	return a.IsValid() && !dns.IsPrivate(a) && !a.IsUnspecified() && !a.IsMulticast()
+	switch {
+	case a.IsLoopback() && !ev.Loopback:
+		return result.Because("client-address-loopback", "ip", a.String())
+	case !a.IsValid() || dns.IsPrivate(a) || a.IsUnspecified() || a.IsMulticast():
+		return result.Because("client-address-private", "ip", a.String())
+	}
+	return result.Reason{}
 }
+
+// What unseen says.
+const clientPrivate, clientLoopback = "client-address-private", "client-address-loopback"
 
 func only(c verify.Check) outcome { return outcome{checks: []verify.Check{c}} }
 
@@ -407,8 +417,11 @@ func (e *Evaluation) report(m *verify.Message) *verify.Report {
 	}
 	r.Findings = append(r.Findings, outages(r)...)
 	r.Findings = append(r.Findings, notes(m)...)
-	if !Evaluable(e.env.Client.Addr()) {
-		r.Findings = append(r.Findings, result.Found(result.Error, "client-address-private", "ip", e.env.Client.Addr().String()))
+	switch why := e.ev.unseen(e.env.Client.Addr()); why.Code {
+	case clientPrivate:
+		r.Findings = append(r.Findings, result.Found(result.Error, "client-address-private", "ip", why.Args.Get("ip")))
+	case clientLoopback:
+		r.Findings = append(r.Findings, result.Found(result.Error, "client-address-loopback", "ip", why.Args.Get("ip")))
 	}
 	r.Verdict = judge(r)
 	return r
@@ -419,7 +432,7 @@ var rank = map[result.Severity]int{result.Error: 0, result.Warning: 1, result.In
 func session(m *verify.Message) verify.Session {
 	env := m.Envelope
 	s := verify.Session{
-		ClientIP: env.Client.Addr().String(), ClientPort: env.Client.Port(), Helo: env.Helo, TLS: env.TLS,
+		ClientIP: env.Client.Addr().String(), ClientPort: env.Client.Port(), Helo: env.Helo, TLS: env.TLS, TLSFailed: env.TLSFailed,
 		MailFrom: env.MailFrom, RcptTo: env.RcptTo, Transcript: m.Transcript,
 	}
 	if s.RcptTo == nil {
@@ -456,9 +469,13 @@ func notes(m *verify.Message) []result.Finding {
 	if m.Unparsed != nil {
 		out = append(out, result.Found(result.Error, "message-unparsable", "error", m.Unparsed.Error()))
 	}
-	if bad := m.Fields.Malformed(); len(bad) > 0 {
+	bad, fields := m.Fields.Malformed(), m.Fields
+	if _, ok := fields.BOM(); ok {
+		bad, fields = bad[1:], fields[1:] // the check of the header says what the first one is
+	}
+	if len(bad) > 0 {
 		out = append(out, result.Found(result.Warning, "header-malformed-line", "count", fmt.Sprint(len(bad)),
-			"line", fmt.Sprint(lineOf(m.Fields)), "text", strings.TrimSpace(string(bad[0].Raw))))
+			"line", fmt.Sprint(lineOf(m.Fields[:len(m.Fields)-len(fields)], fields)), "text", strings.TrimSpace(string(bad[0].Raw))))
 	}
 	for _, f := range m.Fields {
 		if mail.ClaimsAuthserv(f, m.Envelope.Host) {
@@ -469,9 +486,9 @@ func notes(m *verify.Message) []result.Finding {
 	return out
 }
 
-// lineOf is the number of the first line that is no field, from 1.
-func lineOf(fs mail.Fields) int {
-	n := 1
+// lineOf is the number of the first line that is no field, from 1, where before stands in front of fs.
+func lineOf(before, fs mail.Fields) int {
+	n := 1 + bytes.Count(before.Bytes(), []byte("\n"))
 	for _, f := range fs {
 		if f.Name == "" {
 			break

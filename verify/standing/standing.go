@@ -89,7 +89,10 @@ func Addressed(r *verify.Report, d *dkim.Signature) bool {
 	for _, name := range []string{"To", "Cc"} {
 		for _, f := range covered(r.Message.Fields.All(name), name, d.Signed) {
 			for _, box := range mail.Mailboxes(f) {
-				if slices.ContainsFunc(r.Session.RcptTo, func(to string) bool { return strings.EqualFold(to, box.Local+"@"+box.Domain) }) {
+				if slices.ContainsFunc(r.Session.RcptTo, func(to string) bool {
+					local, domain := Split(to)
+					return strings.EqualFold(local, box.Local) && ALabels(domain) == ALabels(box.Domain)
+				}) {
 					return true
 				}
 			}

@@ -9,6 +9,7 @@ package transport
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"checkauth/verify/result"
 )
@@ -17,6 +18,9 @@ import (
 type Query struct {
 	Present         bool   // there was TLS
 	Version, Cipher string // "TLS 1.3" or "TLSv1.3", the suite by its IANA or OpenSSL name; empty where not known
+	// Failed is why the client's last handshake came to nothing, where it came in clear text soon after FailedAt.
+	Failed   result.Reason
+	FailedAt time.Time
 }
 
 // Result is what was found of it.
@@ -28,6 +32,9 @@ type Result struct {
 
 // Check judges one session.
 func Check(q Query) Result {
+	if f, ok := failed(q); ok && !q.Present {
+		return Result{Word: result.None, Reason: q.Failed, Findings: []result.Finding{f}}
+	}
 	if !q.Present {
 		return Result{
 			Word:     result.None,
@@ -44,6 +51,29 @@ func Check(q Query) Result {
 		r.Findings = append(r.Findings, result.Found(result.Warning, "tls-weak-cipher", "cipher", q.Cipher, "version", q.Version))
 	}
 	return r
+}
+
+// failures: why a handshake came to nothing. The arguments are those of the cause.
+var failures = []result.Finding{
+	result.Found(result.Warning, "tls-failed-cipher"),
+	result.Found(result.Warning, "tls-failed-version"),
+	result.Found(result.Warning, "tls-failed-certificate", "alert", ""),
+	result.Found(result.Warning, "tls-failed-alert", "alert", ""),
+	result.Found(result.Warning, "tls-failed-closed"),
+	result.Found(result.Warning, "tls-failed-timeout"),
+	result.Found(result.Warning, "tls-failed-not-tls"),
+	result.Found(result.Warning, "tls-failed-other", "error", ""),
+}
+
+// failed names the cause. Such a client wants TLS: advice to use it would not help.
+func failed(q Query) (result.Finding, bool) {
+	i := slices.IndexFunc(failures, func(f result.Finding) bool { return f.Code == q.Failed.Code })
+	if i < 0 {
+		return result.Finding{}, false
+	}
+	f := failures[i]
+	f.Args = q.Failed.Args.With("at", q.FailedAt.UTC().Format("15:04 UTC"))
+	return f, true
 }
 
 func agreed(q Query) result.Reason {

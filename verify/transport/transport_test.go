@@ -3,6 +3,7 @@ package transport_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"checkauth/verify/result"
 	"checkauth/verify/transport"
@@ -24,6 +25,24 @@ func TestRFC9325_3_2_clear_text(t *testing.T) {
 		if r.Word != result.None || r.Reason.String() != "tls-clear-text" || codes(r) != "warning tls-none" {
 			t.Errorf("%+v: got %s (%s), %s; want none with tls-none", q, r.Word, r.Reason, codes(r))
 		}
+	}
+}
+
+// Who tried TLS and gave up is told why, and not to use it.
+func TestFailedHandshake(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 25, 10, 2, 59, 0, time.UTC)
+	why := result.Because("tls-failed-certificate", "alert", "unknown_ca")
+	r := transport.Check(transport.Query{Failed: why, FailedAt: at})
+	if r.Word != result.None || r.Reason.String() != why.String() || codes(r) != "warning tls-failed-certificate" ||
+		r.Findings[0].Args.Get("at") != "10:02 UTC" || r.Findings[0].Args.Get("alert") != "unknown_ca" {
+		t.Errorf("got %s (%s), %+v", r.Word, r.Reason, r.Findings)
+	}
+	if r := transport.Check(transport.Query{Present: true, Version: "TLS 1.3", Failed: why, FailedAt: at}); r.Word != result.Pass || codes(r) != "" {
+		t.Errorf("in TLS after all: got %s, %s", r.Word, codes(r))
+	}
+	if r := transport.Check(transport.Query{Failed: result.Because("tls-failed-by-magic"), FailedAt: at}); codes(r) != "warning tls-none" {
+		t.Errorf("a cause that nobody knows: got %s", codes(r))
 	}
 }
 

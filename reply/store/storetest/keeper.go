@@ -74,12 +74,21 @@ func shown(t *testing.T, s store.Store, k store.Keeper) {
 	wantStored(t, "given back", show(t, k, "one"), waits)
 	must(t, s.Done(t.Context(), "one", Start, welcome))
 	done := store.Stored{Entry: reply.Entry{ID: "one", UTF8: true, EightBit: true, Digest: e.Digest, Created: e.Created, Expires: e.Expires},
-		State: reply.Done, Due: Start.Add(24 * time.Hour), Tries: 1, Outcome: welcome}
+		State: reply.Done, Due: Start.Add(24 * time.Hour), Tries: 2, Outcome: welcome}
 	wantStored(t, "done", show(t, k, "one"), done)
 	put(t, s, Entry("two"))
 	must(t, s.Fail(t.Context(), "two", Start, greylisted))
-	if got := show(t, k, "two"); got.State != reply.Failed || got.Outcome != greylisted || got.Body != nil || got.To != "" {
+	if got := show(t, k, "two"); got.State != reply.Failed || got.Outcome != greylisted || got.Body != nil || got.To != "" || got.Tries != 1 {
 		t.Errorf("failed: got %+v", got)
+	}
+	put(t, s, Entry("three"))
+	must(t, s.Fail(t.Context(), "three", Start, store.Outcome{Reason: "expired", Untried: true}))
+	put(t, s, Entry("four"))
+	must(t, s.Done(t.Context(), "four", Start, welcome))
+	for id, want := range map[string]int{"three": 0, "four": 1} {
+		if got := show(t, k, id); got.Tries != want {
+			t.Errorf("%s: %d tries, want %d", id, got.Tries, want)
+		}
 	}
 	must(t, s.Sweep(t.Context(), Start.Add(24*time.Hour)))
 	for _, id := range []string{"one", "never"} {
