@@ -7,15 +7,15 @@ import subprocess
 import sys
 import tempfile
 
-from certbot import configuration
-from certbot._internal import constants, storage
+from certbot import configuration, util
+from certbot._internal import cli, constants, storage
+from certbot._internal.plugins import disco
 
 
-def config():
-    values = dict(constants.CLI_DEFAULTS)
-    space = type("Space", (), values)()
-    space.domains, space.server = [], "https://acme.invalid/"
-    return configuration.NamespaceConfig(space)
+def config(host):
+    plugins = disco.PluginsRegistry.find_all()
+    args = cli.prepare_and_parse_args(plugins, ["certonly", "-n", "-d", host])
+    return configuration.NamespaceConfig(args)
 
 
 def issued(host, expired):
@@ -41,12 +41,13 @@ def issued(host, expired):
 
 def main(what, host):
     cert, key, chain = issued(host, what == "expired")
-    cli = config()
+    cfg = config(host)
+    util.make_or_verify_dir(cfg.config_dir, constants.CONFIG_DIRS_MODE, True)
     if what == "new":
-        storage.RenewableCert.new_lineage(host, cert, key, chain, cli)
+        storage.RenewableCert.new_lineage(host, cert, key, chain, cfg)
         return
-    lineage = storage.RenewableCert(os.path.join(cli.renewal_configs_dir, host + ".conf"), cli)
-    lineage.save_successor(lineage.latest_common_version(), cert, key, chain, cli)
+    lineage = storage.RenewableCert(os.path.join(cfg.renewal_configs_dir, host + ".conf"), cfg)
+    lineage.save_successor(lineage.latest_common_version(), cert, key, chain, cfg)
     lineage.update_all_links_to(lineage.latest_common_version())
 
 
