@@ -2,6 +2,7 @@ package deliver
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"checkauth/reply/deliver/dane"
@@ -38,6 +39,9 @@ func (d *Deliverer) Promised(ctx context.Context, domain string, fetch bool) mta
 	case !fetch:
 		return d.sts.Cached(domain)
 	}
-	p, _ := d.sts.Policy(ctx, domain) // the error is for the log, and the delivery logs it
+	p, err := d.sts.Policy(ctx, domain)
+	if _, failed := errors.AsType[*mtasts.FetchError](err); err != nil && !failed {
+		return mtasts.Policy{} // what is remembered may be out of date: the domain was not heard in time
+	}
 	return p
 }

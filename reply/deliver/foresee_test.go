@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"checkauth/reply/deliver/dane"
 	"checkauth/reply/deliver/mtasts"
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/dnstest"
@@ -117,11 +118,16 @@ func TestKindOfAFailure(t *testing.T) {
 		{"none", nil, ""},
 		{"a promise", wrap(fmt.Errorf("%w: %w", errPromise, errHandshake)), KindPromise},
 		{"a handshake, and in clear nothing", inClear(wrap(errHandshake), wrap(open.ofEntry(said("MAIL", 530, "5.7.0 Must issue a STARTTLS command first")))), KindTLS},
+		{"a handshake, and in clear later", inClear(wrap(errHandshake), wrap(open.ofEntry(said("RCPT", 450, "4.7.1 greylisted")))), KindLater},
+		{"a handshake, and in clear the recipient", inClear(wrap(errHandshake), wrap(open.ofEntry(said("RCPT", 550, "5.1.1 no")))), KindRecipient},
+		{"our address, at both addresses of a host", together([]error{wrap(open.ofEntry(said("RCPT", 550, "5.7.25 no"))), wrap(open.ofEntry(said("RCPT", 550, "5.7.25 no")))}), KindOurs},
+		{"TLSA records that cannot be asked", fmt.Errorf("%w: %w", dane.ErrLookup, &dns.Error{Kind: dns.ServFail}), KindDNS},
+		{"over before it was tried", permanent(errExpired), ""},
 		{"our sender", wrap(open.ofEntry(said("MAIL", 501, "no"))), KindOurs},
 		{"our address", wrap(open.ofEntry(said("RCPT", 550, "5.7.25 no"))), KindOurs},
 		{"the recipient", wrap(open.ofEntry(said("RCPT", 550, "5.1.1 no"))), KindRecipient},
 		{"later", wrap(open.ofEntry(said("RCPT", 450, "4.2.0 later"))), KindLater},
-		{"the greeting", wrap(ofGreeting(said("greeting", 554, "no"))), KindLater},
+		{"the greeting", wrap(ofHost(said("greeting", 554, "no"))), KindLater},
 		{"the message", wrap(ofMessage(said("message", 554, "spam"))), KindContent},
 		{"an extension", wrap(permanent(errNoUTF8)), KindNeeds},
 		{"no MX", permanent(ErrNullMX), KindNowhere},

@@ -63,8 +63,9 @@ func (d *Deliverer) inOrder(ctx context.Context, addrs []netip.Addr) (out []neti
 }
 
 // servers tries one address after another until one takes the entry. The last error is the one that ended it.
-// refused are the families over which our address was refused in this try; it grows.
-func (d *Deliverer) servers(ctx context.Context, key string, all []server, refused map[string]bool, e reply.Entry) (last taken, failed []error) {
+// Where a host refuses our address of one family for its missing name, only the other family is left to try.
+func (d *Deliverer) servers(ctx context.Context, key string, all []server, e reply.Entry) (last taken, failed []error) {
+	refused := map[string]bool{} // families
 	for i, s := range all {
 		if refused[s.network] {
 			continue

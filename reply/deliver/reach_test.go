@@ -89,7 +89,7 @@ func TestAddressesAreTriedOneAfterTheOther(t *testing.T) {
 				d := newDeliverer(t, cfg, nil, silent)
 				ctx, cancel := context.WithTimeout(t.Context(), c.try)
 				defer cancel()
-				what, failed := d.servers(ctx, "example.org", servers, map[string]bool{}, entry("one"))
+				what, failed := d.servers(ctx, "example.org", servers, entry("one"))
 				if what.bye != nil {
 					what.bye()
 				}
@@ -126,9 +126,10 @@ func TestAnAddressOfOursWithoutAName(t *testing.T) {
 		{"words about a PTR record", ".", "550-5.7.1 this message does not meet IPv6 sending guidelines regarding PTR records\r\n550 5.7.1 and authentication", bothFamilies, false, "taken", 1, 1},
 		{"words about reverse DNS", "MAIL", "550 Your host has no reverse DNS", bothFamilies, false, "taken", 1, 1},
 		{"words about a reverse hostname", "RCPT", "550 5.7.1 Client host rejected: cannot find your reverse hostname, [2001:db8::53]", bothFamilies, false, "taken", 1, 1},
-		{"both are refused", "RCPT", "550 5.7.25 no name", bothFamilies, true, "permanent", 1, 1},
-		{"there is no other", "RCPT", "550 5.7.25 no name", "example.org. MX 0 mx.example.org.\nmx.example.org. AAAA 2001:db8::1\n", false, "permanent", 1, 0},
-		{"the next host is not asked over the same family", "RCPT", "550 5.7.25 no name", bothFamilies + "example.org. MX 9 two.example.org.\ntwo.example.org. AAAA 2001:db8::1\n", true, "permanent", 1, 1},
+		{"both are refused", "RCPT", "550 5.7.25 no name", bothFamilies, true, "temporary", 1, 1},
+		{"there is no other", "RCPT", "550 5.7.25 no name", "example.org. MX 0 mx.example.org.\nmx.example.org. AAAA 2001:db8::1\n", false, "temporary", 1, 0},
+		{"the next host is asked too", "RCPT", "550 5.7.25 no name", bothFamilies + "example.org. MX 9 two.example.org.\ntwo.example.org. AAAA 2001:db8::1\n", true, "temporary", 2, 1},
+		{"a mailbox whose name holds the word is no address of ours", "RCPT", "550 5.1.1 <ptr@example.org> unknown", bothFamilies, false, "permanent", 1, 0},
 		{"another refusal is the last word", "RCPT", "550 5.1.1 no such user", bothFamilies, false, "permanent", 1, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

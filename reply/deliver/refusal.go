@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"checkauth/reply/deliver/dane"
 	"checkauth/verify/dns"
 )
 
@@ -17,23 +16,23 @@ import (
 // hostTakesNoMail: RFC 7504, 4: a host that says so never takes mail.
 const hostTakesNoMail = 521
 
-// ofGreeting: a server that is overloaded, or looks for the client in a list, may greet with a 554 that is gone a
+// ofHost is for the greeting and for EHLO, which are about us and that host: a server that is overloaded, or looks for the client in a list, may greet with a 554 that is gone a
 // minute later, so another host or another try may do better (as smtp_skip_5xx_greeting of Postfix).
-func ofGreeting(err error) error {
-	r, ok := refused5(err)
-	if !ok {
-		return err
-	}
-	return &failure{err: err, permanent: r.answer.code == hostTakesNoMail, ourAddress: r.blamesAddress()}
-}
-
-// ofHost: a 5xx to EHLO is about us and that host. RFC 5321, 4.2.4.2: the next one may answer otherwise.
 func ofHost(err error) error {
 	r, ok := refused5(err)
 	if !ok {
 		return err
 	}
-	return &failure{err: err, permanent: true, ourAddress: r.blamesAddress()}
+	if r.blamesAddress() {
+		return addressRefused(err)
+	}
+	return &failure{err: err, permanent: r.answer.code == hostTakesNoMail}
+}
+
+// addressRefused: the server wants a PTR record of our address. Another address of ours may have one, and the record can
+// be published within the entry's time.
+func addressRefused(err error) error {
+	return &failure{err: &ourMatter{err, refusesAddress}, ourAddress: true}
 }
 
 // ofEntry is for the commands of a transaction.
@@ -45,12 +44,12 @@ func (s *session) ofEntry(err error) error {
 	case !s.secured() && r.wantsTLS():
 		return &failure{err: err}
 	case r.blamesAddress():
-		return &failure{err: err, permanent: true, ourAddress: true}
+		return addressRefused(err)
 	case r.answer.code == wantsLogin:
 		return &failure{err: err}
 	case r.command == "MAIL" && !r.blamesSize():
 		return &failure{err: &ourMatter{err, refusesSender}}
-	case r.command == "RCPT" && s.cfg.Relay != "" && relaying.MatchString(r.text()):
+	case r.command == "RCPT" && s.cfg.Relay != "" && relaying.MatchString(r.text()) && !r.ofMailbox():
 		return &failure{err: &ourMatter{err, refusesToRelay}}
 	}
 	return permanent(err)
@@ -64,7 +63,7 @@ func ofMessage(err error) error {
 		return &failure{err: err, stop: true}
 	}
 	if r.blamesAddress() {
-		return &failure{err: err, permanent: true, ourAddress: true}
+		return addressRefused(err)
 	}
 	return permanent(err)
 }
@@ -82,6 +81,7 @@ func (m *ourMatter) Unwrap() error { return m.err }
 type matter string
 
 const (
+	refusesAddress matter = "address" // ours, for its missing PTR record
 	refusesSender  matter = "sender" // the envelope sender: <>, unless the operator says otherwise
 	refusesToRelay matter = "relay"  // the relay does not know us
 )
@@ -107,13 +107,13 @@ func kindOf(err error) string {
 	r, refused := errors.AsType[*refusal](err)
 	_, unanswered := errors.AsType[*dns.Error](err)
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, errExpired):
 		return ""
-	case errors.Is(err, errPromise), errors.Is(err, dane.ErrLookup):
+	case errors.Is(err, errPromise):
 		return KindPromise
-	case errors.Is(err, errHandshake):
+	case errors.Is(err, errHandshake) && (!refused || r.wantsTLS()):
 		return KindTLS
-	case ours, verdictOf(err).ourAddress:
+	case ours:
 		return KindOurs
 	case isOneOf(err, errNoUTF8, errNoEightBit, errTooLarge):
 		return KindNeeds
@@ -154,7 +154,7 @@ func (r *refusal) enhanced(code string) bool {
 var (
 	encryption = regexp.MustCompile(`(?i)starttls|\btls\b|encrypt`)
 	ptr        = regexp.MustCompile(`(?i)\b(ptr|rdns)s?\b|\breverse[- ](dns|hostname|host name|lookup|address|name|mapping|pointer)`)
-	relaying   = regexp.MustCompile(`(?i)relay`)
+	relaying   = regexp.MustCompile(`(?i)relay(ing)? (access )?(is )?(denied|prohibited|not (permitted|allowed))|(not|unable to|cannot|won't|refuse to) relay`)
 )
 
 func (r *refusal) text() string { return strings.Join(r.answer.lines, " ") }
@@ -168,7 +168,14 @@ func (r *refusal) wantsTLS() bool {
 }
 
 // blamesAddress: RFC 7372, 3.3: X.7.25: the client's address has no name that leads back to it.
-func (r *refusal) blamesAddress() bool { return r.enhanced("5.7.25") || ptr.MatchString(r.text()) }
+func (r *refusal) blamesAddress() bool {
+	return r.enhanced("5.7.25") || ptr.MatchString(r.text()) && !r.ofMailbox()
+}
+
+// ofMailbox: RFC 3463, 3.2: X.1.Z is about an address in the mail, whatever words it holds.
+func (r *refusal) ofMailbox() bool {
+	return slices.ContainsFunc(r.answer.lines, func(l string) bool { return strings.HasPrefix(l, "5.1.") })
+}
 
 // blamesSize: RFC 1870, 6.1: 552; RFC 3463, 3.4: X.3.4.
 func (r *refusal) blamesSize() bool { return r.answer.code == 552 || r.enhanced("5.3.4") }

@@ -291,8 +291,10 @@ func (d *Deliverer) complain(ctx context.Context, to string, what taken, err err
 	}
 	var about string
 	switch {
+	case m.kind == refusesAddress:
+		about = "a receiver refuses our address, for it has no PTR record that leads back to it: its reports wait until they expire; have the record set"
 	case d.cfg.Relay == "":
-		about = "a receiver refuses MAIL FROM:<>, which RFC 5321, 4.5.5 wants taken, or our address: its reports wait until they expire"
+		about = "a receiver refuses MAIL FROM:<>, which RFC 5321, 4.5.5 wants taken: its reports wait until they expire"
 	case m.kind == refusesToRelay:
 		about = "the relay does not relay for us: the reports wait; let it take mail from this machine's address, or set deliver.relay-user and deliver.relay-password-file"
 	case d.cfg.From == "":

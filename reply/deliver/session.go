@@ -170,7 +170,7 @@ func (s *session) greeted() error {
 		return err
 	}
 	_, err := s.answer("greeting", 2)
-	return ofGreeting(err)
+	return ofHost(err)
 }
 
 // hello is EHLO, or HELO where the server does not know that (RFC 5321, 3.2).

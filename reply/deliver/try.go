@@ -111,9 +111,8 @@ func (d *Deliverer) try(ctx context.Context, e reply.Entry) (taken, error) {
 
 func (d *Deliverer) hosts(ctx context.Context, hosts []host, promised mtasts.Policy, e reply.Entry) (last taken, err error) {
 	var failed []error
-	refused := map[string]bool{}
 	for _, h := range hosts {
-		what, errs := d.host(ctx, h, promised, refused, e)
+		what, errs := d.host(ctx, h, promised, e)
 		if what.bye != nil {
 			return what, nil
 		}
@@ -166,7 +165,7 @@ func (d *Deliverer) relay(ctx context.Context, e reply.Entry) (taken, error) {
 			all = append(all, s)
 		}
 	}
-	what, failed := d.servers(ctx, "", all, map[string]bool{}, e)
+	what, failed := d.servers(ctx, "", all, e)
 	if what.bye != nil {
 		return what, nil
 	}
@@ -194,9 +193,8 @@ func existing(failed []error) []error {
 // submissions is the port of RFC 8314, 3.3, where TLS begins with the first octet.
 const submissions = "465"
 
-// host goes through the addresses of one host. The last error is the one that ended it; there is none either where
-// every address is of a family that was refused before.
-func (d *Deliverer) host(ctx context.Context, h host, promised mtasts.Policy, refused map[string]bool, e reply.Entry) (last taken, failed []error) {
+// host goes through the addresses of one host. The last error is the one that ended it.
+func (d *Deliverer) host(ctx context.Context, h host, promised mtasts.Policy, e reply.Entry) (last taken, failed []error) {
 	last.host = server{host: h.name}.String()
 	addrs, alias, err := addresses(ctx, d.dns, h)
 	if err != nil {
@@ -215,11 +213,7 @@ func (d *Deliverer) host(ctx context.Context, h host, promised mtasts.Policy, re
 	if len(all) == 0 {
 		return last, []error{fmt.Errorf("%w of the family %s: %q", ErrNoAddress, d.cfg.Family, h.name)}
 	}
-	what, failed := d.servers(ctx, domainOf(e.To), all, refused, e)
-	if what.bye == nil && len(failed) == 0 {
-		return last, nil
-	}
-	return what, failed
+	return d.servers(ctx, domainOf(e.To), all, e)
 }
 
 // together makes one error of those of all hosts. One that ended the try decides alone; else it is

@@ -36,7 +36,7 @@ func TestHostile_31_to_33_the_address_for_applications(t *testing.T) {
 		e.MailFrom, e.RcptTo = "a@open.example", []string{"check-auth+app@" + host}
 	})
 	h.answers(t, unproved, 250,
-		"no report: Auto-Submitted; check-auth+app@"+host+" answers an application's mail where SPF, DKIM or the reverse name proves its envelope sender, which nothing does here: spf=softfail dkim=none")
+		"no report: Auto-Submitted; check-auth+app@"+host+" answers an application's mail where SPF, DKIM or the reverse name proves its envelope sender; this one is not proved: spf=softfail dkim=none")
 	h.nothing(t)
 	m := h.message(t, application, to("check-auth+app@"+host))
 	h.answers(t, m, 250, "report "+m.Envelope.ID+" to")

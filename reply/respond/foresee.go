@@ -12,6 +12,7 @@ import (
 	"checkauth/reply/policy"
 	"checkauth/reply/store"
 	"checkauth/verify"
+	"checkauth/verify/mail"
 	"checkauth/verify/result"
 	"checkauth/verify/standing"
 )
@@ -24,8 +25,12 @@ const policyTime = 3 * time.Second
 // The reply is stored and tried all the same: it may be fixed within its day.
 func (t *Transaction) foresee(ctx context.Context, report *verify.Report, to string) (line result.Reason, err error) {
 	_, domain := policy.Split(to)
-	// Only the domain of who is proved makes us fetch something.
-	p := t.r.promised(ctx, domain, standing.Of(report) == policy.Proved)
+	// Only the domain of who is proved makes us fetch something. What is remembered counts while the domain announces it.
+	proved := standing.Of(report) == policy.Proved
+	p := t.r.promised(ctx, domain, proved)
+	if !proved && !announces(report, domain, p.ID) {
+		p = mtasts.Policy{}
+	}
 	if f, said := obstacle(domain, t.to.hosts(to), p); f.Code != "" {
 		report.Findings = append(report.Findings, f)
 		line = said
@@ -47,25 +52,36 @@ func (r *Responder) promised(ctx context.Context, domain string, fetch bool) mta
 	return r.Promised(ctx, domain, fetch)
 }
 
+// announces tells whether the domain's record, as the report's checks found it, has this policy's id (RFC 8461, 3.1).
+func announces(report *verify.Report, domain, id string) bool {
+	ascii, ok := mail.ASCIIDomain(domain)
+	return ok && id != "" && slices.ContainsFunc(report.Check(verify.MethodInbound).Evidence, func(e result.Evidence) bool {
+		return e.Name == "_mta-sts."+ascii && slices.ContainsFunc(e.Data, func(record string) bool {
+			_, rest, found := strings.Cut(record, "id="+id)
+			return found && (rest == "" || strings.ContainsAny(rest[:1], "; \""))
+		})
+	})
+}
+
 // obstacle is there where no host may be given the reply. RFC 8461, 2: DANE goes before MTA-STS.
 func obstacle(domain string, hosts []deliver.Place, p mtasts.Policy) (f result.Finding, line result.Reason) {
 	if len(hosts) == 0 {
 		return f, line
 	}
-	var names []string
-	impossible := 0
+	var names, unnamed []string
 	for _, h := range hosts {
-		unnamed := !h.DANE && p.Mode == mtasts.Enforce && !p.Allows(h.Host)
-		if !h.Impossible && !unnamed {
+		names = append(names, h.Host)
+		switch {
+		case h.Impossible:
+		case !h.DANE && p.Mode == mtasts.Enforce && !p.Allows(h.Host):
+			unnamed = append(unnamed, h.Host)
+		default:
 			return f, line
 		}
-		if h.Impossible {
-			impossible++
-		}
-		names = append(names, h.Host)
 	}
-	shown := few(names)
-	if impossible == len(hosts) {
+	shown := few(unnamed)
+	if len(unnamed) == 0 {
+		shown = few(names)
 		return result.Found(result.Warning, "reply-dane", "domain", domain, "hosts", shown), result.Because("answer-dane", "hosts", shown)
 	}
 	return result.Found(result.Warning, "reply-mta-sts", "domain", domain, "hosts", shown, "patterns", few(p.MX)),

@@ -52,8 +52,11 @@ const (
 	sqlRelease = `UPDATE entries SET state = 'waiting', due = $2 WHERE id = $1 AND state IN ('leased', 'waiting')`
 
 	// The content and the addresses go with the end; the digest stays for Seen.
-	sqlFinish = `UPDATE entries SET state = $2, due = $3, reason = $4, answer = $5, tls = $6, host = $7,
-		kind = $8, tries = tries + $9, sender = '', recipient = '', message_id = '', body = ''
+	// An entry that ends untried ($9 = 0) keeps what its last try has shown.
+	sqlFinish = `UPDATE entries SET state = $2, due = $3,
+		reason = CASE WHEN $9 = 0 AND reason <> '' THEN $4 || ': ' || reason ELSE $4 END,
+		answer = CASE WHEN $9 = 0 THEN answer ELSE $5 END, tls = CASE WHEN $9 = 0 THEN tls ELSE $6 END,
+		host = CASE WHEN $9 = 0 THEN host ELSE $7 END, kind = CASE WHEN $9 = 0 THEN kind ELSE $8 END, tries = tries + $9, sender = '', recipient = '', message_id = '', body = ''
 	WHERE id = $1 AND state IN ('leased', 'waiting')`
 
 	// What cannot be read stays as it is for its day, so that somebody may look at it.
