@@ -82,8 +82,8 @@ type matter string
 
 const (
 	refusesAddress matter = "address" // ours, for its missing PTR record
-	refusesSender  matter = "sender" // the envelope sender: <>, unless the operator says otherwise
-	refusesToRelay matter = "relay"  // the relay does not know us
+	refusesSender  matter = "sender"  // the envelope sender: <>, unless the operator says otherwise
+	refusesToRelay matter = "relay"   // the relay does not know us
 )
 
 // Kinds of failures, as the recipient's next report has them. What a server said stays out of it: its words are a

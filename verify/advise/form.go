@@ -6,7 +6,7 @@ import (
 	"checkauth/verify/result"
 )
 
-// formRules are the findings of a message that begins with something else than its header: before that is mended
+// formRules are the findings of a message that begins with something else than its header: before that is fixed
 // receivers see another mail than was written.
 var formRules = map[result.Code][2]result.Reason{
 	"header-empty-line-first": {result.Because("action-empty-line"), result.Because("why-empty-line")},

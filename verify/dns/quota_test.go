@@ -104,3 +104,21 @@ func TestQuotaOfFreeZones(t *testing.T) {
 		}
 	}
 }
+
+// What every mail asks for is no flood of names: all customers of a large provider ask for the same.
+func TestQuotaOfWhatEveryMailAsks(t *testing.T) {
+	t.Parallel()
+	q := &dns.Quotas{PerNetwork: 1000, PerDomain: 1000, PerTarget: 1, Now: time.Now}
+	r := q.For(dns.ResolverFunc(func(context.Context, dns.Question) (dns.Answer, error) { return dns.Answer{}, nil }), netip.MustParseAddr("192.0.2.1"), "example.org")
+	for _, ask := range []dns.Question{
+		dns.Ask("_25._tcp.mx.big.example.com", dns.TLSA), dns.Ask("_dmarc.example.com", dns.TXT), dns.Ask("_mta-sts.example.com", dns.TXT),
+		dns.Ask("_smtp._tls.example.com", dns.TXT), dns.Ask("default._bimi.example.com", dns.TXT), dns.Ask("random.example.com", dns.TXT),
+	} {
+		if _, err := r.Resolve(t.Context(), ask); err != nil {
+			t.Errorf("%s: %v", ask, err)
+		}
+	}
+	if _, err := r.Resolve(t.Context(), dns.Ask("other.example.com", dns.TXT)); err == nil {
+		t.Error("a second name that does not exist was asked for")
+	}
+}

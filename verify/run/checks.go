@@ -31,6 +31,7 @@ type check struct {
 	own          int                        // questions of its own that are the operator's wish; they are in no sum
 	diagnosis    int                        // questions about why, once the result is fixed; the sum is at most 60
 	limit        func(Config) time.Duration // nil: the evaluation's deadline alone
+	informs      bool                       // it decides nothing, so that a full quota leaves it out and puts no mail off
 	needsAddress bool                       // it says nothing where the client's address is not the sender's
 	run          func(context.Context, Evaluator, dns.Resolver, input) outcome
 }
@@ -65,10 +66,10 @@ var messageChecks = []check{
 // The checks that inform and decide nothing. They run beside all others, and none waits for them longer
 // than their own time.
 var information = []check{
-	{method: verify.MethodARC, budget: 10, limit: informationLimit, run: checkARC},
+	{method: verify.MethodARC, informs: true, budget: 10, limit: informationLimit, run: checkARC},
 	{method: verify.MethodHeader, run: checkHeader},
-	{method: verify.MethodInbound, budget: inbound.Questions, limit: informationLimit, run: checkInbound},
-	{method: verify.MethodDNSBL, own: dnsblQuestions, limit: informationLimit, run: checkDNSBL},
+	{method: verify.MethodInbound, informs: true, budget: inbound.Questions, limit: informationLimit, run: checkInbound},
+	{method: verify.MethodDNSBL, informs: true, own: dnsblQuestions, limit: informationLimit, run: checkDNSBL},
 	{method: verify.MethodSpam, limit: spamLimit, run: checkSpam},
 }
 

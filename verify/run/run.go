@@ -234,7 +234,9 @@ func (e *Evaluation) Finish(m *verify.Message) (*verify.Report, error) {
 	defer e.wait() // what was asked ahead and not needed ends too
 	defer e.cancel(nil)
 	if err := e.faulty(); err != nil {
+		e.cancel(err)
 		e.early.Wait()
+		e.beside.Wait()
 		return e.report(m), err
 	}
 
@@ -333,7 +335,11 @@ func (e *Evaluation) guarded(c check, in input) (o outcome) {
 	diagnosis := e.memo.View(c.diagnosis)
 	in.diagnose, in.expect = diagnosis, e.memo.Prefetch
 	o = c.run(ctx, e.ev, view, in)
-	e.blame(view.Quota())
+	if c.informs {
+		e.spare(view.Quota())
+	} else {
+		e.blame(view.Quota())
+	}
 	e.spare(diagnosis.Quota())
 	evidence := view.Evidence()
 	for i := range o.checks {
