@@ -255,8 +255,9 @@ func (v *service) run(ctx context.Context) error {
 	defer stop()
 	all := []func() error{
 		func() error { return v.deliverer.Run(house) },
-		func() error { return v.sweep(house) },
-		func() error { return v.certificate.watch(house) },
+		func() error { return every(house, sweep, func() { v.sweep(house) }) },
+		// Certificates live for weeks, and a server for months.
+		func() error { return every(house, lookEvery, v.certificate.look) },
 		func() error { v.health.Watch(house); return nil },
 		func() error { return v.keepUp(house) },
 	}
@@ -297,18 +298,23 @@ func notify(state string, log *slog.Logger) {
 	}
 }
 
-func (v *service) sweep(ctx context.Context) error {
-	t := time.NewTicker(sweep)
+// every does something again and again until the context ends.
+func every(ctx context.Context, interval time.Duration, do func()) error {
+	t := time.NewTicker(interval)
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-t.C:
-			if err := v.store.Sweep(ctx, v.now()); err != nil && ctx.Err() == nil {
-				v.log.Error("what has expired is not forgotten yet", "error", err)
-			}
+			do()
 		}
+	}
+}
+
+func (v *service) sweep(ctx context.Context) {
+	if err := v.store.Sweep(ctx, v.now()); err != nil && ctx.Err() == nil {
+		v.log.Error("what has expired is not forgotten yet", "error", err)
 	}
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/tls"
@@ -104,20 +103,6 @@ func (s *settings) openCertificate(now func() time.Time, log *slog.Logger) (*cer
 }
 
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.used.Load(), nil }
-
-// watch looks at the files until the context ends: certificates live for weeks, and a server for months.
-func (c *certificate) watch(ctx context.Context) error {
-	t := time.NewTicker(lookEvery)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-t.C:
-			c.look()
-		}
-	}
-}
 
 // Reload reads the files now, whether they have changed or not, and says what it found.
 func (c *certificate) Reload() {
