@@ -5,7 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -34,7 +34,7 @@ func (a address) same(b address) bool {
 }
 
 func asciiDomain(s string) string {
-	if a, ok := mail.ASCIIDomain(s); ok {
+	if a, ok := naming.Host(s); ok {
 		return a
 	}
 	return strings.ToLower(s)

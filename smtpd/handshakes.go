@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"checkauth/verify"
+	"checkauth/verify/naming"
 )
 
 // handshakes remembers which clients tried TLS and gave up: many come back in clear text, and want to know why. An
@@ -69,5 +70,5 @@ func neighbours(a netip.Addr) netip.Prefix {
 	if a.Is4() {
 		return netip.PrefixFrom(a, 32)
 	}
-	return network(a)
+	return naming.Networks(a)[0]
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"checkauth/smtpd/front"
+	"checkauth/verify/naming"
 )
 
 // Limits for one command when there is little room left.
@@ -95,7 +96,7 @@ func (r *registry) makeRoom() {
 func (r *registry) admit(client netip.Addr) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := network(client)
+	n := naming.Networks(client)[0]
 	if len(r.conns)-len(r.leaving) > r.cfg.Connections || r.ips[client] >= r.cfg.PerIP || r.networks[n] >= r.cfg.PerNetwork {
 		return false
 	}
@@ -117,7 +118,7 @@ func (r *registry) remove(c *front.Conn, client netip.Addr, admitted bool) {
 	if r.ips[client]--; r.ips[client] == 0 {
 		delete(r.ips, client)
 	}
-	n := network(client)
+	n := naming.Networks(client)[0]
 	if r.networks[n]--; r.networks[n] == 0 {
 		delete(r.networks, n)
 	}
@@ -127,7 +128,7 @@ func (r *registry) remove(c *front.Conn, client netip.Addr, admitted bool) {
 func (r *registry) begin(client netip.Addr, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := network(client)
+	n := naming.Networks(client)[0]
 	m := r.begins[n]
 	if m == nil || m.over(now) {
 		r.sweep(now)
@@ -171,14 +172,4 @@ func (r *registry) shut(at time.Time) {
 	for c := range r.conns {
 		c.Stop(at)
 	}
-}
-
-// network is what stands for one client where addresses are cheap.
-func network(a netip.Addr) netip.Prefix {
-	bits := 64
-	if a.Is4() {
-		bits = 24
-	}
-	p, _ := a.WithZone("").Prefix(bits) // an invalid address has the invalid network
-	return p
 }

@@ -23,6 +23,7 @@ import (
 	"checkauth/smtpd"
 	"checkauth/verify"
 	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 )
 
 func proxied(l net.Listener) net.Listener {
@@ -357,7 +358,7 @@ func TestRepeatedRecipients(t *testing.T) {
 			b := serve(t, &recorder{}, func(cfg *smtpd.Config) {
 				cfg.Recipients = 2
 				cfg.Role = func(local, domain string) smtpd.Role {
-					if ascii, ok := mail.ASCIIDomain(domain); ok && ascii == "xn--bcher-kva.example" {
+					if ascii, ok := naming.Host(domain); ok && ascii == "xn--bcher-kva.example" {
 						domain = host
 					}
 					return role(local, domain)

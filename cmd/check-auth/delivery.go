@@ -13,7 +13,7 @@ import (
 	"checkauth/reply/store"
 	"checkauth/smtpd"
 	"checkauth/verify/dns"
-	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -104,7 +104,7 @@ func (s *settings) checkFrom(bad func(key, format string, args ...any)) {
 	}
 	const key = "deliver.envelope-from"
 	_, domain, err := smtpd.Mailbox(from)
-	name, ok := mail.ASCIIDomain(domain)
+	name, ok := naming.Host(domain)
 	switch {
 	case err != nil || !ok || isAddress(name) || from != result.ASCII(from):
 		bad(key, "%q: want an address in ASCII, such as \"bounces@example.org\"", from)

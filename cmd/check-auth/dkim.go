@@ -11,6 +11,7 @@ import (
 	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
 	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -154,7 +155,7 @@ func (a *dkimAsk) alignment(fields mail.Fields, signatures []dkim.Signature) dma
 
 // keyNames reads selector and domain as people type them.
 func keyNames(selector, domain string) (s, d string, err error) {
-	d, ok := mail.ASCIIDomain(strings.TrimSuffix(domain, "."))
+	d, ok := naming.Host(strings.TrimSuffix(domain, "."))
 	switch {
 	case strings.Contains(domain, "@"):
 		return "", "", usage("domain %q is an address: give what stands behind the @", domain)
@@ -163,7 +164,7 @@ func keyNames(selector, domain string) (s, d string, err error) {
 	case !ok || !strings.Contains(d, "."):
 		return "", "", usage("domain %q is no domain name: give one such as example.org", domain)
 	}
-	s, ok = mail.ASCIIDomain(selector)
+	s, ok = naming.Host(selector)
 	switch {
 	case strings.Contains(selector, "_domainkey"):
 		return "", "", usage("selector %q has _domainkey in it: give what stands in front of that, such as s1", selector)

@@ -11,6 +11,7 @@ import (
 	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
 	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -71,7 +72,7 @@ func (c *dmarcCmd) domains() (author, other string, err error) {
 
 // plainDomain reads a domain as people type it.
 func plainDomain(s string) (string, error) {
-	d, ok := mail.ASCIIDomain(strings.TrimSuffix(s, "."))
+	d, ok := naming.Host(strings.TrimSuffix(s, "."))
 	switch {
 	case !ok:
 		return "", usage("domain %q is no domain name: give one such as example.org", s)

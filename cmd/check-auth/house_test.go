@@ -14,10 +14,11 @@ import (
 // allowed names, for each folder, what of ours its packages may import; the longest match counts. Data
 // flows one way, and so do imports.
 var allowed = map[string][]string{
+	"verify/naming":      {},
 	"verify/result":      {},
-	"verify/mail":        {"verify/result"},
-	"verify/dns":         {"verify/result"},
-	"verify/dns/client":  {"verify/dns", "verify/result"},
+	"verify/mail":        {"verify/naming", "verify/result"},
+	"verify/dns":         {"verify/naming", "verify/result"},
+	"verify/dns/client":  {"verify/naming", "verify/dns", "verify/result"},
 	"verify/dns/dnstest": {"verify/dns", "verify/dns/client", "verify/result"},
 	"verify/spf":         leaves,
 	"verify/dkim":        leaves,
@@ -28,7 +29,9 @@ var allowed = map[string][]string{
 	"verify/arc":         append([]string{"verify/dkim"}, leaves...),
 	"verify/header":      leaves,
 	"verify/typo":        {},
-	"verify/inbound":     leaves,
+	"verify/dane":        leaves,
+	"verify/mtasts":      leaves,
+	"verify/inbound":     append([]string{"verify/dane", "verify/mtasts"}, leaves...),
 	"verify/dnsbl":       leaves,
 	"verify/spam":        leaves,
 	"verify": append([]string{"verify/spf", "verify/dkim", "verify/dmarc", "verify/iprev", "verify/helo",
@@ -40,18 +43,18 @@ var allowed = map[string][]string{
 	"verify/advise":    append([]string{"verify", "verify/standing", "verify/known", "verify/spf", "verify/dkim", "verify/dmarc", "verify/iprev", "verify/typo"}, leaves...),
 	"verify/run":       {"verify"},
 	"templates":        {},
-	"smtpd":            {"smtpd", "verify", "verify/mail", "verify/result"},
+	"smtpd":            {"smtpd", "verify", "verify/naming", "verify/mail", "verify/result"},
 	"reply":            {},
 	"reply/sign":       {},
 	"reply/policy":     {"reply", "verify"},
 	"reply/compose":    {"reply", "verify", "templates"},
 	"reply/store":      {"reply", "reply/store"},
-	"reply/deliver":    {"reply", "verify/dns", "verify/inbound", "verify/result"},
+	"reply/deliver":    {"reply", "verify/naming", "verify/dns", "verify/dane", "verify/mtasts", "verify/inbound", "verify/result"},
 	"reply/respond":    {"reply", "verify"},
 	"cmd":              {"cmd", "smtpd", "verify", "reply", "templates"},
 }
 
-var leaves = []string{"verify/result", "verify/mail", "verify/dns"}
+var leaves = []string{"verify/naming", "verify/result", "verify/mail", "verify/dns"}
 
 // whole: these may import everything below a folder, the rest the named packages alone.
 var whole = map[string]bool{"verify/run": true, "reply/policy": true, "reply/compose": true, "reply/respond": true, "cmd": true, "smtpd": true, "reply/store": true, "reply/deliver": true}

@@ -9,7 +9,7 @@ import (
 
 	"checkauth/reply/policy"
 	"checkauth/smtpd"
-	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 )
 
 // tidy takes off what does no harm to take off; what it did is a warning at start. A name may be written with U-labels:
@@ -24,7 +24,7 @@ func (s *settings) tidy() {
 			*n.value = short
 		}
 		if strings.ContainsFunc(*n.value, func(r rune) bool { return r >= utf8.RuneSelf }) {
-			if name, ok := mail.ASCIIDomain(strings.TrimSuffix(*n.value, ".")); ok && hostName(name) {
+			if name, ok := naming.Host(strings.TrimSuffix(*n.value, ".")); ok && hostName(name) {
 				*n.value = name
 			}
 		}
@@ -33,7 +33,7 @@ func (s *settings) tidy() {
 
 // hostName: RFC 5321, 4.1.2 and RFC 1123, 2.1: labels of letters, digits and hyphens.
 func hostName(s string) bool {
-	name, ok := mail.ASCIIDomain(s)
+	name, ok := naming.Host(s)
 	return ok && strings.EqualFold(name, s) && !strings.Contains(s, "_")
 }
 
@@ -50,7 +50,7 @@ func (s *settings) checkNames(bad func(key, format string, args ...any)) {
 		bad("hostname", "%q: want this machine's name, of letters, digits, hyphens and dots, such as \"verifier.example.org\"", s.Hostname)
 	}
 	for _, d := range s.Domains {
-		if name, ok := mail.ASCIIDomain(strings.TrimSuffix(d, ".")); !ok || isAddress(name) {
+		if name, ok := naming.Host(strings.TrimSuffix(d, ".")); !ok || isAddress(name) {
 			bad("domains", "%q: want a domain, such as \"example.org\"", d)
 		}
 	}
@@ -135,7 +135,7 @@ func (s *settings) checkOperator(bad func(key, format string, args ...any)) {
 		s.checkOperatorLiteral(strings.TrimSuffix(literal, "]"), bad)
 		return
 	}
-	name, ok := mail.ASCIIDomain(domain)
+	name, ok := naming.Host(domain)
 	switch {
 	case err != nil || !ok || isAddress(name):
 		bad("operator", "%q: want %s", s.Operator, wantOperator(s.Operator))
@@ -145,7 +145,7 @@ func (s *settings) checkOperator(bad func(key, format string, args ...any)) {
 }
 
 func sameDomain(a, b string) bool {
-	a, ok := mail.ASCIIDomain(strings.TrimSuffix(a, "."))
+	a, ok := naming.Host(strings.TrimSuffix(a, "."))
 	return ok && a == b
 }
 

@@ -29,6 +29,7 @@ import (
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dnsbl"
 	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 	"checkauth/verify/receivers"
 	evaluate "checkauth/verify/run"
 	"checkauth/verify/spam"
@@ -162,7 +163,7 @@ func (s *settings) quota(lists []dnsbl.List, e env) *dns.Quotas {
 func (s *settings) addresses() policy.Addresses {
 	a := policy.Addresses{Service: s.Reply.Service, From: strings.ToLower(s.Reply.From), Author: s.Policy.Author, Named: s.Policy.Named}
 	for _, d := range append([]string{s.Hostname}, s.Domains...) {
-		a.Domains = append(a.Domains, policy.Domain(d))
+		a.Domains = append(a.Domains, naming.Key(d))
 	}
 	return a
 }

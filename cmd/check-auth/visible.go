@@ -11,7 +11,7 @@ import (
 
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
-	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -116,7 +116,7 @@ func (c *visibleCmd) question() (dns.Question, error) {
 // asciiName reads a name as people type it. A wildcard's asterisk may stand in front.
 func asciiName(s string) (string, bool) {
 	rest, star := strings.CutPrefix(s, "*.")
-	name, ok := mail.ASCIIDomain(strings.TrimSuffix(rest, "."))
+	name, ok := naming.Host(strings.TrimSuffix(rest, "."))
 	if star {
 		name = "*." + name
 	}

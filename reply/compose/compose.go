@@ -20,6 +20,7 @@ import (
 	"checkauth/templates"
 	"checkauth/verify"
 	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -337,7 +338,7 @@ func (c *Composer) subject(r *verify.Report, d policy.Decision) string {
 	}
 	domain := dmarc.Identities["header.from"]
 	if domain == "" {
-		_, domain = policy.Split(r.Session.MailFrom)
+		_, domain = naming.Split(r.Session.MailFrom)
 	}
 	return fmt.Sprintf("%s: %s %s", title, word, result.Cut(result.ASCII(domain), 100))
 }

@@ -15,6 +15,7 @@ import (
 	"checkauth/reply/policy"
 	"checkauth/verify"
 	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -103,7 +104,7 @@ func wireAddress(address string) string {
 	if at < 0 || !plainASCII(address[:at]) || plainASCII(address[at:]) {
 		return address
 	}
-	domain, ok := mail.ASCIIDomain(address[at+1:])
+	domain, ok := naming.Host(address[at+1:])
 	if !ok {
 		return address // the delivery says what is wrong with it
 	}

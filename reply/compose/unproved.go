@@ -13,6 +13,7 @@ import (
 	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
 	"checkauth/verify/inbound"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
 	"checkauth/verify/standing"
@@ -72,7 +73,7 @@ type unproved struct{ domain string }
 // and who evaluates a bounce by hand wants to see.
 func (u unproved) own(name string) bool {
 	name = dns.Canonical(name)
-	return u.domain == "" || name != "" && (name == u.domain || standing.SameOrganisation(name, u.domain))
+	return u.domain == "" || name != "" && (name == u.domain || naming.SameOrganisation(name, u.domain))
 }
 
 // session: of the dialogue the verbs and the codes stay.

@@ -29,9 +29,9 @@ import (
 	"time"
 
 	"checkauth/reply"
-	"checkauth/reply/deliver/mtasts"
 	"checkauth/reply/store"
 	"checkauth/verify/dns"
+	"checkauth/verify/mtasts"
 )
 
 // Store is what delivery needs of store.Store; it is called from many goroutines.

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"strings"
 
-	"checkauth/reply/deliver/dane"
-	"checkauth/reply/deliver/mtasts"
+	"checkauth/verify/dane"
 	"checkauth/verify/dns"
+	"checkauth/verify/mtasts"
 )
 
 // What can be known of a delivery before it is tried, for whoever promises a reply. It connects to no mail server.

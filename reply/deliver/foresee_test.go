@@ -9,10 +9,10 @@ import (
 	"strings"
 	"testing"
 
-	"checkauth/reply/deliver/dane"
-	"checkauth/reply/deliver/mtasts"
+	"checkauth/verify/dane"
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/dnstest"
+	"checkauth/verify/mtasts"
 )
 
 // ofNothing is the SHA-256 of an empty input, which is published where a command read nothing.

@@ -10,9 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/net/idna"
-
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 )
 
 // The bounds of one try: RFC 5321, 5.1 asks for two addresses at least.
@@ -93,20 +92,10 @@ func literal(domain string) ([]host, error) {
 	return []host{{name: domain, addrs: []netip.Addr{a}}}, nil
 }
 
-// names turns U-labels into A-labels (RFC 5891, 5). Names of ASCII do not go through it: an
-// underscore is no matter of ours.
-var names = idna.New(idna.MapForLookup(), idna.BidiRule())
-
 // wireName is the domain as DNS asks for it.
 func wireName(domain string) (string, error) {
-	name := dns.Canonical(domain)
-	if strings.ContainsFunc(name, func(r rune) bool { return r > '~' }) {
-		var err error
-		if name, err = names.ToASCII(name); err != nil {
-			return "", fmt.Errorf("%w: %w", ErrBadAddress, err)
-		}
-	}
-	if !dns.Askable(name) {
+	name, ok := naming.ASCII(domain)
+	if !ok || !dns.Askable(name) {
 		return "", fmt.Errorf("%w: domain %q", ErrBadAddress, domain)
 	}
 	return name, nil

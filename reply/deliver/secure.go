@@ -9,8 +9,8 @@ import (
 	"fmt"
 	"strings"
 
-	"checkauth/reply/deliver/dane"
-	"checkauth/reply/deliver/mtasts"
+	"checkauth/verify/dane"
+	"checkauth/verify/mtasts"
 )
 
 // errPromise: the mail waits, for in clear it would go to whoever stands between.

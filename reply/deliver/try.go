@@ -10,8 +10,8 @@ import (
 	"strings"
 
 	"checkauth/reply"
-	"checkauth/reply/deliver/mtasts"
 	"checkauth/reply/store"
+	"checkauth/verify/mtasts"
 	"checkauth/verify/result"
 )
 

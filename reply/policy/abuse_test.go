@@ -17,6 +17,7 @@ import (
 	"checkauth/verify/dkim"
 	"checkauth/verify/dmarc"
 	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -62,36 +63,6 @@ func TestToken(t *testing.T) {
 	}
 }
 
-// One mailbox, however it is spelt.
-func TestFold(t *testing.T) {
-	t.Parallel()
-	for want, spellings := range map[string][]string{
-		"victim@example.org": {"victim@example.org", "VICTIM@Example.Org", "victim+1@example.org", "victim+a+b@example.org.", `"victim"@example.org`,
-			"prvs=1234abcdef=victim@example.org", "prvs=victim=1234abcdef@example.org", "btv1==0123==victim@example.org"},
-		"victim@gmail.com":             {"v.i.c.t.i.m@gmail.com", "victim@googlemail.com", "Vic.Tim+x@GoogleMail.com"},
-		"victim@xn--bcher-kva.example": {"victim@bücher.example", "victim@BÜCHER.example", "victim@xn--bcher-kva.example"},
-		"user=example.net@fwd.example": {"SRS0=abcd=XY=example.net=user@fwd.example", "srs0+ef01=ZZ=example.net=user@fwd.example",
-			"SRS1=h=fwd.example==abcd=XY=example.net=user@fwd.example", "SRS0=abcd=XY=example.net=user+tag@fwd.example", "SRS0=abcd=XY=example.net=prvs=1234abcdef=user@fwd.example"},
-		"user=example.net=fwd.example@second.example": {"SRS1=h=fwd.example==abcd=XY=example.net=user@second.example",
-			"SRS1+hh=fwd.example==ef01=ZZ=example.net=user+tag@second.example"},
-		"v.i.c@example.org":    {"v.i.c@example.org"},
-		"prvs=x=y@example.org": {"prvs=x=y@example.org"},
-		"+@example.org":        {"+@example.org"},
-		"srs0=a=b@example.org": {"SRS0=a=b@example.org"},
-		"a@[192.0.2.1]":        {"A@[192.0.2.1]", "a@[IPv6:::ffff:192.0.2.1]"},
-		"a@[2001:db8::1]":      {"a@[IPv6:2001:db8::1]", "a@[ipv6:2001:DB8:0:0::1]"},
-		"a b@example.org":      {`"a b"@example.org`},
-		"-@-bad-.example":      {"-@-bad-.example"},
-		"nobody@":              {"nobody"},
-	} {
-		for _, s := range spellings {
-			if got := Fold(s); got != want {
-				t.Errorf("%s: got %q, want %q", s, got, want)
-			}
-		}
-	}
-}
-
 // What a forwarder sends back to a stranger is not taken for an address of the forwarder's: the stranger gets the
 // tokens of what he is taken for.
 func TestFoldOfAForwardedStranger(t *testing.T) {
@@ -104,27 +75,9 @@ func TestFoldOfAForwardedStranger(t *testing.T) {
 		"SRS1=h=evil.example==abcd=XY=example.net=user@fwd.example":      "SRS0=abcd=XY=example.net=user@fwd.example",
 	} {
 		if keys.Valid(Never, victim, keys.Token(Never, stranger, now), now) {
-			t.Errorf("%s (%s): its token stops the reports of %s", stranger, Fold(stranger), victim)
+			t.Errorf("%s (%s): its token stops the reports of %s", stranger, naming.Fold(stranger), victim)
 		}
 	}
-}
-
-// FuzzFold: case makes no difference, and neither does a final dot.
-func FuzzFold(f *testing.F) {
-	for _, s := range []string{"a+b@Example.org", "prvs=1234abcdef=SRS0=a=b=c.example=d+e@gmail.com", "SRS1=h=x==a=b=c=d@bücher.example", `"a\"b+c"@x`, "@", "=@="} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		once := Fold(s)
-		if !isASCII(s) || strings.HasSuffix(s, ".") {
-			t.Skip()
-		}
-		for _, other := range []string{strings.ToUpper(s), strings.ToLower(s), s + "."} {
-			if got := Fold(other); strings.Contains(s, "@") && got != once {
-				t.Fatalf("%q: %q, but %q: %q", s, once, other, got)
-			}
-		}
-	})
 }
 
 func isASCII(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool { return r > '~' }) }

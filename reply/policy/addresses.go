@@ -4,12 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"checkauth/verify/standing"
+	"checkauth/verify/naming"
 )
-
-// Domain is the one form of all spellings of a domain: A-labels in lower case. RFC 5890, 2.3.2.4: an A-label and its
-// U-label are the same name, and a sender may write either (RFC 6531, 3.2).
-func Domain(s string) string { return standing.ALabels(s) }
 
 // Role of a recipient address.
 type Role int
@@ -126,8 +122,8 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 // Of gives the form of the service address that a message was sent to; the plain one where there is none.
 func (a Addresses) Of(rcpt []string) Form {
 	for _, to := range rcpt {
-		local, domain := Split(to)
-		if role, f := a.Role(standing.Unquoted(local), domain); role == Service {
+		local, domain := naming.Split(to)
+		if role, f := a.Role(naming.Unquoted(local), domain); role == Service {
 			return f
 		}
 	}
@@ -161,5 +157,5 @@ func (a Addresses) Own(local, domain string) bool {
 }
 
 func (a Addresses) ours(domain string) bool {
-	return slices.Contains(a.Domains, standing.ALabels(domain))
+	return slices.Contains(a.Domains, naming.Key(domain))
 }

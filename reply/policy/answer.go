@@ -2,6 +2,7 @@ package policy
 
 import (
 	"checkauth/verify"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/standing"
 )
@@ -15,7 +16,7 @@ func verdict(r *verify.Report) result.Reason {
 // refutedLines are class C's: each record that refutes the mail, and what to do where that is a mistake.
 func refutedLines(in *input) (out []result.Reason) {
 	r := in.r
-	_, domain := Split(r.Session.MailFrom)
+	_, domain := naming.Split(r.Session.MailFrom)
 	if c := r.Check(verify.MethodSPF); c.Result == result.Fail {
 		out = append(out, spfFails(c, r.Session.ClientIP, domain))
 	}

@@ -6,6 +6,7 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dns"
 	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/standing"
 )
@@ -47,7 +48,7 @@ func (c Config) provedAuthor(r *verify.Report) bool {
 	if r.Check(verify.MethodDMARC).Result != result.Pass {
 		return false
 	}
-	_, domain := Split(authorOf(r))
+	_, domain := naming.Split(authorOf(r))
 	for _, k := range r.All(verify.MethodDKIM) {
 		if k.Result == result.Pass && k.Details.DKIM != nil && domain != "" && dns.Canonical(k.Details.DKIM.Domain) == domain &&
 			standing.Addressed(r, k.Details.DKIM) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"checkauth/verify/dns"
-	"checkauth/verify/standing"
+	"checkauth/verify/naming"
 )
 
 // List names senders: mailboxes, domains with all below them, and client networks.
@@ -27,14 +27,14 @@ func ParseList(entries []string) (List, error) {
 		if strings.Contains(e, "/") || strings.ContainsAny(e, " \t") {
 			return l, badEntry(e)
 		}
-		if local, domain := Split(e); domain != "" {
-			if local == "" || !dns.Askable(standing.ALabels(domain)) {
+		if local, domain := naming.Split(e); domain != "" {
+			if local == "" || !dns.Askable(naming.Key(domain)) {
 				return l, badEntry(e)
 			}
-			l.addresses[Fold(e)] = true
+			l.addresses[naming.Fold(e)] = true
 			continue
 		}
-		name := standing.ALabels(e)
+		name := naming.Key(e)
 		if strings.ContainsRune(e, '@') || !dns.Askable(name) || !strings.Contains(name, ".") {
 			return l, badEntry(e)
 		}
@@ -60,11 +60,11 @@ func parseNetwork(e string) (netip.Prefix, bool) {
 
 // Sender tells whether a mailbox or its domain is named.
 func (l List) Sender(address string) bool {
-	if l.addresses[Fold(address)] {
+	if l.addresses[naming.Fold(address)] {
 		return true
 	}
-	_, domain := Split(address)
-	for name := standing.ALabels(domain); name != ""; _, name, _ = strings.Cut(name, ".") {
+	_, domain := naming.Split(address)
+	for name := naming.Key(domain); name != ""; _, name, _ = strings.Cut(name, ".") {
 		if l.domains[name] {
 			return true
 		}

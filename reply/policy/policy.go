@@ -15,6 +15,7 @@ import (
 
 	"checkauth/reply"
 	"checkauth/verify"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/standing"
 )
@@ -130,7 +131,7 @@ func (c Config) Decide(r *verify.Report, facts Facts, now time.Time) Decision {
 		}
 	}
 	if facts.Stopped {
-		d.Resume = Fold(in.to)
+		d.Resume = naming.Fold(in.to)
 	}
 	if in.class == Refuted && (!c.ShortToRefuted || in.automatic) {
 		return d.refuse(refutedSender, refusalCode(r), in, refutedLines(in)...)
@@ -239,7 +240,7 @@ func (c Config) DecideEarly(env verify.Envelope, keys Keys, now time.Time) Decis
 		d.Rule = "stop address that is not of this sender"
 		d.Lines = []result.Reason{result.Because("answer-stop-unknown", "days", fmt.Sprint(TokenLife))}
 	default:
-		d.Rule, d.Stop = "stop address", Fold(d.To)
+		d.Rule, d.Stop = "stop address", naming.Fold(d.To)
 		d.Code, d.Enhanced = 250, [3]int{2, 0, 0}
 		d.Lines = []result.Reason{result.Because("answer-stop", "to", d.To)}
 	}

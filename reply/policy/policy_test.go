@@ -12,6 +12,7 @@ import (
 	"checkauth/verify/dmarc"
 	"checkauth/verify/iprev"
 	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
 )
@@ -294,7 +295,7 @@ func TestAnAnswerAuthorisesNobody(t *testing.T) {
 
 func TestRoles(t *testing.T) {
 	t.Parallel()
-	a := Addresses{Domains: []string{"verifier.example", "example.org", Domain("B\u00fccher.example.")}, Service: "check-auth", From: "auth-results"}
+	a := Addresses{Domains: []string{"verifier.example", "example.org", naming.Key("B\u00fccher.example.")}, Service: "check-auth", From: "auth-results"}
 	for _, c := range []struct {
 		local, domain string
 		want          Role

@@ -8,8 +8,8 @@ import (
 
 	"checkauth/reply"
 	"checkauth/verify"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
-	"checkauth/verify/standing"
 )
 
 // Unlimited is no bound.
@@ -150,7 +150,7 @@ func quotaOf(key string) (quota, bool) {
 
 // buckets are the counters of one reply.
 func (c Config) buckets(class Class, to string, r *verify.Report, route Route, now time.Time) []reply.Bucket {
-	at := reach{address: Fold(to), domain: organisation(to), network: network(r.Session.ClientIP),
+	at := reach{address: naming.Fold(to), domain: organisation(to), network: network(r.Session.ClientIP),
 		destinations: c.destinations(route), provider: c.provider(to)}
 	var out []reply.Bucket
 	for _, q := range quotas[class] {
@@ -184,23 +184,18 @@ func (c Config) destinations(r Route) (out []string) {
 	return out
 }
 
-// network is a client's: /24, or /56 of IPv6, which is what one customer gets at most.
+// network is a client's.
 func network(ip string) string {
 	a, err := netip.ParseAddr(ip)
 	if err != nil {
 		return ip
 	}
-	a = a.Unmap()
-	bits := 24
-	if a.Is6() {
-		bits = 56
-	}
-	return netip.PrefixFrom(a, bits).Masked().String()
+	return naming.Network(a).String()
 }
 
 func (c Config) provider(to string) bool {
-	_, domain := Split(to)
-	return slices.Contains(c.Providers, standing.ALabels(domain))
+	_, domain := naming.Split(to)
+	return slices.Contains(c.Providers, naming.Key(domain))
 }
 
 // Providers are the large mailbox providers' domains, as a beginning of the operator's list.

@@ -6,8 +6,8 @@ import (
 
 	"checkauth/verify"
 	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
-	"checkauth/verify/standing"
 )
 
 // maxReceived: more Received fields than this are a loop (RFC 5321, 6.3 says at least 100).
@@ -74,8 +74,8 @@ var rules = []rule{
 	{"sender is one of our own addresses", "two programs would answer each other for ever", "TestRFC3834_2_no_answer_to_automatic_mail", dropped,
 		func(in *input) bool {
 			return slices.ContainsFunc([]string{in.r.Session.MailFrom, in.to}, func(address string) bool {
-				local, domain := Split(address)
-				return in.c.Addresses.Own(standing.Unquoted(local), domain)
+				local, domain := naming.Split(address)
+				return in.c.Addresses.Own(naming.Unquoted(local), domain)
 			})
 		}},
 	{"Auto-Submitted: auto-replied", "an automatic answer, as ours are; a machine chose whom it goes to, so no address lifts this (RFC 3834, 5.2)", "TestHostile_31_an_automatic_reply_is_never_answered", dropped,
@@ -92,17 +92,17 @@ var rules = []rule{
 		func(in *input) bool { return hasToken(in.r, "Precedence", "list", "junk") }},
 	{"sender is a robot's address", "mailer-daemon, owner-*, *-request: nobody reads there (RFC 3834, 2)", "TestRFC3834_2_no_answer_to_automatic_mail", dropped,
 		func(in *input) bool {
-			local, _ := Split(in.r.Session.MailFrom)
-			return robot(strings.ToLower(standing.Unquoted(local)))
+			local, _ := naming.Split(in.r.Session.MailFrom)
+			return robot(strings.ToLower(naming.Unquoted(local)))
 		}},
 	{"sender takes no replies", "noreply@ and its like, where the operator says so", "TestHostile_34", dropped,
 		func(in *input) bool {
-			local, _ := Split(in.r.Session.MailFrom)
-			return !in.c.AnswerNoReply && noReply(strings.ToLower(standing.Unquoted(local)))
+			local, _ := naming.Split(in.r.Session.MailFrom)
+			return !in.c.AnswerNoReply && noReply(strings.ToLower(naming.Unquoted(local)))
 		}},
 	{"no sender domain", "there is nowhere to bring a reply to", "TestRFC3834_2_no_answer_to_automatic_mail", dropped,
 		func(in *input) bool {
-			_, domain := Split(in.r.Session.MailFrom)
+			_, domain := naming.Split(in.r.Session.MailFrom)
 			return domain == ""
 		}},
 	{"bulk mail of an unproved sender", "newsletters are tested by who is proved to send them (List-Unsubscribe, Precedence: bulk)", "TestRFC3834_2_no_answer_to_automatic_mail", automatic,

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"checkauth/verify/naming"
 )
 
 // Purpose of a token: one made for another purpose does not count.
@@ -81,6 +83,6 @@ func dayText(day int64) string {
 
 func code(key []byte, p Purpose, address string, day int64) string {
 	h := hmac.New(sha256.New, key)
-	fmt.Fprintf(h, "check-auth token 1\n%s\n%d\n%q\n", p, day, Fold(address))
+	fmt.Fprintf(h, "check-auth token 1\n%s\n%d\n%q\n", p, day, naming.Fold(address))
 	return letters.EncodeToString(h.Sum(nil)[:macOctets])
 }

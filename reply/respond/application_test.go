@@ -10,6 +10,7 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dns/dnstest"
 	"checkauth/verify/known"
+	"checkauth/verify/naming"
 )
 
 func to(address string) func(*verify.Envelope) {
@@ -67,7 +68,7 @@ func TestHostile_35_a_responder_finds_no_way_round(t *testing.T) {
 		}
 		for _, name := range []string{"From", "Reply-To", "Sender", "Return-Path", "Errors-To", "Disposition-Notification-To"} {
 			for _, a := range addressesOf(t, m.Header, name) {
-				local, domain := policy.Split(a)
+				local, domain := naming.Split(a)
 				if role, _ := h.Policy.Addresses.Role(local, domain); role != policy.Operator {
 					t.Errorf("%s is %s, which is no address of the operator's", name, a)
 				}

@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"checkauth/reply/deliver"
-	"checkauth/reply/deliver/mtasts"
 	"checkauth/reply/policy"
 	"checkauth/reply/store"
 	"checkauth/verify"
-	"checkauth/verify/mail"
+	"checkauth/verify/mtasts"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/standing"
 )
@@ -24,7 +24,7 @@ const policyTime = 3 * time.Second
 // as findings, and the first in the answer at the final dot, for that is all that the sender hears where no reply comes.
 // The reply is stored and tried all the same: it may be fixed within its day.
 func (t *Transaction) foresee(ctx context.Context, report *verify.Report, to string) (line result.Reason, err error) {
-	_, domain := policy.Split(to)
+	_, domain := naming.Split(to)
 	// Only the domain of who is proved makes us fetch something. What is remembered counts while the domain announces it.
 	proved := standing.Of(report) == policy.Proved
 	p := t.r.promised(ctx, domain, proved)
@@ -35,7 +35,7 @@ func (t *Transaction) foresee(ctx context.Context, report *verify.Report, to str
 		report.Findings = append(report.Findings, f)
 		line = said
 	}
-	u, err := t.r.Store.Undelivered(ctx, policy.Fold(to))
+	u, err := t.r.Store.Undelivered(ctx, naming.Fold(to))
 	if err != nil || u.Kind == "" {
 		return line, err
 	}
@@ -54,7 +54,7 @@ func (r *Responder) promised(ctx context.Context, domain string, fetch bool) mta
 
 // announces tells whether the domain's record, as the report's checks found it, has this policy's id (RFC 8461, 3.1).
 func announces(report *verify.Report, domain, id string) bool {
-	ascii, ok := mail.ASCIIDomain(domain)
+	ascii, ok := naming.Host(domain)
 	return ok && id != "" && slices.ContainsFunc(report.Check(verify.MethodInbound).Evidence, func(e result.Evidence) bool {
 		return e.Name == "_mta-sts."+ascii && slices.ContainsFunc(e.Data, func(record string) bool {
 			_, rest, found := strings.Cut(record, "id="+id)

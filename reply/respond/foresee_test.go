@@ -15,10 +15,10 @@ import (
 
 	"checkauth/reply"
 	"checkauth/reply/deliver"
-	"checkauth/reply/deliver/mtasts"
 	"checkauth/reply/store"
 	"checkauth/verify"
 	"checkauth/verify/dns/dnstest"
+	"checkauth/verify/mtasts"
 )
 
 // anotherClient is nobody's server.

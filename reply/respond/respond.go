@@ -12,13 +12,14 @@ import (
 	"checkauth/reply"
 	"checkauth/reply/compose"
 	"checkauth/reply/deliver"
-	"checkauth/reply/deliver/mtasts"
 	"checkauth/reply/policy"
 	"checkauth/reply/store"
 	"checkauth/verify"
 	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
 	"checkauth/verify/mail"
+	"checkauth/verify/mtasts"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/run"
 )
@@ -241,7 +242,7 @@ func (t *Transaction) facts(ctx context.Context, report *verify.Report, now time
 		return f, err
 	}
 	if to != "" {
-		f.Stopped, err = t.r.Store.Stopped(ctx, policy.Fold(to))
+		f.Stopped, err = t.r.Store.Stopped(ctx, naming.Fold(to))
 	}
 	return f, err
 }
@@ -269,7 +270,7 @@ func (t *Transaction) mail(ctx context.Context, d policy.Decision, report *verif
 	if err != nil {
 		return d, err
 	}
-	e.Digest, e.Whom = digest, policy.Fold(d.To)
+	e.Digest, e.Whom = digest, naming.Fold(d.To)
 	full, err = t.put(ctx, e, d.Buckets, now)
 	stored = err == nil && full.Key == ""
 	if err != nil {

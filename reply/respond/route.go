@@ -11,7 +11,7 @@ import (
 	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
 	"checkauth/verify/mail"
-	"checkauth/verify/standing"
+	"checkauth/verify/naming"
 )
 
 // routeQuestions is how many the way of a reply may cost: the MX, two kinds of addresses and the TLSA records of five
@@ -80,11 +80,11 @@ func (r *Responder) destination(ctx context.Context, resolver dns.Resolver, to s
 // senderPolicy is what the DMARC record that applies to the envelope sender's domain asks for, whoever the author
 // says to be.
 func senderPolicy(ctx context.Context, r dns.Resolver, from string) senderRecord {
-	_, domain := policy.Split(from)
+	domain := naming.Domain(from)
 	if domain == "" || strings.HasPrefix(domain, "[") {
 		return senderRecord{}
 	}
-	author := mail.From{Fields: 1, Domain: dns.Canonical(domain), Addresses: []mail.Address{{Local: "postmaster", Domain: domain}}}
+	author := mail.From{Fields: 1, Domain: domain, Addresses: []mail.Address{{Local: "postmaster", Domain: domain}}}
 	res := dmarc.Evaluator{DNS: r}.Check(ctx, dmarc.Query{From: author})
 	return senderRecord{res.Policy, res.PolicyName}
 }
@@ -119,7 +119,7 @@ func (r *Responder) reader(from string, route policy.Route) string {
 	for _, h := range route.Hosts {
 		hosts = append(hosts, h.Name)
 	}
-	local, domain := policy.Split(from)
-	p, _ := r.Run.Atlas.Bounces(standing.Unquoted(local), domain, hosts...)
+	local, domain := naming.Split(from)
+	p, _ := r.Run.Atlas.Bounces(naming.Unquoted(local), domain, hosts...)
 	return p.Name
 }

@@ -9,8 +9,8 @@ import (
 
 	"checkauth/verify"
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
-	"checkauth/verify/standing"
 )
 
 // faultRules are the findings of the DNS itself that an action mends.
@@ -71,7 +71,7 @@ func (a *adviser) zoneOf(ctx context.Context, name string) string {
 			return z
 		}
 	}
-	return cmp.Or(standing.Organisation(name), name)
+	return cmp.Or(naming.Organisation(name), name)
 }
 
 // bogus: RFC 8914, 4: the extended error tells what is wrong with the signatures.

@@ -6,8 +6,8 @@ import (
 
 	"checkauth/verify/dkim"
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
-	"checkauth/verify/standing"
 )
 
 // keyRules are the findings of key records that an action mends: the right record where it can be known,
@@ -147,7 +147,7 @@ func (a *adviser) joinedKey(ctx context.Context, f result.Finding, texts []strin
 
 func (a *adviser) danglingKey(_ context.Context, f result.Finding) []candidate {
 	target := f.Args.Get("target")
-	vendor := standing.Organisation(target)
+	vendor := naming.Organisation(target)
 	if p, ok := a.Atlas.ProviderOf(target); ok {
 		vendor = p.Name
 	}

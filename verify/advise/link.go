@@ -9,6 +9,7 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dns"
 	"checkauth/verify/iprev"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
 	"checkauth/verify/standing"
@@ -67,7 +68,7 @@ func (a *adviser) findLinks(ctx context.Context) []link {
 		return out
 	}
 	domains := []string{a.sender}
-	if org := standing.Organisation(a.sender); org != "" && org != a.sender {
+	if org := naming.Organisation(a.sender); org != "" && org != a.sender {
 		domains = append(domains, org)
 	}
 	names := a.clientNames()
@@ -105,10 +106,10 @@ func (a *adviser) findLinks(ctx context.Context) []link {
 
 // neighbour is the client's name in the organisation of an MX host of somebody else; empty where there is none.
 func (a *adviser) neighbour(host string, names []string) string {
-	if standing.SameOrganisation(host, a.sender) {
+	if naming.SameOrganisation(host, a.sender) {
 		return "" // a name of the domain's own says more
 	}
-	i := slices.IndexFunc(names, func(n string) bool { return standing.SameOrganisation(n, host) && !a.rented(n) })
+	i := slices.IndexFunc(names, func(n string) bool { return naming.SameOrganisation(n, host) && !a.rented(n) })
 	if i < 0 {
 		return ""
 	}
@@ -118,11 +119,11 @@ func (a *adviser) neighbour(host string, names []string) string {
 // owns: the name is one of the sender's own organisation, and none that it gives to its customers. Right below
 // the domain server1 and vps2 are names of its own.
 func (a *adviser) owns(name string) bool {
-	if !standing.SameOrganisation(name, a.sender) || iprev.Generic(name, a.client) {
+	if !naming.SameOrganisation(name, a.sender) || iprev.Generic(name, a.client) {
 		return false
 	}
 	_, above, _ := strings.Cut(name, ".")
-	return !a.rented(name) || above == a.sender || above == standing.Organisation(a.sender)
+	return !a.rented(name) || above == a.sender || above == naming.Organisation(a.sender)
 }
 
 // rentedWords stand in the names that hosting providers give to machines that they let.
@@ -136,7 +137,7 @@ func (a *adviser) rented(name string) bool {
 	if iprev.Generic(name, a.client) {
 		return true
 	}
-	host := strings.TrimSuffix(name, standing.Organisation(name))
+	host := strings.TrimSuffix(name, naming.Organisation(name))
 	words := strings.FieldsFunc(host, func(r rune) bool { return r < 'a' || r > 'z' })
 	return strings.ContainsAny(host, "0123456789") && slices.ContainsFunc(words, func(w string) bool { return slices.Contains(rentedWords, w) })
 }
@@ -209,7 +210,7 @@ func (a *adviser) namedLinks(ctx context.Context, names []string) (out []link) {
 				continue
 			}
 			for _, n := range names {
-				if standing.SameOrganisation(n, t.Domain) && !a.rented(n) {
+				if naming.SameOrganisation(n, t.Domain) && !a.rented(n) {
 					out = append(out, link{named, dns.Canonical(t.Domain), a.sender})
 				}
 			}
@@ -247,7 +248,7 @@ func (a *adviser) signer() string {
 // isUnder: the sender is that domain, or below it in one organisation.
 func (a *adviser) isUnder(domain string) bool {
 	domain = dns.Canonical(domain)
-	return standing.SameOrganisation(domain, a.sender) && (a.sender == domain || strings.HasSuffix(a.sender, "."+domain))
+	return naming.SameOrganisation(domain, a.sender) && (a.sender == domain || strings.HasSuffix(a.sender, "."+domain))
 }
 
 // literal is the client as an SPF term.

@@ -9,8 +9,8 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dns"
 	"checkauth/verify/known"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
-	"checkauth/verify/standing"
 )
 
 // ttl of records that are advised, seconds.
@@ -55,7 +55,7 @@ func (a *adviser) settle(ctx context.Context, c *candidate) {
 	}
 	key := strings.Contains(c.Name, "._domainkey.")
 	switch {
-	case standing.SameOrganisation(c.Name, target) && !key: // a key is looked for, and tried, by its own name
+	case naming.SameOrganisation(c.Name, target) && !key: // a key is looked for, and tried, by its own name
 		c.Name = target
 	case strings.HasPrefix(c.Name, "_dmarc.") || key:
 		c.first = []result.Reason{result.Because("before-cname", "name", c.Name, "target", target)}

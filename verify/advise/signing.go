@@ -9,8 +9,8 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dns"
 	"checkauth/verify/known"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
-	"checkauth/verify/standing"
 )
 
 // signingRules are the findings of signatures that whoever signs, or stands behind the signer, mends.
@@ -144,7 +144,7 @@ func (a *adviser) alignVendor(ctx context.Context, f result.Finding) candidate {
 	domain := f.Args.Get("domain")
 	signers := strings.Split(domain, ", ")
 	hosts := slices.Concat(signers, []string{a.sender}, a.clientNames())
-	vendor := cmp.Or(standing.Organisation(signers[0]), signers[0])
+	vendor := cmp.Or(naming.Organisation(signers[0]), signers[0])
 	names := ""
 	if p, ok := a.Atlas.ProviderOf(hosts...); ok {
 		vendor = p.Name
@@ -156,7 +156,7 @@ func (a *adviser) alignVendor(ctx context.Context, f result.Finding) candidate {
 		c.Code, c.Args = do.Code, do.Args
 	}
 	c.Why = result.Because("why-align", "domain", domain, "author", a.author)
-	if standing.SameOrganisation(a.sender, a.author) {
+	if naming.SameOrganisation(a.sender, a.author) {
 		c.Why = result.Because("why-align-own", "domain", domain, "author", a.author)
 	}
 	c.authorises = true

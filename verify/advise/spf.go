@@ -9,9 +9,9 @@ import (
 
 	"checkauth/verify"
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
-	"checkauth/verify/standing"
 )
 
 // work is what a finding asks for.
@@ -85,7 +85,7 @@ func (a *adviser) ownRecords(ctx context.Context) (out []string) {
 	out = append(out, a.sender)
 	for _, f := range a.Report.Findings {
 		d := dns.Canonical(f.Args.Get("domain"))
-		if spfWork[f.Code] != 0 && len(out) < 3 && !slices.Contains(out, d) && standing.SameOrganisation(d, a.sender) && a.published(ctx, d) {
+		if spfWork[f.Code] != 0 && len(out) < 3 && !slices.Contains(out, d) && naming.SameOrganisation(d, a.sender) && a.published(ctx, d) {
 			out = append(out, d)
 		}
 	}
@@ -189,7 +189,7 @@ func (d *draft) concerns(f result.Finding) bool {
 	case domain == d.domain:
 		return true
 	}
-	return d.domain == d.sender && spfWork[f.Code] == broken && !standing.SameOrganisation(domain, d.sender)
+	return d.domain == d.sender && spfWork[f.Code] == broken && !naming.SameOrganisation(domain, d.sender)
 }
 
 // has tells whether there is such a finding.

@@ -6,6 +6,7 @@ import (
 
 	"checkauth/verify"
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/standing"
 )
@@ -35,7 +36,7 @@ func listNetworks(_ *adviser, f result.Finding) result.Reason {
 func (a *adviser) spfInWords(ctx context.Context) (out []candidate) {
 	for _, f := range a.Report.Findings {
 		domain := f.Args.Get("domain")
-		if say := spfWords[f.Code]; say != nil && f.Severity != result.Info && (domain == "" || standing.SameOrganisation(domain, a.sender)) {
+		if say := spfWords[f.Code]; say != nil && f.Severity != result.Info && (domain == "" || naming.SameOrganisation(domain, a.sender)) {
 			out = append(out, host(a.spfWordsRank(f), say(a, f), f.Code))
 		}
 	}
@@ -90,7 +91,7 @@ func (a *adviser) question(ctx context.Context) []candidate {
 // aliased: at a name that is a CNAME to somebody else's nothing can be published.
 func (a *adviser) aliased(ctx context.Context, mends []result.Code) []candidate {
 	target := a.alias(ctx, a.sender)
-	if target == "" || standing.SameOrganisation(target, a.sender) {
+	if target == "" || naming.SameOrganisation(target, a.sender) {
 		return nil
 	}
 	return []candidate{host(a.failing(), result.Because("action-spf-cname", "domain", a.sender, "target", target), mends...)}

@@ -8,6 +8,7 @@ import (
 
 	"checkauth/verify/dns"
 	"checkauth/verify/known"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
 	"checkauth/verify/standing"
@@ -113,7 +114,7 @@ func (d *draft) ownersRecord(ctx context.Context, l link) (string, bool) {
 		return "", false
 	}
 	for _, name := range d.ownersNames(ctx, l) {
-		if n, ok := d.covers(ctx, name); ok && d.lookups(ctx)+1+n <= mostLookups && !standing.SameOrganisation(name, d.domain) {
+		if n, ok := d.covers(ctx, name); ok && d.lookups(ctx)+1+n <= mostLookups && !naming.SameOrganisation(name, d.domain) {
 			return name, true
 		}
 	}
@@ -130,7 +131,7 @@ func (d *draft) ownersNames(ctx context.Context, l link) (out []string) {
 		}
 	}
 	for _, name := range append(d.clientNames(), l.host) {
-		if org := standing.Organisation(name); org != "" && !slices.Contains(out, org) && standing.SameOrganisation(name, l.host) {
+		if org := naming.Organisation(name); org != "" && !slices.Contains(out, org) && naming.SameOrganisation(name, l.host) {
 			out = append(out, org, "_spf."+org, "spf."+org)
 		}
 	}
@@ -206,7 +207,7 @@ func (d *draft) place(ctx context.Context) {
 // hostAlone: the name is that of a server, and no mail is sent or taken as it but that server's own bounces. A
 // server may call itself by the bare domain, for which others send too.
 func (d *draft) hostAlone(ctx context.Context) bool {
-	return d.spared && d.domain != standing.Organisation(d.domain) && d.domain != d.author && len(d.exchangers(ctx, d.domain)) == 0
+	return d.spared && d.domain != naming.Organisation(d.domain) && d.domain != d.author && len(d.exchangers(ctx, d.domain)) == 0
 }
 
 // excluded: what the record says of the client its owner may have meant.
@@ -220,8 +221,8 @@ func (d *draft) excluded() {
 
 // sharedHost: a hoster that has many domains does it once.
 func (d *draft) sharedHost(l link) {
-	org := standing.Organisation(l.host)
-	if l.kind != neighbour && l.kind != isExchanger || org == "" || standing.SameOrganisation(org, d.domain) {
+	org := naming.Organisation(l.host)
+	if l.kind != neighbour && l.kind != isExchanger || org == "" || naming.SameOrganisation(org, d.domain) {
 		return
 	}
 	d.note(result.Because("before-spf-shared-host", "host", org, "own", literal(d.client),

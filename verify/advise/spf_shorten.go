@@ -8,9 +8,9 @@ import (
 
 	"checkauth/verify/dns"
 	"checkauth/verify/known"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
-	"checkauth/verify/standing"
 )
 
 const (
@@ -150,7 +150,7 @@ func (d *draft) few(ctx context.Context, t spf.Directive) ([]netip.Prefix, bool)
 // flattenHosts: the addresses of the domain's own hosts are its own to keep up.
 func (d *draft) flattenHosts(ctx context.Context) {
 	for _, t := range slices.Clone(d.now.terms) {
-		own := t.Domain == "" || standing.SameOrganisation(t.Domain, d.domain)
+		own := t.Domain == "" || naming.SameOrganisation(t.Domain, d.domain)
 		if t.Modifier || t.Name != "a" && t.Name != "mx" || !own || d.lookups(ctx) <= mostLookups {
 			continue
 		}

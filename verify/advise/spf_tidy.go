@@ -8,9 +8,9 @@ import (
 	"strings"
 
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
-	"checkauth/verify/standing"
 )
 
 // spfEdits are what findings change in a record beyond how it is spelt.
@@ -72,7 +72,7 @@ func (d *draft) again(ctx context.Context) bool {
 	return d.now.String() != was
 }
 
-func unrouted(ip netip.Addr) bool { return dns.IsPrivate(ip) || ip.IsLoopback() }
+func unrouted(ip netip.Addr) bool { return naming.Private(ip) || ip.IsLoopback() }
 
 // drop takes terms out, and gives those that it took.
 func (d *draft) drop(which func(spf.Directive) bool) (gone []string) {
@@ -108,7 +108,7 @@ func (d *draft) dropTarget(ctx context.Context, f result.Finding) {
 }
 
 func (d *draft) dropBroken(_ context.Context, f result.Finding) {
-	if standing.SameOrganisation(f.Args.Get("domain"), d.domain) {
+	if naming.SameOrganisation(f.Args.Get("domain"), d.domain) {
 		return // that record is mended itself
 	}
 	if term := f.Args.Get("term"); d.dropTerm(term) {

@@ -8,10 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/net/idna"
-
 	"checkauth/verify/dns"
 	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 )
 
 // maxNames is how many names h= may have: each is looked for in the header.
@@ -85,13 +84,7 @@ func keyName(selector, domain string) string {
 // aLabels: RFC 8616, 4: labels beyond ASCII are asked for as A-labels. What IDNA forbids is no name: a
 // space that is none to the eye would show another domain than the one whose key was used.
 func aLabels(name string) string {
-	if strings.IndexFunc(name, func(r rune) bool { return r >= 0x80 }) < 0 {
-		return name
-	}
-	a, err := idna.Lookup.ToASCII(name)
-	if err != nil {
-		return ""
-	}
+	a, _ := naming.ASCII(name)
 	return a
 }
 

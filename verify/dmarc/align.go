@@ -4,9 +4,8 @@ import (
 	"context"
 	"strings"
 
-	"golang.org/x/net/idna"
-
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -48,21 +47,10 @@ func (s *state) explainRows(why result.Reason) {
 	}
 }
 
-// exact is a conversion that changes no character: an identifier is what was looked up in the DNS, and
-// a mapping could make another name of it.
-var exact = idna.New(idna.ValidateLabels(true), idna.StrictDomainName(false))
-
 // identifierName gives the name in the spelling of the DNS, or "" where it is none.
 func identifierName(domain string) string {
-	name := dns.Canonical(domain)
-	if strings.ContainsFunc(name, func(r rune) bool { return r >= 0x80 }) {
-		a, err := exact.ToASCII(name)
-		if err != nil {
-			return ""
-		}
-		name = dns.Canonical(a)
-	}
-	if !dns.Askable(name) {
+	name, ok := naming.ASCII(domain)
+	if !ok || !dns.Askable(name) {
 		return ""
 	}
 	return name

@@ -7,9 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/net/publicsuffix"
-
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -26,11 +25,7 @@ type View struct {
 
 // registered is the organisational domain by RFC 7489, 3.2: one label below the public suffix.
 func registered(name string) string {
-	org, err := publicsuffix.EffectiveTLDPlusOne(name)
-	if err != nil {
-		return name // a public suffix itself
-	}
-	return org
+	return cmp.Or(naming.Organisation(name), name) // a public suffix has none
 }
 
 // Belongs tells whether a domain is the author's or of the same organisation. It is relaxed alignment where no DMARC

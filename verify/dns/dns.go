@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -147,19 +148,10 @@ func (r Record) Data() string {
 // PrivateAddress stands in a report for an address that no stranger has to learn from us.
 const PrivateAddress = "(private address)"
 
-// IsPrivate tells whether an address means something in one network alone: RFC 1918, RFC 4193, link-local
-// and carrier-grade NAT (RFC 6598, 7). Loopback is not among them.
-func IsPrivate(a netip.Addr) bool {
-	a = a.Unmap()
-	return a.IsPrivate() || a.IsLinkLocalUnicast() || shared.Contains(a)
-}
-
-var shared = netip.MustParsePrefix("100.64.0.0/10")
-
 // Shown is Data for a report: an address of a private network is not told. The name may be somebody
 // else's, and our resolver may know more of it than the asker does.
 func (r Record) Shown() string {
-	if (r.Type == A || r.Type == AAAA) && IsPrivate(r.Addr) {
+	if (r.Type == A || r.Type == AAAA) && naming.Private(r.Addr) {
 		return PrivateAddress
 	}
 	return r.Data()

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/net/publicsuffix"
+	"checkauth/verify/naming"
 )
 
 // Quotas bounds how many questions strangers can make us ask, over all messages: of one client network,
@@ -58,18 +58,7 @@ func (e *QuotaError) Error() string {
 
 // For is a resolver for one message.
 func (q *Quotas) For(up Resolver, client netip.Addr, domain string) Resolver {
-	return &charged{quota: q, up: up, network: network(client), domain: Canonical(domain)}
-}
-
-// network is what stands for one client where addresses are cheap.
-func network(a netip.Addr) netip.Prefix {
-	a = a.Unmap().WithZone("")
-	bits := 64
-	if a.Is4() {
-		bits = 24
-	}
-	p, _ := a.Prefix(bits) // an invalid address has the invalid network
-	return p
+	return &charged{quota: q, up: up, network: naming.Networks(client)[0], domain: Canonical(domain)}
 }
 
 type charged struct {
@@ -98,11 +87,7 @@ func (q *Quotas) target(of Question) string {
 	if of.Type == PTR || everyMail(of) || slices.ContainsFunc(q.Free, func(z string) bool { return of.Name == z || below(of.Name, z) }) {
 		return ""
 	}
-	org, err := publicsuffix.EffectiveTLDPlusOne(of.Name)
-	if err != nil {
-		return ""
-	}
-	return org
+	return naming.Organisation(of.Name)
 }
 
 // everyMail tells what a test asks once for every mail, whatever stands in it: one such name is no flood, and all users of

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -96,7 +97,7 @@ func endsInDigits(d string) bool {
 // addressName: RFC 5782, 2.1 and 2.4: the octets of IPv4, the nibbles of IPv6, backwards in front of the
 // zone. An address of somebody's own network is nobody else's business.
 func addressName(l List, ip netip.Addr) string {
-	if !ip.IsValid() || dns.IsPrivate(ip) || ip.IsLoopback() || ip.IsUnspecified() || ip.IsMulticast() {
+	if !ip.IsValid() || naming.Private(ip) || ip.IsLoopback() || ip.IsUnspecified() || ip.IsMulticast() {
 		return ""
 	}
 	if k := knowledgeOf(l.Zone); ip.Is6() && k != nil && !k.ipv6 {

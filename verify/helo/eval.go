@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -60,7 +61,7 @@ func (r *Result) literal(addr netip.Addr, q Query) {
 // known tells whether ip is how the Internet sees the client: a private address is that of a NAT or a
 // proxy in front of us, with which nothing can be compared.
 func known(ip netip.Addr) bool {
-	return ip.IsValid() && !dns.IsPrivate(ip) && !ip.IsUnspecified()
+	return ip.IsValid() && !naming.Private(ip) && !ip.IsUnspecified()
 }
 
 // resolve: RFC 5321, 2.3.5: the name must resolve to an address.

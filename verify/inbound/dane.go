@@ -2,10 +2,8 @@ package inbound
 
 import (
 	"context"
-	"encoding/hex"
-	"strconv"
-	"strings"
 
+	"checkauth/verify/dane"
 	"checkauth/verify/dns"
 	"checkauth/verify/result"
 )
@@ -41,7 +39,7 @@ func (s *state) judgeTLSA(a dns.Answer) {
 	bad := ""
 	for _, r := range a.Records[:min(len(a.Records), maxTLSA)] {
 		d.Records = append(d.Records, shown(r.Data()))
-		if usable(r.Data()) {
+		if dane.Usable(r.Data()) {
 			d.State = Present
 		} else if bad == "" {
 			bad = shown(r.Data())
@@ -54,22 +52,4 @@ func (s *state) judgeTLSA(a dns.Answer) {
 	case !d.Validated:
 		s.found(result.Found(result.Info, "inbound-tlsa-not-validated", "name", d.Name), a.Evidence())
 	}
-}
-
-// usable reads the data of a TLSA record: RFC 6698, 2.1: usage, selector, matching type, and octets, of a
-// hash as many as it has.
-func usable(data string) bool {
-	f := strings.Fields(data)
-	if len(f) < 4 {
-		return false
-	}
-	usage, err1 := strconv.ParseUint(f[0], 10, 8)
-	selector, err2 := strconv.ParseUint(f[1], 10, 8)
-	matching, err3 := strconv.ParseUint(f[2], 10, 8)
-	octets, err4 := hex.DecodeString(strings.Join(f[3:], ""))
-	if err1 != nil || err2 != nil || err3 != nil || err4 != nil {
-		return false
-	}
-	lengths := map[uint64]bool{0: len(octets) > 0, 1: len(octets) == 32, 2: len(octets) == 64}
-	return (usage == 2 || usage == 3) && selector <= 1 && lengths[matching]
 }

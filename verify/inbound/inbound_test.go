@@ -243,7 +243,8 @@ func TestRFC7672_3_1_usable(t *testing.T) {
 		"3 1 1 " + hash:        inbound.Present,
 		"2 0 1 " + hash:        inbound.Present,
 		"3 1 2 " + hash + hash: inbound.Present,
-		"3 1 0 00ff":           inbound.Present,
+		"3 1 0 3000":           inbound.Present,
+		"3 1 0 00ff":           inbound.Malformed, // no certificate or key
 		"0 1 1 " + hash:        inbound.Malformed,
 		"1 1 1 " + hash:        inbound.Malformed,
 		"4 1 1 " + hash:        inbound.Malformed,

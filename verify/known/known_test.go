@@ -9,7 +9,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 
 	"checkauth/verify/dns"
-	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -71,7 +71,7 @@ func TestNamesOfTheFilesAreNames(t *testing.T) {
 	}
 	for _, c := range all {
 		name := strings.TrimPrefix(c.name, ".")
-		if got, ok := mail.ASCIIDomain(name); !ok || got != name || dns.IsLocal(name) {
+		if got, ok := naming.Host(name); !ok || got != name || dns.IsLocal(name) {
 			t.Errorf("%s of %s: %q is no name of a host, or not in lower case", c.kind, c.id, c.name)
 		}
 		// A whole public suffix would make everybody a customer; operators' private ones may stand alone.

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 )
 
 func TestEachProviderIsFoundByItsNames(t *testing.T) {
@@ -140,7 +140,7 @@ func terms(t *testing.T, id, text string) {
 	t.Helper()
 	for _, term := range strings.Fields(text) {
 		target, ok := included(term)
-		if name, valid := mail.ASCIIDomain(target); ok && (!valid || name != target) || !ok && term != "a" && term != "mx" {
+		if name, valid := naming.Host(target); ok && (!valid || name != target) || !ok && term != "a" && term != "mx" {
 			t.Errorf("%s: %q is no term to publish", id, text)
 		}
 	}
@@ -168,7 +168,7 @@ func records(t *testing.T, p *Provider) {
 		}
 		text := strings.NewReplacer("{given}", "x1", "{domain}", "example.org", "{dashed}", "example-org")
 		for _, name := range []string{text.Replace(r.Name), text.Replace(r.Target)} {
-			if _, ok := mail.ASCIIDomain(name); !ok && name != "" {
+			if _, ok := naming.Host(name); !ok && name != "" {
 				t.Errorf("%s: %q is no name", p.ID, name)
 			}
 		}

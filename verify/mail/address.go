@@ -3,6 +3,8 @@ package mail
 import (
 	"strings"
 	"unicode/utf8"
+
+	"checkauth/verify/naming"
 )
 
 // Fault is where an address list leaves the grammar.
@@ -193,7 +195,7 @@ func (p *parser) address(display string, local word) Fault {
 		p.i++
 	}
 	written := p.s[start:p.i]
-	domain, ok := ASCIIDomain(written)
+	domain, ok := naming.Host(written)
 	if !ok {
 		p.i = start
 		if strings.Contains(written, "=?") {

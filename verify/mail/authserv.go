@@ -1,6 +1,10 @@
 package mail
 
-import "strings"
+import (
+	"strings"
+
+	"checkauth/verify/naming"
+)
 
 // ClaimsAuthserv tells whether a field is an Authentication-Results in the name of host. RFC 8601, 5:
 // such a field that comes from outside is a forgery, or at best a leftover, and must not be believed.
@@ -30,7 +34,7 @@ func ClaimsAuthserv(f Field, host string) bool {
 // hostForm: RFC 5890, 2.3.2.4: U-labels name the same host as their A-labels.
 func hostForm(s string) string {
 	s = strings.ToLower(strings.TrimSuffix(s, "."))
-	if a, ok := ASCIIDomain(s); ok {
+	if a, ok := naming.Host(s); ok {
 		return a
 	}
 	return s

@@ -5,6 +5,8 @@ import (
 	netmail "net/mail"
 	"strings"
 	"testing"
+
+	"checkauth/verify/naming"
 )
 
 // Whatever comes in: no octet is lost, every field lies within its bounds, and a split message is whole.
@@ -99,11 +101,11 @@ func checkAuthor(t *testing.T, f From) {
 	if f.Fields != 1 || len(f.Addresses) == 0 || strings.ContainsAny(f.Raw, "\x00\r\n") {
 		t.Fatalf("a domain of %+v", f)
 	}
-	if d, ok := ASCIIDomain(f.Domain); !ok || d != f.Domain {
+	if d, ok := naming.Host(f.Domain); !ok || d != f.Domain {
 		t.Fatalf("%q is no author domain", f.Domain)
 	}
 	for _, a := range f.Addresses {
-		if d, ok := ASCIIDomain(a.Domain); !ok || d != f.Domain {
+		if d, ok := naming.Host(a.Domain); !ok || d != f.Domain {
 			t.Fatalf("%q is not of %q", a.Domain, f.Domain)
 		}
 	}
@@ -113,7 +115,7 @@ func checkAuthor(t *testing.T, f From) {
 	}
 	for _, a := range list {
 		written := a.Address[strings.LastIndexByte(a.Address, '@')+1:]
-		if d, _ := ASCIIDomain(written); d != f.Domain {
+		if d, _ := naming.Host(written); d != f.Domain {
 			t.Fatalf("%q: net/mail reads %q, we %q", f.Raw, a.Address, f.Domain)
 		}
 	}

@@ -5,11 +5,10 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/net/publicsuffix"
-
 	"checkauth/verify"
 	"checkauth/verify/dns"
 	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -147,9 +146,7 @@ func aligned(domain, author string) bool {
 	if domain == author {
 		return true
 	}
-	a, err := publicsuffix.EffectiveTLDPlusOne(domain)
-	b, err2 := publicsuffix.EffectiveTLDPlusOne(author)
-	return err == nil && err2 == nil && a == b
+	return naming.SameOrganisation(domain, author)
 }
 
 func (f *Facts) learnDMARC(c verify.Check) {

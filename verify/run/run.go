@@ -26,6 +26,7 @@ import (
 	"checkauth/verify/inbound"
 	"checkauth/verify/known"
 	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 	"checkauth/verify/receivers"
 	"checkauth/verify/result"
 	"checkauth/verify/spam"
@@ -357,7 +358,7 @@ func (ev Evaluator) unseen(a netip.Addr) result.Reason {
 	switch {
 	case a.IsLoopback() && !ev.Loopback:
 		return result.Because("client-address-loopback", "ip", a.String())
-	case !a.IsValid() || dns.IsPrivate(a) || a.IsUnspecified() || a.IsMulticast():
+	case !a.IsValid() || naming.Private(a) || a.IsUnspecified() || a.IsMulticast():
 		return result.Because("client-address-private", "ip", a.String())
 	}
 	return result.Reason{}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -309,7 +310,7 @@ func (w *walk) coveredByIPv4(domain string) (host, ip4 string, ok bool) {
 	for _, r := range records[:min(len(records), 3)] {
 		again := Evaluator{DNS: x, Host: w.host, Now: w.now}.walk(w.ctx, w.id)
 		again.id.ip = r.Addr
-		if v, _ := again.checkHost(domain, nil, true); v.word == result.Pass && (related(host, domain) || x.leadsTo(r.Addr, host)) {
+		if v, _ := again.checkHost(domain, nil, true); v.word == result.Pass && (naming.SameOrganisation(host, domain) || x.leadsTo(r.Addr, host)) {
 			return host, r.Addr.String(), true
 		}
 	}
@@ -319,13 +320,6 @@ func (w *walk) coveredByIPv4(domain string) (host, ip4 string, ok bool) {
 // leadsTo: the address is called so.
 func (x *extra) leadsTo(ip netip.Addr, host string) bool {
 	return slices.ContainsFunc(x.find(dns.ReverseName(ip), dns.PTR), func(r dns.Record) bool { return dns.Canonical(r.Target) == dns.Canonical(host) })
-}
-
-// related: two names have one owner.
-func related(a, b string) bool {
-	one, err := publicsuffix.EffectiveTLDPlusOne(dns.Canonical(a))
-	other, err2 := publicsuffix.EffectiveTLDPlusOne(dns.Canonical(b))
-	return err == nil && err2 == nil && one == other
 }
 
 // host gives the name of the client: that of HELO, else that of its PTR record.

@@ -5,11 +5,9 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"unicode/utf8"
-
-	"golang.org/x/net/idna"
 
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 )
 
 // identity is what macros may stand for.
@@ -56,20 +54,13 @@ func identityOf(q Query) identity {
 	return identity{ip: q.IP.Unmap().WithZone(""), helo: helo, local: "postmaster", domain: helo, start: toASCII(q.Domain)}
 }
 
-// hostNames maps as browsers and resolvers do; it lets underscores be.
-var hostNames = idna.New(idna.MapForLookup(), idna.StrictDomainName(false), idna.BidiRule())
-
 // toASCII gives the A-labels of a name with U-labels (RFC 7208, 4.3; RFC 8616, 4). A name that has none
 // stays as it is and will not be well formed.
-func toASCII(name string) string {
-	// The length first: the mapping of a megabyte would take its time.
-	if ascii(name) || len(name) > 4*maxName || !utf8.ValidString(name) {
-		return name
+func toASCII(domain string) string {
+	if a, ok := naming.ASCII(domain); ok && !ascii(domain) {
+		return a
 	}
-	if mapped, err := hostNames.ToASCII(name); err == nil {
-		return mapped
-	}
-	return name
+	return domain
 }
 
 // wellFormed: RFC 7208, 4.3: the domain must be one that DNS can be asked about, of more than one

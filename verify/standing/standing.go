@@ -7,13 +7,12 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/net/publicsuffix"
-
 	"checkauth/verify"
 	"checkauth/verify/dkim"
 	"checkauth/verify/dns"
 	"checkauth/verify/iprev"
 	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
 )
@@ -63,7 +62,7 @@ func narrow(s *spf.Result, v6 bool) bool {
 // who has a mail of it could.
 func provedByDKIM(r *verify.Report) bool {
 	from := mail.ParseFrom(r.Message.Fields)
-	if from.Problem != "" || len(from.Addresses) != 1 || Fold(from.Addresses[0].Local+"@"+from.Domain) != Fold(r.Session.MailFrom) {
+	if from.Problem != "" || len(from.Addresses) != 1 || naming.Fold(from.Addresses[0].Local+"@"+from.Domain) != naming.Fold(r.Session.MailFrom) {
 		return false
 	}
 	return slices.ContainsFunc(signatures(r), func(d *dkim.Signature) bool { return Addressed(r, d) })
@@ -77,7 +76,7 @@ func Signed(r *verify.Report) bool { return len(signatures(r)) > 0 }
 func signatures(r *verify.Report) (out []*dkim.Signature) {
 	domain := Domain(r)
 	for _, c := range r.All(verify.MethodDKIM) {
-		if d := c.Details.DKIM; c.Result == result.Pass && d != nil && SameOrganisation(d.Domain, domain) {
+		if d := c.Details.DKIM; c.Result == result.Pass && d != nil && naming.SameOrganisation(d.Domain, domain) {
 			out = append(out, d)
 		}
 	}
@@ -90,8 +89,8 @@ func Addressed(r *verify.Report, d *dkim.Signature) bool {
 		for _, f := range covered(r.Message.Fields.All(name), name, d.Signed) {
 			for _, box := range mail.Mailboxes(f) {
 				if slices.ContainsFunc(r.Session.RcptTo, func(to string) bool {
-					local, domain := Split(to)
-					return strings.EqualFold(local, box.Local) && ALabels(domain) == ALabels(box.Domain)
+					local, domain := naming.Split(to)
+					return strings.EqualFold(local, box.Local) && naming.Key(domain) == naming.Key(box.Domain)
 				}) {
 					return true
 				}
@@ -110,7 +109,7 @@ func provedByName(r *verify.Report) bool {
 	ip, _ := netip.ParseAddr(r.Session.ClientIP)
 	for _, name := range c.Details.IPRev.Confirmed {
 		// A provider has a name below its own domain for the line or the machine of each customer.
-		if SameOrganisation(name, domain) && !iprev.Generic(dns.Canonical(name), ip.Unmap()) && !numbered(name) {
+		if naming.SameOrganisation(name, domain) && !iprev.Generic(dns.Canonical(name), ip.Unmap()) && !numbered(name) {
 			return true
 		}
 	}
@@ -120,7 +119,7 @@ func provedByName(r *verify.Report) bool {
 // numbered: vps-4711, vmi123456 and their like are customers' machines by the hundred; mx1 and web07 are one's own.
 func numbered(name string) bool {
 	run := 0
-	for _, c := range strings.TrimSuffix(dns.Canonical(name), Organisation(name)) {
+	for _, c := range strings.TrimSuffix(dns.Canonical(name), naming.Organisation(name)) {
 		if run++; c < '0' || c > '9' {
 			run = 0
 		}
@@ -143,24 +142,5 @@ func covered(fields mail.Fields, name string, signed []string) mail.Fields {
 	return fields[max(len(fields)-n, 0):]
 }
 
-// Organisation is the organisational domain by the public suffix list, so that no DNS is asked; empty where
-// there is none.
-func Organisation(domain string) string {
-	org, err := publicsuffix.EffectiveTLDPlusOne(dns.Canonical(domain))
-	if err != nil {
-		return ""
-	}
-	return org
-}
-
-// SameOrganisation tells whether two names are in one organisation.
-func SameOrganisation(a, b string) bool {
-	org := Organisation(a)
-	return org != "" && org == Organisation(b)
-}
-
-// Domain of MAIL FROM, canonical; empty with the null reverse-path.
-func Domain(r *verify.Report) string {
-	_, domain := Split(r.Session.MailFrom)
-	return dns.Canonical(domain)
-}
+// Domain of MAIL FROM, in the spelling of naming.Key; empty with the null reverse-path.
+func Domain(r *verify.Report) string { return naming.Domain(r.Session.MailFrom) }

@@ -8,7 +8,6 @@ import (
 	"unicode/utf8"
 
 	"checkauth/verify/dns"
-	"checkauth/verify/inbound"
 )
 
 // maxAge in seconds: RFC 8461, 3.2: a year of 365.25 days.
@@ -87,7 +86,7 @@ func Parse(body []byte) (Policy, error) {
 func field(line string) (name, value string, ok bool) {
 	name, value, ok = strings.Cut(line, ":")
 	value = strings.Trim(value, blanks)
-	return name, value, ok && inbound.IsFieldName(name) && isValue(value)
+	return name, value, ok && IsFieldName(name) && isValue(value)
 }
 
 // isValue: RFC 8461, 3.2: UTF-8 without controls.

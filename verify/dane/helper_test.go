@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"checkauth/reply/deliver/dane"
+	"checkauth/verify/dane"
 )
 
 // now is when the tests take place; certificates are valid for a day on both sides of it.

@@ -140,6 +140,13 @@ func parse(data string) (TLSA, error) {
 	return TLSA{numbers[0], numbers[1], numbers[2], octets}, nil
 }
 
+// Usable tells whether a record, written as in a zone file, can vouch for a mail server. There is one rule of it: the
+// report must not praise what our own delivery does not use.
+func Usable(data string) bool {
+	t, err := parse(data)
+	return err == nil && t.usable()
+}
+
 // usable: RFC 7672, 3.1: usages 2 and 3 of selectors 0 and 1. RFC 7672, 3.1.3: PKIX-TA and PKIX-EE are not
 // for SMTP, where nobody agrees on the public CAs.
 func (t TLSA) usable() bool {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"checkauth/reply/deliver/dane"
+	"checkauth/verify/dane"
 	"checkauth/verify/dns/dnstest"
 )
 

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 )
 
 // Mode is what a policy wants of a sender: RFC 8461, 5.
@@ -51,8 +52,8 @@ func (p Policy) Allows(mxHost string) bool {
 	if p.Mode == None || p.Mode == "" {
 		return true
 	}
-	host, err := aLabels(mxHost)
-	if err != nil || host == "" {
+	host, ok := naming.ASCII(mxHost)
+	if !ok || host == "" {
 		return false
 	}
 	label, parent, _ := strings.Cut(host, ".")
@@ -166,8 +167,8 @@ func (c *Client) Close() {
 // goes on its way (RFC 8461, 3.3). Any other error is the end of ctx: no more than what is cached is known,
 // and the mail waits.
 func (c *Client) Policy(ctx context.Context, domain string) (Policy, error) {
-	name, err := aLabels(domain)
-	if err != nil || !isDomain(name) || !dns.Askable(policyHost(name)) {
+	name, ok := naming.ASCII(domain)
+	if !ok || !isDomain(name) || !dns.Askable(policyHost(name)) {
 		return Policy{}, nil // no policy host can have such a name; an address literal is among them
 	}
 	answer, err := c.dns.Resolve(ctx, dns.Ask("_mta-sts."+name, dns.TXT))
@@ -198,8 +199,8 @@ func (c *Client) Policy(ctx context.Context, domain string) (Policy, error) {
 
 // Cached is the policy of a domain that is remembered; nothing is asked for it.
 func (c *Client) Cached(domain string) Policy {
-	name, err := aLabels(domain)
-	if err != nil {
+	name, ok := naming.ASCII(domain)
+	if !ok {
 		return Policy{}
 	}
 	return c.cached(name)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"checkauth/reply/deliver/dane"
+	"checkauth/verify/dane"
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dns/dnstest"

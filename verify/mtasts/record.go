@@ -1,14 +1,9 @@
 package mtasts
 
 import (
-	"errors"
 	"strings"
-	"unicode/utf8"
-
-	"golang.org/x/net/idna"
 
 	"checkauth/verify/dns"
-	"checkauth/verify/inbound"
 )
 
 // recordID reads the texts at _mta-sts and gives the id of the one record among them, or "".
@@ -44,17 +39,17 @@ const blanks = " \t"
 // fieldsID reads the fields behind the version; "" where one is malformed or no id is there. RFC 8461,
 // 3.2: of fields with one name the first counts, in records too.
 func fieldsID(rest string) string {
-	fields, ok := inbound.Fields(rest, false)
+	fields, ok := Fields(rest, false)
 	if !ok {
 		return ""
 	}
 	id := ""
 	for _, f := range fields {
-		if !inbound.IsFieldValue(f.Value) {
+		if !IsFieldValue(f.Value) {
 			return ""
 		}
 		if f.Name == "id" && id == "" {
-			if id = f.Value; !inbound.IsID(id) {
+			if id = f.Value; !IsID(id) {
 				return ""
 			}
 		}
@@ -64,26 +59,6 @@ func fieldsID(rest string) string {
 
 func alphanumeric(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
-}
-
-// labels turns U-labels into A-labels (RFC 5891, 5).
-var labels = idna.New(idna.MapForLookup(), idna.BidiRule())
-
-var errNoUTF8 = errors.New("a name that is no UTF-8")
-
-// aLabels is a name in the one spelling that names are compared in: lower case, A-labels, no final dot.
-func aLabels(name string) (string, error) {
-	name = dns.Canonical(name)
-	for i := range len(name) {
-		switch {
-		case name[i] <= '~':
-		case !utf8.ValidString(name):
-			return "", errNoUTF8 // the library would make other octets of it
-		default:
-			return labels.ToASCII(name)
-		}
-	}
-	return name, nil
 }
 
 // isDomain: RFC 5321, 4.1.2: labels of letters, digits and hyphens, with no hyphen at either end.

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 	"unicode/utf8"
-
-	"checkauth/verify/inbound"
 )
 
 func TestRFC8461_3_2_policy(t *testing.T) {
@@ -243,7 +241,7 @@ func FuzzRecord(f *testing.F) {
 		if id == "" {
 			return
 		}
-		if !inbound.IsID(id) || !strings.Contains(one+two, "id="+id) {
+		if !IsID(id) || !strings.Contains(one+two, "id="+id) {
 			t.Fatalf("%q, %q: id %q", one, two, id)
 		}
 		if got := recordID([]string{one, two, "v=STSv1;"}); got != "" {
