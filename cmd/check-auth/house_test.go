@@ -15,6 +15,7 @@ import (
 // flows one way, and so do imports.
 var allowed = map[string][]string{
 	"verify/naming":      {},
+	"verify/share":       {"verify/naming"},
 	"verify/result":      {},
 	"verify/mail":        {"verify/naming", "verify/result"},
 	"verify/dns":         {"verify/naming", "verify/result"},
@@ -43,13 +44,13 @@ var allowed = map[string][]string{
 	"verify/advise":    append([]string{"verify", "verify/standing", "verify/known", "verify/spf", "verify/dkim", "verify/dmarc", "verify/iprev", "verify/typo"}, leaves...),
 	"verify/run":       {"verify"},
 	"templates":        {},
-	"smtpd":            {"smtpd", "verify", "verify/naming", "verify/mail", "verify/result"},
+	"smtpd":            {"smtpd", "verify", "verify/naming", "verify/share", "verify/mail", "verify/result"},
 	"reply":            {},
 	"reply/sign":       {},
 	"reply/policy":     {"reply", "verify"},
 	"reply/compose":    {"reply", "verify", "templates"},
 	"reply/store":      {"reply", "reply/store"},
-	"reply/deliver":    {"reply", "verify/naming", "verify/dns", "verify/dane", "verify/mtasts", "verify/inbound", "verify/result"},
+	"reply/deliver":    {"reply", "verify/naming", "verify/share", "verify/dns", "verify/dane", "verify/mtasts", "verify/inbound", "verify/result"},
 	"reply/respond":    {"reply", "verify"},
 	"cmd":              {"cmd", "smtpd", "verify", "reply", "templates"},
 }

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"net/netip"
+
 	"checkauth/reply/policy"
+	"checkauth/verify/share"
 )
 
 // policySettings say who gets a reply and how many. The defaults are policy's own.
@@ -17,6 +20,8 @@ type policySettings struct {
 	OpenDomainDay   limit `toml:"open-domain-per-day" name:"open-domain-per-day" help:"Reports a day to unproved addresses of one domain."`
 	Total           limit `toml:"total-per-hour" name:"total-per-hour" help:"Reports of this server an hour, to whomever."`
 
+	Share     limit    `toml:"share" help:"No client network takes more than this part of what is free of connections, evaluations, reports an hour and the like (8 is an eighth), and each gets one. Counted at /24, and at /64, /56 and /48 of IPv6."`
+	Unlimited []string `toml:"unlimited" help:"Client networks that share does not bind."`
 	Providers []string `toml:"providers" help:"Domains of mailbox providers, whose users are many people: domain-per-day does not count them."`
 	Servers   []string `toml:"servers" help:"Domains of mail servers that are the MX of many domains: destination-per-hour does not count them."`
 	Allow     []string `toml:"allow" help:"Mailboxes and domains without a quota for what they are proved to send, and client networks without any; total-per-hour holds."`
@@ -38,8 +43,26 @@ func policyDefaults(total int64) policySettings {
 		DestinationHour: limit(q.DestinationHour), DomainDay: limit(q.DomainDay),
 		OpenAddressDay: limit(q.OpenAddressDay), OpenNetworkHour: limit(q.OpenNetworkHour),
 		OpenDomainHour: limit(q.OpenDomainHour), OpenDomainDay: limit(q.OpenDomainDay), Total: limit(total),
+		Share: 8, Unlimited: []string{"127.0.0.0/8", "::1/128"},
 		Providers: policy.Providers(), Servers: policy.Servers(), NoReply: true,
 	}
+}
+
+// share is the rule of shares. bad is told of each network that cannot be read.
+func (s *settings) share(bad func(key, format string, args ...any)) share.Rule {
+	r := share.Rule{}
+	if s.Policy.Share != unlimited {
+		r.Part = int(s.Policy.Share)
+	}
+	for _, n := range s.Policy.Unlimited {
+		p, err := netip.ParsePrefix(n)
+		if err != nil {
+			bad("policy.unlimited", "%q is no network, such as 192.0.2.0/24", n)
+			continue
+		}
+		r.Unlimited = append(r.Unlimited, p.Masked())
+	}
+	return r
 }
 
 // policy puts the settings into the policy's own terms. bad is told of each list that cannot be read.
