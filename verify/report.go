@@ -40,6 +40,23 @@ type Report struct {
 	Actions []Action `json:"actions"`
 	// Authoritative is what the zones' own servers say of the records that decided a failure.
 	Authoritative []Authority `json:"authoritative"`
+	// Sender and Class are for who answers the message: what the envelope sender's own domain says, and what that and
+	// the checks prove of him. They are set once, after the checks and before advice.
+	Sender Sender `json:"-"`
+	Class  Class  `json:"-"`
+}
+
+// Class of an envelope sender, by what proves it; the rules are package standing's.
+type Class string
+
+// Sender is what the domain of MAIL FROM says of mail in its name, whoever the author is.
+type Sender struct {
+	Policy     string   // of the DMARC record that applies to it: none, quarantine, reject; "" where there is none
+	PolicyName string   // domain of that record
+	MX         []string // its mail servers, in the spelling of naming.ASCII
+	// Undecided: our own bound of questions, or an error of a DMARC record's look-up other than silence, leaves SPF,
+	// DMARC or this policy unknown.
+	Undecided bool
 }
 
 // Authority is one record as the name servers of its zone have it.

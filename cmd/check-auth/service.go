@@ -33,6 +33,7 @@ import (
 	"checkauth/verify/receivers"
 	evaluate "checkauth/verify/run"
 	"checkauth/verify/spam"
+	"checkauth/verify/standing"
 )
 
 // service is the whole house: what takes mail, what answers it, what sends the answers.
@@ -192,7 +193,7 @@ func (s *settings) responder(v *service, resolver dns.Resolver, p parts, e env) 
 		Promised:    v.deliverer.Promised,
 		Config:      answers, Compose: p.composer, Store: v.store, Kick: v.deliverer.Kick, Ease: v.deliverer.Ease,
 		Policy: s.policy(func(string, string, ...any) {}), // the lists were read by check
-		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(p.lists, e), Health: v.health, Authorities: authorities(), Now: e.now,
+		Run: evaluate.Evaluator{Config: checks, Standing: standing.Rules{Servers: s.Policy.Servers}, DNS: resolver, Quota: s.quota(p.lists, e), Health: v.health, Authorities: authorities(), Now: e.now,
 			Receivers: p.rules, Atlas: p.atlas, Lists: p.lists, Spamd: spamd, Loopback: s.evaluateLoopback(),
 			Searches: make(chan struct{}, runtime.GOMAXPROCS(0)), Panicked: func(id, method string, p any, stack []byte) {
 				v.log.Error("a check panicked", "report", id, "check", method, "panic", fmt.Sprint(p), "stack", string(stack))

@@ -17,15 +17,17 @@ func verdict(r *verify.Report) result.Reason {
 func refutedLines(in *input) (out []result.Reason) {
 	r := in.r
 	_, domain := naming.Split(r.Session.MailFrom)
+	decided := false
 	if c := r.Check(verify.MethodSPF); c.Result == result.Fail {
-		out = append(out, spfFails(c, r.Session.ClientIP, domain))
+		out, decided = append(out, spfFails(c, r.Session.ClientIP, domain)), true
 	}
 	if c := r.Check(verify.MethodDMARC); c.Result == result.Fail && c.Details.DMARC != nil {
 		d := c.Details.DMARC
+		decided = decided || standing.AsksFor(d.Policy)
 		out = append(out, result.Because("answer-dmarc-fail", "domain", d.Author, "policy", d.Policy, "name", recordName(d.PolicyName)))
 	}
-	if standing.Of(r) != Refuted { // nothing above is what decides
-		out = append(out, result.Because("answer-disowned", "domain", domain, "policy", in.facts.Policy, "name", recordName(in.facts.PolicyName)))
+	if !decided {
+		out = append(out, result.Because("answer-disowned", "domain", domain, "policy", r.Sender.Policy, "name", recordName(r.Sender.PolicyName)))
 	}
 	return append(out, result.Because("answer-refuted-mend", "ip", r.Session.ClientIP, "domain", domain))
 }

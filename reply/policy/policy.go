@@ -50,11 +50,6 @@ type Facts struct {
 	Keys    Keys  // of tokens; without any no token counts and none is given
 	Stopped bool  // the recipient wants no report any more
 	Route   Route // to the recipient
-	// Disowned: the DMARC record of the envelope sender's domain asks for reject or quarantine, whoever the author
-	// is.
-	Disowned bool
-	// Policy is what that record asks for, and PolicyName the domain that it is of: the sender's or one above it.
-	Policy, PolicyName string
 	// Service is the name of the sending service whose programs read what comes to the envelope sender's address,
 	// "" where none is known.
 	Service string
@@ -111,10 +106,7 @@ func (c Config) Recipient(r *verify.Report) (to string, f Form) {
 
 // Decide takes a finished report. now is the clock of all windows.
 func (c Config) Decide(r *verify.Report, facts Facts, now time.Time) Decision {
-	in := &input{c: c, r: r, facts: facts, class: standing.Of(r)}
-	if in.class == Open && facts.Disowned && !standing.Signed(r) {
-		in.class = Refuted
-	}
+	in := &input{c: c, r: r, facts: facts, class: r.Class}
 	in.to, in.form = c.Recipient(r)
 	if in.form.Kind == ToAuthor || in.form.Kind == ToNamed {
 		in.class = c.authorClass(r)
@@ -159,10 +151,7 @@ func (d Decision) refuse(name string, enhanced [3]int, in *input, says ...result
 	d.Rule, d.Mail, d.Buckets = name, false, nil
 	d.Code, d.Enhanced = 550, enhanced
 	d.Lines = append([]result.Reason{verdict(in.r)}, says...)
-	// What the advice took for open its own domain may have disowned, and an answer authorises nobody then.
-	if in.class != Refuted || standing.Of(in.r) == Refuted {
-		d.Lines = append(d.Lines, todo(in.r)...)
-	}
+	d.Lines = append(d.Lines, todo(in.r)...)
 	why := result.Because("answer-refused", "rule", name, "id", in.r.ID)
 	if name == refutedSender {
 		why = result.Because("answer-refuted", "id", in.r.ID)
@@ -173,7 +162,9 @@ func (d Decision) refuse(name string, enhanced [3]int, in *input, says ...result
 
 // mail lets a reply go, within its quotas.
 func (c Config) mail(d Decision, in *input, now time.Time) Decision {
-	d.Mail, d.Short = true, in.class == Refuted
+	// What our own bound or a DMARC record that nobody could read leaves open may be a refusal: then the verdict is
+	// all that is mailed.
+	d.Mail, d.Short = true, in.class == Refuted || in.class == Open && in.r.Sender.Undecided
 	quota := in.class
 	if in.token {
 		quota = Proved // its quota, not its content

@@ -14,7 +14,6 @@ import (
 	"checkauth/verify/mtasts"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
-	"checkauth/verify/standing"
 )
 
 // policyTime is how long a client waits for an MTA-STS policy at its final dot.
@@ -26,7 +25,7 @@ const policyTime = 3 * time.Second
 func (t *Transaction) foresee(ctx context.Context, report *verify.Report, to string) (line result.Reason, err error) {
 	_, domain := naming.Split(to)
 	// Only the domain of who is proved makes us fetch something. What is remembered counts while the domain announces it.
-	proved := standing.Of(report) == policy.Proved
+	proved := report.Class == policy.Proved
 	p := t.r.promised(ctx, domain, proved)
 	if !proved && !announces(report, domain, p.ID) {
 		p = mtasts.Policy{}

@@ -15,7 +15,6 @@ import (
 	"checkauth/reply/policy"
 	"checkauth/reply/store"
 	"checkauth/verify"
-	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
 	"checkauth/verify/mail"
 	"checkauth/verify/mtasts"
@@ -231,11 +230,7 @@ func (t *Transaction) settle(ctx context.Context, report *verify.Report, m *veri
 // facts are what the policy needs of the store and of the DNS.
 func (t *Transaction) facts(ctx context.Context, report *verify.Report, now time.Time) (policy.Facts, error) {
 	to, _ := t.r.Policy.Recipient(report)
-	f := policy.Facts{}
-	var said senderRecord
-	f.Route, said = t.to.found(to)
-	f.Policy, f.PolicyName = said.policy, said.name
-	f.Disowned = said.policy == string(dmarc.PolicyReject) || said.policy == string(dmarc.PolicyQuarantine)
+	f := policy.Facts{Route: t.to.found(to)}
 	f.Service = t.r.reader(report.Session.MailFrom, f.Route)
 	var err error
 	if f.Keys, err = t.r.keys(ctx, now); err != nil {

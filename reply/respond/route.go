@@ -8,28 +8,21 @@ import (
 
 	"checkauth/reply/deliver"
 	"checkauth/reply/policy"
-	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
-	"checkauth/verify/mail"
 	"checkauth/verify/naming"
 )
 
 // routeQuestions is how many the way of a reply may cost: the MX, two kinds of addresses and the TLSA records of five
-// hosts, which may be aliases, and the DMARC record of the envelope sender's domain, which is the author's domain nearly always.
-const routeQuestions = 21 + 10
+// hosts, which may be aliases.
+const routeQuestions = 21
 
-// route is where a reply would be delivered, and what the domain says of mail in its name: asked while the message
-// comes in, beside its checks.
+// route is where a reply would be delivered: asked while the message comes in, beside its checks.
 type route struct {
 	mu     sync.Mutex
 	to     string
 	known  policy.Route
 	places []deliver.Place
-	said   senderRecord
 }
-
-// senderRecord is the DMARC record that applies to the envelope sender's domain: what it asks for, and whose it is.
-type senderRecord struct{ policy, name string }
 
 // recipient is whom a report would go to, as far as the envelope tells; "" where the From field does.
 func (t *Transaction) recipient() string {
@@ -49,10 +42,9 @@ func (t *Transaction) askRoute(to string) {
 	}
 	t.eval.Beside(routeQuestions, func(ctx context.Context, r dns.Resolver) {
 		known, places := t.r.destination(ctx, r, to)
-		said := senderPolicy(ctx, r, t.env.MailFrom)
 		t.to.mu.Lock()
 		defer t.to.mu.Unlock()
-		t.to.to, t.to.known, t.to.places, t.to.said = to, known, places, said
+		t.to.to, t.to.known, t.to.places = to, known, places
 	})
 }
 
@@ -77,18 +69,6 @@ func (r *Responder) destination(ctx context.Context, resolver dns.Resolver, to s
 	return out, places
 }
 
-// senderPolicy is what the DMARC record that applies to the envelope sender's domain asks for, whoever the author
-// says to be.
-func senderPolicy(ctx context.Context, r dns.Resolver, from string) senderRecord {
-	domain := naming.Domain(from)
-	if domain == "" || strings.HasPrefix(domain, "[") {
-		return senderRecord{}
-	}
-	author := mail.From{Fields: 1, Domain: domain, Addresses: []mail.Address{{Local: "postmaster", Domain: domain}}}
-	res := dmarc.Evaluator{DNS: r}.Check(ctx, dmarc.Query{From: author})
-	return senderRecord{res.Policy, res.PolicyName}
-}
-
 // hosts are those of an address, where all of them are known.
 func (r *route) hosts(to string) []deliver.Place {
 	r.mu.Lock()
@@ -101,13 +81,13 @@ func (r *route) hosts(to string) []deliver.Place {
 
 // found is what is known of the way to an address. What could not be learnt is left to the delivery, and counted as
 // such.
-func (r *route) found(to string) (policy.Route, senderRecord) {
+func (r *route) found(to string) policy.Route {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !strings.EqualFold(r.to, to) {
-		return policy.Route{Unknown: true}, r.said
+		return policy.Route{Unknown: true}
 	}
-	return r.known, r.said
+	return r.known
 }
 
 // reader is the sending service whose program reads what comes to a bounce address of it or of a customer's.

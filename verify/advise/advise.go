@@ -115,7 +115,7 @@ func Run(ctx context.Context, q Query) []verify.Action {
 }
 
 func newAdviser(q Query) *adviser {
-	a := &adviser{Query: q, class: standing.Of(q.Report)}
+	a := &adviser{Query: q, class: q.Report.Class}
 	if d := q.Report.Check(verify.MethodSPF).Details.SPF; d != nil {
 		a.sender = dns.Canonical(d.Domain)
 	}

@@ -126,21 +126,8 @@ func (a *adviser) owns(name string) bool {
 	return !a.rented(name) || above == a.sender || above == naming.Organisation(a.sender)
 }
 
-// rentedWords stand in the names that hosting providers give to machines that they let.
-var rentedWords = []string{
-	"client", "clients", "cust", "customer", "customers", "instance", "kvm", "members", "rdns", "static", "user", "users",
-	"vds", "vm", "vmi", "vps", "xvm",
-}
-
 // rented: a provider gives such names to any of its customers, so that one shows nothing.
-func (a *adviser) rented(name string) bool {
-	if iprev.Generic(name, a.client) {
-		return true
-	}
-	host := strings.TrimSuffix(name, naming.Organisation(name))
-	words := strings.FieldsFunc(host, func(r rune) bool { return r < 'a' || r > 'z' })
-	return strings.ContainsAny(host, "0123456789") && slices.ContainsFunc(words, func(w string) bool { return slices.Contains(rentedWords, w) })
-}
+func (a *adviser) rented(name string) bool { return iprev.Rented(name, a.client) }
 
 // find gives the records of a name, none where the DNS does not tell; they are the caller's own.
 func (a *adviser) find(ctx context.Context, name string, t dns.Type) []dns.Record {

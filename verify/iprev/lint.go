@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -32,6 +33,24 @@ func lint(names []string, ip netip.Addr) []result.Finding {
 // domain that is one shows nothing of whom the machine belongs to.
 func Generic(name string, ip netip.Addr) bool { return byWord(name) || byAddress(name, ip) }
 
+// rentedWords stand in the names that hosting providers give to machines that they let.
+var rentedWords = []string{
+	"client", "clients", "cust", "customer", "customers", "dedi", "dedicated", "instance", "ip", "ipv4", "ipv6", "kvm", "members", "rdns", "rev",
+	"reverse", "static", "user", "users", "vds", "vm", "vmi", "vps", "xvm",
+}
+
+// Rented: a provider gives such names to any of its customers, machines or lines: Generic, or a word of a hosting provider
+// and a number.
+func Rented(name string, ip netip.Addr) bool {
+	return Generic(name, ip) || hasWord(strings.TrimSuffix(name, naming.Organisation(name)), rentedWords)
+}
+
+// hasWord: one of the words, and a number.
+func hasWord(host string, words []string) bool {
+	parts := strings.FieldsFunc(host, func(r rune) bool { return r < 'a' || r > 'z' })
+	return strings.ContainsAny(host, "0123456789") && slices.ContainsFunc(parts, func(w string) bool { return slices.Contains(words, w) })
+}
+
 // lineWords stand in the names that access providers give to their customers' lines.
 var lineWords = []string{
 	"adsl", "broadband", "cable", "catv", "cpe", "dhcp", "dial", "dialin", "dialup", "dsl", "dyn", "dynamic",
@@ -39,12 +58,7 @@ var lineWords = []string{
 }
 
 // byWord wants a word and a number: mail.pool.example.org is a name that somebody chose.
-func byWord(name string) bool {
-	host := below(name)
-	words := strings.FieldsFunc(host, func(r rune) bool { return r < 'a' || r > 'z' })
-	return strings.ContainsAny(host, "0123456789") &&
-		slices.ContainsFunc(words, func(w string) bool { return slices.Contains(lineWords, w) })
-}
+func byWord(name string) bool { return hasWord(below(name), lineWords) }
 
 // below is the name without its last two labels: a company may be called as it likes.
 func below(name string) string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -29,11 +28,7 @@ func adviceLimit(c Config) time.Duration { return min(8*time.Second, c.Evaluatio
 
 // advise adds what is to be done. A fault of it must not cost the report.
 func (e *Evaluation) advise(ctx context.Context, r *verify.Report, m *verify.Message) {
-	defer func() {
-		if p := recover(); p != nil && e.ev.Panicked != nil {
-			e.ev.Panicked(e.env.ID, "advise", p, debug.Stack())
-		}
-	}()
+	defer e.ev.recovered(e.env.ID, "advise")
 	if e.ev.Atlas == nil || !e.ev.unseen(e.env.Client.Addr()).IsZero() || m.Unparsed != nil {
 		return
 	}

@@ -30,6 +30,7 @@ import (
 	"checkauth/verify/receivers"
 	"checkauth/verify/result"
 	"checkauth/verify/spam"
+	"checkauth/verify/standing"
 )
 
 // Config of the evaluation; each bound must be above zero.
@@ -60,6 +61,8 @@ type Evaluator struct {
 	Receivers *receivers.Set
 	// Atlas knows who hosts zones and mail; nil: no actions are worked out.
 	Atlas *known.Atlas
+	// Standing is what the operator knows of who a name proves.
+	Standing standing.Rules
 	// Loopback: a client on loopback is evaluated as one of the Internet, for tests on one machine.
 	Loopback bool
 	// Searches is room for so many searches at once that hash a body again and again; nil: any number.
@@ -84,6 +87,7 @@ type Evaluation struct {
 	found  map[string]outcome // by method
 	fault  error              // of ours: see Finish
 	spared error              // the quota that left advice out
+	sender verify.Sender      // what the domain of MAIL FROM says
 
 	diagnoses []diagnose.Diagnosis // once the checks are done
 	heard     []statements         // of the zones' own servers
@@ -116,6 +120,7 @@ func (ev Evaluator) Begin(ctx context.Context, env verify.Envelope) *Evaluation 
 	for _, c := range envelopeChecks {
 		e.start(&e.early, c, input{env: env})
 	}
+	e.askSender()
 	return e
 }
 
@@ -193,11 +198,24 @@ func (e *Evaluation) Header(fields mail.Fields) {
 // account. The context ends with the evaluation's time; Finish and Abandon return when f has. It is called before
 // them.
 func (e *Evaluation) Beside(questions int, f func(context.Context, dns.Resolver)) {
-	e.beside.Go(func() {
+	e.ask(&e.beside, "beside", questions, f)
+}
+
+// ask runs f in a goroutine of its own; what f would have learnt stays unknown if it panics.
+func (e *Evaluation) ask(wg *sync.WaitGroup, what string, questions int, f func(context.Context, dns.Resolver)) {
+	wg.Go(func() {
 		view := e.memo.View(questions)
+		defer func() { e.blame(view.Quota()) }()
+		defer e.ev.recovered(e.env.ID, what)
 		f(e.ctx, view)
-		e.blame(view.Quota())
 	})
+}
+
+// recovered is deferred: a fault of ours in what a stranger's octets or records led to must not end the process.
+func (ev Evaluator) recovered(id, what string) {
+	if p := recover(); p != nil && ev.Panicked != nil {
+		ev.Panicked(id, what, p, debug.Stack())
+	}
 }
 
 // Cancel makes Finish end soon, with temperror for what is not known yet. It may be called at any time.
@@ -260,6 +278,7 @@ func (e *Evaluation) Finish(m *verify.Message) (*verify.Report, error) {
 	}
 	beside.Wait()
 	r := e.report(m)
+	e.rank(r)
 	if e.faulty() == nil {
 		e.diagnoses = e.diagnose(ctx, r, in.msg)
 		e.conclude(r)

@@ -9,7 +9,6 @@ import (
 
 	"checkauth/verify"
 	"checkauth/verify/dkim"
-	"checkauth/verify/dns"
 	"checkauth/verify/iprev"
 	"checkauth/verify/mail"
 	"checkauth/verify/naming"
@@ -18,7 +17,7 @@ import (
 )
 
 // Class of an envelope sender.
-type Class string
+type Class = verify.Class
 
 // The classes of the abuse model.
 const (
@@ -27,20 +26,38 @@ const (
 	Refuted Class = "C"
 )
 
-// Of gives the class of a report's envelope sender.
-func Of(r *verify.Report) Class {
-	if provedBySPF(r) || provedByDKIM(r) || provedByName(r) {
+// Rules are what the operator knows.
+type Rules struct {
+	// Servers are names of mail services that many share: a machine below one of them proves nothing of who uses it.
+	Servers []string
+}
+
+// Of gives the class of a report's envelope sender, from its checks and what its domain says (Report.Sender).
+func (rules Rules) Of(r *verify.Report) Class {
+	if provedBySPF(r) || provedByDKIM(r) || rules.provedByName(r) {
 		return Proved
 	}
 	dmarc := r.Check(verify.MethodDMARC)
 	if r.Check(verify.MethodSPF).Result == result.Fail {
 		return Refuted
 	}
-	if d := dmarc.Details.DMARC; dmarc.Result == result.Fail && d != nil && (d.Policy == "reject" || d.Policy == "quarantine") {
+	if d := dmarc.Details.DMARC; dmarc.Result == result.Fail && d != nil && AsksFor(d.Policy) {
+		return Refuted
+	}
+	if Disowned(r) {
 		return Refuted
 	}
 	return Open
 }
+
+// Disowned: the DMARC record of the envelope sender's own domain asks for reject or quarantine, and no signature of
+// its organisation passes: by the rules of DMARC mail of that domain would fail, whoever the author is.
+func Disowned(r *verify.Report) bool {
+	return AsksFor(r.Sender.Policy) && len(signatures(r)) == 0
+}
+
+// AsksFor tells whether a DMARC policy disowns what fails: RFC 9989, 4.7.
+func AsksFor(policy string) bool { return policy == "reject" || policy == "quarantine" }
 
 // provedBySPF: a pass of MAIL FROM, but not by a term that lets half of the Internet pass.
 func provedBySPF(r *verify.Report) bool {
@@ -67,10 +84,6 @@ func provedByDKIM(r *verify.Report) bool {
 	}
 	return slices.ContainsFunc(signatures(r), func(d *dkim.Signature) bool { return Addressed(r, d) })
 }
-
-// Signed tells whether a signature of the envelope sender's organisation passes, whichever mailbox it is of: by the
-// rules of DMARC mail of that domain would pass.
-func Signed(r *verify.Report) bool { return len(signatures(r)) > 0 }
 
 // signatures are those of the envelope sender's organisation that pass.
 func signatures(r *verify.Report) (out []*dkim.Signature) {
@@ -100,34 +113,76 @@ func Addressed(r *verify.Report, d *dkim.Signature) bool {
 	return false
 }
 
-func provedByName(r *verify.Report) bool {
+// provedByName: a forward-confirmed name of the client is no word of the domain, so that it proves nobody whom the domain's
+// own records disown. A provider has names below its own domain for the line or the machine of each customer; only three
+// are the domain's own: its name itself, one of its mail servers, and a name that the server also says in HELO.
+func (rules Rules) provedByName(r *verify.Report) bool {
 	c := r.Check(verify.MethodIPRev)
-	if c.Result != result.Pass || c.Details.IPRev == nil {
+	if c.Result != result.Pass || c.Details.IPRev == nil || r.Check(verify.MethodSPF).Result == result.Fail || AsksFor(r.Sender.Policy) || r.Sender.Undecided {
 		return false
 	}
 	domain := Domain(r)
+	if naming.Organisation(domain) == "" {
+		return false
+	}
 	ip, _ := netip.ParseAddr(r.Session.ClientIP)
-	for _, name := range c.Details.IPRev.Confirmed {
-		// A provider has a name below its own domain for the line or the machine of each customer.
-		if naming.SameOrganisation(name, domain) && !iprev.Generic(dns.Canonical(name), ip.Unmap()) && !numbered(name) {
+	return slices.ContainsFunc(c.Details.IPRev.Confirmed, func(confirmed string) bool {
+		host := naming.Key(confirmed)
+		switch {
+		case host == domain, slices.Contains(r.Sender.MX, host):
+			return true
+		case host != naming.Key(r.Session.Helo) || !naming.Below(host, domain):
+			return false
+		}
+		return !iprev.Rented(host, naming.Plain(ip)) && !numbered(host, domain) && !rules.shared(host)
+	})
+}
+
+// shared: the operator's list or ours has a domain that the name stands below.
+func (rules Rules) shared(host string) bool {
+	below := func(d string) bool { return naming.Below(host, d) }
+	return slices.ContainsFunc(rules.Servers, below) || slices.ContainsFunc(hosters, below)
+}
+
+// hosters let machines and lines whose names stand below these domains, as their customers' reverse names show.
+var hosters = []string{
+	"1blu.de", "aruba.it", "a2hosting.com", "amazonaws.com", "azure.com", "bluehost.com", "choopa.net", "clodo.ru", "cloudapp.net", "contabo.net",
+	"contaboserver.net", "datacamp.co.uk", "digitalocean.com", "dreamhost.com", "first-root.com", "gandi.net", "godaddy.com", "googleusercontent.com",
+	"hetzner.com", "hetzner.de", "hostgator.com", "hosteurope.de", "hostinger.com", "hostwindsdns.com", "infomaniak.ch", "inmotionhosting.com",
+	"ionos.com", "kasserver.com", "kundenserver.de", "leaseweb.com", "linode.com", "linodeusercontent.com", "members.linode.com", "netcup.de",
+	"netcup.net", "online.net", "onlinehome-server.com", "onlinehome-server.info", "oraclecloud.com", "oraclevcn.com", "ovh.ca", "ovh.com", "ovh.net",
+	"ovh.us", "plesk.page", "poneytelecom.eu", "quickpacket.com", "racknerd.com", "rackspace.com", "scaleway.com", "secureserver.net", "server4you.de",
+	"serverprofi24.de", "siteground.com", "strato.de", "strato-hosting.eu", "stratoserver.net", "time4vps.cloud", "timeweb.ru", "transip.nl",
+	"transip.net", "ultrasrv.de", "unifiedlayer.com", "upcloud.com", "upcloud.host", "vultr.com", "vultrusercontent.com", "webhostbox.net", "your-server.de",
+}
+
+// numbered: vps-4711, vmi123456, host-12ab and their like are customers' machines by the hundred; mx1 and web07 are
+// one's own. So is any label with a number of three digits or of hexadecimal digits that somebody drew.
+func numbered(host, domain string) bool {
+	for label := range strings.SplitSeq(strings.TrimSuffix(host, domain), ".") {
+		digits, run := 0, 0
+		for _, c := range label {
+			if c < '0' || c > '9' {
+				run = 0
+				continue
+			}
+			digits++
+			if run++; run == 3 {
+				return true
+			}
+		}
+		if digits >= 2 && serial(label) {
 			return true
 		}
 	}
 	return false
 }
 
-// numbered: vps-4711, vmi123456 and their like are customers' machines by the hundred; mx1 and web07 are one's own.
-func numbered(name string) bool {
-	run := 0
-	for _, c := range strings.TrimSuffix(dns.Canonical(name), naming.Organisation(name)) {
-		if run++; c < '0' || c > '9' {
-			run = 0
-		}
-		if run == 3 {
-			return true
-		}
-	}
-	return false
+// serial: a part of the label between hyphens has digits and hexadecimal letters mixed, at least four in all, such as 12ab.
+func serial(label string) bool {
+	return slices.ContainsFunc(strings.Split(label, "-"), func(part string) bool {
+		return len(part) >= 4 && strings.Trim(part, "0123456789abcdef") == "" && strings.ContainsAny(part, "0123456789") && strings.ContainsAny(part, "abcdef")
+	})
 }
 
 // covered are the fields of a name that a signature is over: RFC 6376, 5.4.2: the lowest, as many as h= names.
