@@ -28,6 +28,8 @@ type settings struct {
 	State    string   `toml:"state" help:"Folder for the queue, the DKIM key and large messages on their way."`
 	Listen   []string `toml:"listen" help:"Addresses to take mail on: 0.0.0.0:25 is all of IPv4, [::]:25 all of IPv6, :25 both."`
 
+	PublicAddresses []string `toml:"public-addresses" name:"public-addresses" help:"Addresses by which others reach this service where they are neither of this machine's interfaces nor what the DNS says of hostname, as behind NAT. No reply and no question is sent to an address of ours."`
+
 	Proxy    proxySettings    `toml:"proxy" embed:"" prefix:"proxy-"`
 	TLS      tlsSettings      `toml:"tls" embed:"" prefix:"tls-"`
 	Resolver resolverSettings `toml:"resolver" embed:"" prefix:"resolver-"`

@@ -47,6 +47,9 @@ type service struct {
 	certificate    *certificate
 	plain, proxied []net.Listener
 
+	ours *ours
+	dns  dns.Resolver // not on behalf of strangers
+
 	hangUps   <-chan os.Signal // SIGHUP; nil: none comes
 	resolvers *systemResolvers // nil where the configuration names them
 }
@@ -71,6 +74,7 @@ func openService(ctx context.Context, s *settings, log *slog.Logger, e env) (_ *
 	if err != nil {
 		return nil, err
 	}
+	v.ours, v.dns = p.ours, p.upstream
 	v.health = &dns.Health{Probe: p.upstream.Alive, Changed: v.resolverChanged, Now: e.now}
 	if len(s.Resolver.Servers) == 0 {
 		v.resolvers = &systemResolvers{client: p.upstream, file: e.resolvers(), trust: s.Resolver.TrustAD, log: log}
@@ -144,10 +148,9 @@ func (s *settings) resolver(e env) (*client.Client, error) {
 	return client.New(c)
 }
 
-// authorities are asked at port 53, on the public Internet alone.
-func authorities() *dns.Authorities {
-	own := ownAddresses()
-	a := client.Authorities(53, func(a netip.Addr) bool { return deliver.Routable(a, own) == nil })
+// authorities are asked at port 53, on the public Internet alone, and never ourselves.
+func authorities(own *ours) *dns.Authorities {
+	a := client.Authorities(53, func(a netip.Addr) bool { return deliver.Routable(a, own.has) == nil })
 	return &a
 }
 
@@ -192,7 +195,7 @@ func (s *settings) responder(v *service, resolver dns.Resolver, p parts, e env) 
 		Promised:    v.deliverer.Promised,
 		Config:      answers, Compose: p.composer, Store: v.store, Kick: v.deliverer.Kick, Ease: v.deliverer.Ease,
 		Policy: s.policy(func(string, string, ...any) {}), // the lists were read by check
-		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(p.lists, e), Health: v.health, Authorities: authorities(), Now: e.now,
+		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(p.lists, e), Health: v.health, Authorities: authorities(p.ours), Now: e.now,
 			Receivers: p.rules, Atlas: p.atlas, Lists: p.lists, Spamd: spamd, Loopback: s.evaluateLoopback(),
 			Searches: make(chan struct{}, runtime.GOMAXPROCS(0)), Panicked: func(id, method string, p any, stack []byte) {
 				v.log.Error("a check panicked", "report", id, "check", method, "panic", fmt.Sprint(p), "stack", string(stack))
@@ -261,6 +264,7 @@ func (v *service) run(ctx context.Context) error {
 		func() error { return every(house, lookEvery, v.certificate.look) },
 		func() error { v.health.Watch(house); return nil },
 		func() error { return v.keepUp(house) },
+		func() error { v.lookAtOurs(house); return every(house, oursEvery, func() { v.lookAtOurs(house) }) },
 	}
 	for _, l := range slices.Concat(v.plain, v.proxied) {
 		v.log.Info("taking mail", "address", l.Addr().String())
@@ -316,6 +320,14 @@ func every(ctx context.Context, interval time.Duration, do func()) error {
 func (v *service) sweep(ctx context.Context) {
 	if err := v.store.Sweep(ctx, v.now()); err != nil && ctx.Err() == nil {
 		v.log.Error("what has expired is not forgotten yet", "error", err)
+	}
+}
+
+// lookAtOurs learns which addresses are ours. Without the DNS we know enough to be no loop of our own: health tells of a
+// resolver that does not answer.
+func (v *service) lookAtOurs(ctx context.Context) {
+	if err := v.ours.look(ctx, v.dns); err != nil && ctx.Err() == nil {
+		v.log.Debug("the addresses of hostname are not known yet", "error", err)
 	}
 }
 

@@ -66,9 +66,9 @@ type Config struct {
 	Port   int            // of MX hosts
 	// AllowPrivate permits addresses that are not on the public Internet. Own stay refused.
 	AllowPrivate bool
-	Own          []netip.Addr // our own addresses: mail to them would come back
-	Concurrency  int          // deliveries at once; those that hang do not count, see patience
-	PerDomain    int          // deliveries at once to one domain
+	Own          func(netip.Addr) bool // tells our own addresses, to which mail would come back; nil: there are none
+	Concurrency  int                   // deliveries at once; those that hang do not count, see patience
+	PerDomain    int                   // deliveries at once to one domain
 	// Retries are the times from a failed try to the next; the last one repeats until an entry expires.
 	Retries []time.Duration
 	Every   time.Duration // between two looks for due entries
