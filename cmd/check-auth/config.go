@@ -86,7 +86,7 @@ type replySettings struct {
 	Size       size     `toml:"size" help:"Octets of a whole reply."`
 	Queue      duration `toml:"queue" help:"How long a reply is tried."`
 	Again      duration `toml:"again" help:"The same message again within this time is not answered twice, unless its client heard the first answer."`
-	Operator   int      `toml:"operator-per-hour" name:"operator-per-hour" help:"Mails for the operator that are passed on, an hour."`
+	Operator   int      `toml:"operator-per-hour" name:"operator-per-hour" help:"Mails for the operator that are passed on, an hour; of that a client network has its share, and three at most."`
 }
 
 type logSettings struct {

@@ -179,10 +179,17 @@ func (s *settings) composer(key *sign.Key) (*compose.Composer, error) {
 	return compose.New(letters, key)
 }
 
+// rules are the policy of a running service.
+func (s *settings) rules(p parts) policy.Config {
+	c := s.policy(func(string, string, ...any) {}) // check has read the lists
+	c.Node, c.Ours = p.store.Node, p.ours.has
+	return c
+}
+
 func (s *settings) responder(v *service, resolver dns.Resolver, p parts, e env) *respond.Responder {
 	answers := respond.Defaults()
 	answers.Host, answers.Queue, answers.Again = s.Hostname, time.Duration(s.Reply.Queue), time.Duration(s.Reply.Again)
-	answers.Operator, answers.Hourly, answers.Log, answers.Now = int64(s.Reply.Operator), int64(s.Policy.Total), v.log, e.now
+	answers.Log, answers.Now = v.log, e.now
 	checks := evaluate.Config{Evaluation: time.Duration(s.Evaluate.Time), SPF: time.Duration(s.Evaluate.SPF), Signatures: s.Evaluate.Signatures}
 	spamd := spam.Defaults()
 	spamd.Address = s.Evaluate.Spamd
@@ -194,7 +201,7 @@ func (s *settings) responder(v *service, resolver dns.Resolver, p parts, e env) 
 		Destination: destination,
 		Promised:    v.deliverer.Promised,
 		Config:      answers, Compose: p.composer, Store: v.store, Kick: v.deliverer.Kick, Ease: v.deliverer.Ease,
-		Policy: s.policy(func(string, string, ...any) {}), // the lists were read by check
+		Policy: s.rules(p),
 		Run: evaluate.Evaluator{Config: checks, DNS: resolver, Quota: s.quota(p.lists, e), Health: v.health, Authorities: authorities(p.ours), Now: e.now,
 			Receivers: p.rules, Atlas: p.atlas, Lists: p.lists, Spamd: spamd, Loopback: s.evaluateLoopback(),
 			Searches: make(chan struct{}, runtime.GOMAXPROCS(0)), Panicked: func(id, method string, p any, stack []byte) {
