@@ -10,7 +10,6 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/dnstest"
-	"checkauth/verify/share"
 )
 
 // A test while the clock is years off, then the clock is set right: the next report comes as usual, also where the
@@ -23,7 +22,7 @@ func TestClockSetRight(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, restarted %t", name, restarted), func(t *testing.T) {
 				t.Parallel()
 				h := build(t)
-				h.Policy.Quotas.TotalHour, h.Policy.Share = 2, share.Rule{}
+				h.Policy.Quotas.TotalHour = 2
 				h.Run.DNS = dnstest.Zone(t, zone+"bare.example. MX 10 mx.bare.example.\nmx.bare.example. A 192.0.2.77\n", patient)
 				h.Run.Quota = &dns.Quotas{PerNetwork: 100, PerDomain: 100, PerTarget: 100, Now: h.Run.Now}
 				n := 0

@@ -30,7 +30,6 @@ import (
 	"checkauth/verify/dns/dnstest"
 	"checkauth/verify/mail"
 	"checkauth/verify/run"
-	"checkauth/verify/share"
 )
 
 const (
@@ -116,7 +115,7 @@ func build(t *testing.T) *house {
 	cfg.Host, cfg.Log, cfg.Now = host, log, clock
 	h.Responder = &respond.Responder{
 		Config: cfg, Compose: composer, Store: h.store,
-		Policy: policy.Config{Quotas: policy.DefaultQuotas(), AnswerNoReply: true, Node: "a.example.net", Share: share.Rule{Part: 8},
+		Policy: policy.Config{Quotas: policy.DefaultQuotas(), AnswerNoReply: true, Node: "a.example.net",
 			Addresses: policy.Addresses{Domains: []string{host}, Service: "check-auth", From: "auth-results"}},
 		Run:         run.Evaluator{Config: run.Defaults(), DNS: dnstest.Zone(t, zone+h.key.Record()+"\n", patient), Now: clock},
 		Destination: deliver.Destination,
@@ -434,7 +433,7 @@ func TestHostile_26(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	h.now = h.now.Truncate(time.Hour).Add(time.Minute)
-	h.Policy.Quotas.OperatorHour, h.Policy.Share = 20, share.Rule{}
+	h.Policy.Quotas.OperatorHour = 20
 	operator := func(e *verify.Envelope) {
 		e.Purpose, e.RcptTo = verify.ForOperator, []string{"postmaster@" + host}
 	}
@@ -606,7 +605,7 @@ func TestRFC1047_the_same_message_at_once(t *testing.T) {
 func TestNodeHour(t *testing.T) {
 	t.Parallel()
 	h := build(t)
-	h.Policy.Quotas.TotalHour, h.Policy.Share = 2, share.Rule{}
+	h.Policy.Quotas.TotalHour = 2
 	from := func(local string) func(*verify.Envelope) {
 		return func(e *verify.Envelope) { e.MailFrom = local + "@example.org" }
 	}
