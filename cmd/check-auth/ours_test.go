@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -128,3 +130,25 @@ mx.fine.example. A 45.0.0.99
 }
 
 var errNobody = errors.New("nobody answers")
+
+// An organisation whose mail server takes its reports has no share at it: all of its people may test at once.
+func TestWhatAMailServerTakesDoesNotCountAtIt(t *testing.T) {
+	t.Parallel()
+	world, replies := dnstest.New(t, serveZone), newSink(t)
+	s := defaults(func(string) string { return "" })
+	s.Hostname, s.Operator, s.State = "verifier.example", "you@operator.example", t.TempDir()
+	s.Listen, s.Resolver.Servers = []string{"127.0.0.1:0"}, []string{world.Addr().String()}
+	s.SMTP.Loopback, s.Deliver.AllowPrivate, s.Policy.AddressMinute = loopbackEvaluate, true, unlimited
+	port, err := strconv.Atoi(replies.port())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Deliver.Port = port
+	addr := inProcess(t, &s)
+	for i := range 12 { // the DNS has bounds too
+		if code, text := dialogue(t, addr, fmt.Sprintf("anna%d@sender.example", i), "check-auth@verifier.example", mailOf(i)); code != 250 {
+			t.Fatalf("test %d: %d %s", i, code, text)
+		}
+		replies.next(t)
+	}
+}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"checkauth/reply"
 	"checkauth/reply/compose"
 	"checkauth/reply/deliver"
 	"checkauth/reply/policy"
@@ -84,7 +85,7 @@ func openService(ctx context.Context, s *settings, log *slog.Logger, e env) (_ *
 	if v.store, err = s.openStore(ctx, p.store, log); err != nil {
 		return nil, err
 	}
-	p.delivery.Health = v.health
+	p.delivery.Health, p.delivery.Took = v.health, v.took(s.rules(p))
 	if v.deliverer, err = s.deliverer(p.delivery, v.store, resolver); err != nil {
 		return nil, err
 	}
@@ -184,6 +185,16 @@ func (s *settings) rules(p parts) policy.Config {
 	c := s.policy(func(string, string, ...any) {}) // check has read the lists
 	c.Node, c.Ours = p.store.Node, p.ours.has
 	return c
+}
+
+// took says of each reply what its mail server took, so that the next ones to that organisation are not counted there.
+func (v *service) took(rules policy.Config) func(context.Context, reply.Entry, string, netip.Addr, []netip.Addr) {
+	to := respond.Destinations{Policy: rules, Store: v.store, Now: v.now}
+	return func(ctx context.Context, e reply.Entry, host string, at netip.Addr, met []netip.Addr) {
+		if err := to.Took(ctx, e, host, at, met); err != nil {
+			v.log.Warn("what a mail server took counts at it all the same", "report", e.ID, "error", err)
+		}
+	}
 }
 
 func (s *settings) responder(v *service, resolver dns.Resolver, p parts, e env) *respond.Responder {

@@ -78,6 +78,9 @@ type Config struct {
 	Attempt time.Duration // for one try with all its hosts; shorter than the store's lease
 	Lease   time.Duration // the store's: an entry that was put just now is ours for so long
 	Grace   time.Duration // for what is running when Run is told to end
+	// Took is told of an entry that a mail server took: the host's name and address, and the addresses that were connected
+	// to in this try; nil: nobody asks.
+	Took func(ctx context.Context, e reply.Entry, host string, at netip.Addr, met []netip.Addr)
 	// Health is that of our own resolver; nil: nobody watches over it. While it is down nothing is sent by MX.
 	Health *dns.Health
 	Log    *slog.Logger

@@ -843,7 +843,7 @@ func TestAbuse_a_day(t *testing.T) {
 		"forger":        5 * 50, // of eight domains, three refute it
 		"bomber of one": 1, "1000 of one domain": 10, "speller": 4,
 		"30 domains to one server": 3 * 4 * 5, // each of four networks has its share
-		"customer": 200, "filler": 4 * 5, "one network": 60, "one large domain": 200,
+		"customer":                 200, "filler": 4 * 5, "one network": 60, "one large domain": 200,
 		"nobody to answer": 0, "thief": 2, "stopper's forger": 1, "stopper": 1,
 		"administrator": 11, "administrator in a hurry": 1,
 	} {
