@@ -13,7 +13,7 @@ import (
 // What an attacker wants of a mail server that is not his: that domains of his, whose MX leads there, have it mailed
 // many reports, each of which it refuses. So an address of a mail server has a counter of the reports for organisations
 // of which it has taken none. It is a pot of which no organisation and no client network takes more than its share, so
-// that who fills it keeps no new customer of a hoster out. Of whom the address has taken a report it is no victim: his
+// that one network cannot keep a hoster's new customers out. Of whom the address has taken a report it is no victim: his
 // reports are bounded by his own quotas, and are not counted here.
 //
 // What is counted when a message is decided is what its first try leads to. A connection to another address, or of
@@ -54,23 +54,22 @@ func (c Config) service(host string) bool {
 	return slices.ContainsFunc(c.Servers, func(s string) bool { return host == s || strings.HasSuffix(host, "."+s) })
 }
 
-// destinations are the addresses that the first try of a reply leads to, each with its counters. What is not counted
-// there is not counted at the moment of connecting either.
+// destinations are the addresses that the first try of a reply leads to, each with its counters. Where one of them is
+// known to take the organisation's reports none is counted now: the try will come to that one, or the others count when
+// they are connected to.
 func (c Config) destinations(in *input, now time.Time) (out []reply.Counted) {
 	route, client := in.facts.Route, address(in.r.Session.ClientIP)
 	switch {
 	case len(route.Hosts) == 0 && route.Unknown:
 		return []reply.Counted{{In: c.Destination("", netip.Addr{}, in.to, client, now)}}
-	case len(route.Hosts) == 0:
+	case len(route.Hosts) == 0 || in.facts.Known:
 		return nil
 	}
 	first := route.Hosts[0]
 	for _, a := range first.Addrs {
-		counted := reply.Counted{At: naming.Plain(a)}
-		if !in.facts.Known {
-			counted.In = c.Destination(first.Name, a, in.to, client, now)
+		if buckets := c.Destination(first.Name, a, in.to, client, now); len(buckets) > 0 {
+			out = append(out, reply.Counted{At: naming.Plain(a), In: buckets})
 		}
-		out = append(out, counted)
 	}
 	return out
 }
@@ -78,7 +77,7 @@ func (c Config) destinations(in *input, now time.Time) (out []reply.Counted) {
 // Asks are the counters that say whether the servers that the first try leads to are known to take reports of the
 // recipient's organisation: one of them has counted one then. None: there is nothing to know.
 func (c Config) Asks(route Route, to string, now time.Time) (out []reply.Bucket) {
-	if len(route.Hosts) == 0 || c.service(route.Hosts[0].Name) {
+	if len(route.Hosts) == 0 || c.Quotas.DestinationHour == Unlimited || c.service(route.Hosts[0].Name) {
 		return nil
 	}
 	for _, a := range route.Hosts[0].Addrs {

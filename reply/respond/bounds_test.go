@@ -222,6 +222,44 @@ func brought(t *testing.T, d respond.Destinations, e reply.Entry, at string) (fu
 	return got.Key
 }
 
+// The same from the message on: the first report of an organisation is counted at all addresses of its server, and when
+// one has taken it nothing is counted before it is connected to.
+func TestAVictimBesideAServerThatTakes(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.Policy.Share = share.Rule{Part: 8}
+	h.Run.DNS = dnstest.Zone(t, zone+"two.example. MX 10 mx.two.example.\nmx.two.example. A 192.0.2.61\nmx.two.example. A 192.0.2.62\n", patient)
+	d := respond.Destinations{Policy: h.Policy, Store: h.store, Now: h.Config.Now}
+	taker, victim := netip.MustParseAddr("192.0.2.61"), netip.MustParseAddr("192.0.2.62")
+	connections := 0
+	for i := range 20 {
+		from := fmt.Sprintf("a%d@two.example", i)
+		h.kicked = nil
+		h.answers(t, h.message(t, "From: "+from+"\r\n\r\n", func(e *verify.Envelope) {
+			e.MailFrom, e.Client = from, netip.AddrPortFrom(netip.MustParseAddr(fmt.Sprintf("10.0.%d.1", i)), 4025)
+		}), 250, "to <"+from+">")
+		e := h.kicked[0]
+		if want := map[bool]int{true: 2, false: 0}[i == 0]; len(e.Counted) != want {
+			t.Errorf("report %d was counted at %d addresses, want %d", i, len(e.Counted), want)
+		}
+		if i == 0 {
+			if err := d.Took(t.Context(), e, "mx.two.example", taker, []netip.Addr{taker}); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		// From now on the attacker's own address does not answer, so that each try comes to the victim's.
+		if full, err := d.Connect(t.Context(), e, "mx.two.example", victim); err != nil {
+			t.Fatal(err)
+		} else if full.Key == "" {
+			connections++
+		}
+	}
+	if connections != 6 {
+		t.Errorf("%d connections to the victim for one organisation, want 6", connections)
+	}
+}
+
 // A name server that says another address each time leads 400 reports to one server, which takes none.
 func TestDestinationsOfChangingNames(t *testing.T) {
 	t.Parallel()
@@ -334,6 +372,12 @@ func TestDestinationsThatTake(t *testing.T) {
 	took(reply.Entry{To: "a@two.example"}, there, there)
 	if left(there) != 59 {
 		t.Errorf("%d have room, want 59", left(there))
+	}
+	// A victim's address beside one that takes the organisation's reports, in one name: whatever the decision found, the
+	// connection to it counts.
+	e = reply.Entry{ID: "x", To: "a@one.example"}
+	if full := brought(t, d, e, "198.51.100.3"); full != "" || left("198.51.100.3") != 59 {
+		t.Errorf("a victim beside a server that takes: %q, %d have room", full, left("198.51.100.3"))
 	}
 	// It is forgotten after a week.
 	h.now = h.now.Add(8 * 24 * time.Hour)
