@@ -3,7 +3,12 @@
 // deliver sends.
 package reply
 
-import "time"
+import (
+	"net/netip"
+	"time"
+
+	"checkauth/verify/share"
+)
 
 // Entry is one mail of ours on its way: a report, or mail passed on to the operator.
 type Entry struct {
@@ -23,6 +28,15 @@ type Entry struct {
 	Whom    string
 	Created time.Time
 	Expires time.Time // no further try after this
+	// Counted are the mail servers' addresses that it was counted at when it was stored. It is not stored with it: a
+	// further try counts anew.
+	Counted []Counted
+}
+
+// Counted is an address of a mail server, and the buckets that a reply is counted in before it is brought there.
+type Counted struct {
+	At netip.Addr
+	In []Bucket
 }
 
 // State of a stored entry.
@@ -41,6 +55,27 @@ type Bucket struct {
 	Key     string    // what is counted, with its window: "address-day/a@example.org"
 	Limit   int64     // it is full when it has counted so many
 	Expires time.Time // end of the window, where this one is the first within it; the counter then begins anew
+
+	// Pot is the key of another bucket of the same entry, where this one counts what somebody has had of that one: it
+	// may have a Part-th of what is free there, and always one (share.Rule). Limit bounds it as well. Empty: no pot.
+	Pot  string
+	Part int
+	// Few, where it is above zero, is how much one may have once four fifths of the pot are taken.
+	Few int64
+}
+
+// Most is how many a bucket may have counted for one more to have room, where its pot has counted so many. Who has a
+// share of what nobody has any more is not to blame: the pot itself is full.
+func (b Bucket) Most(pot Bucket, counted int64) int64 {
+	free := pot.Limit - counted
+	if b.Pot == "" || free <= 0 {
+		return b.Limit
+	}
+	most := min(b.Limit, int64(share.Rule{Part: b.Part}.Most(int(free))))
+	if b.Few > 0 && free <= pot.Limit/5 {
+		most = min(most, b.Few)
+	}
+	return most
 }
 
 // Full is a bucket that was full, and when its window is over; the zero Full is none.

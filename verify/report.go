@@ -57,6 +57,11 @@ type Sender struct {
 	// Undecided: our own bound of questions, or an error of a DMARC record's look-up other than silence, leaves SPF,
 	// DMARC or this policy unknown.
 	Undecided bool
+	// Disowns: this policy alone refutes the sender; the checks by themselves would leave it open.
+	Disowns bool
+	// Advised is the class that advice goes by: the report is for the owner of the domain. A policy of DMARC alone does not
+	// keep him from what he asks for, and a name of his organisation that leads to the client and back is his own word.
+	Advised Class
 }
 
 // Authority is one record as the name servers of its zone have it.

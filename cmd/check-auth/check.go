@@ -89,7 +89,7 @@ func (s *settings) ourselves(host string, port uint16, all []endpoint) bool {
 		return strings.EqualFold(strings.TrimSuffix(host, "."), s.Hostname) && slices.ContainsFunc(all, func(a endpoint) bool { return a.at.Port() == port })
 	}
 	at = at.Unmap()
-	here := at.IsLoopback() || slices.Contains(ownAddresses(), at)
+	here := at.IsLoopback() || s.ours().has(at)
 	return slices.ContainsFunc(all, func(a endpoint) bool {
 		family := a.network == "tcp" || a.at.Addr().Is4() == at.Is4()
 		return a.at.Port() == port && (a.at.Addr() == at || here && family && a.at.Addr().IsUnspecified())

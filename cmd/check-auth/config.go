@@ -28,6 +28,8 @@ type settings struct {
 	State    string   `toml:"state" help:"Folder for the queue, the DKIM key and large messages on their way."`
 	Listen   []string `toml:"listen" help:"Addresses to take mail on: 0.0.0.0:25 is all of IPv4, [::]:25 all of IPv6, :25 both."`
 
+	PublicAddresses []string `toml:"public-addresses" name:"public-addresses" help:"Addresses by which others reach this service where they are neither of this machine's interfaces nor what the DNS says of hostname, as behind NAT. No reply and no question is sent to an address of ours."`
+
 	Proxy    proxySettings    `toml:"proxy" embed:"" prefix:"proxy-"`
 	TLS      tlsSettings      `toml:"tls" embed:"" prefix:"tls-"`
 	Resolver resolverSettings `toml:"resolver" embed:"" prefix:"resolver-"`
@@ -84,7 +86,7 @@ type replySettings struct {
 	Size       size     `toml:"size" help:"Octets of a whole reply."`
 	Queue      duration `toml:"queue" help:"How long a reply is tried."`
 	Again      duration `toml:"again" help:"The same message again within this time is not answered twice, unless its client heard the first answer."`
-	Operator   int      `toml:"operator-per-hour" name:"operator-per-hour" help:"Mails for the operator that are passed on, an hour."`
+	Operator   int      `toml:"operator-per-hour" name:"operator-per-hour" help:"Mails for the operator that are passed on, an hour; of that a client network has its share, and three at most."`
 }
 
 type logSettings struct {

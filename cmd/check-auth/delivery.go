@@ -68,7 +68,7 @@ func (s *settings) deliverer(c deliver.Config, st store.Store, resolver dns.Reso
 }
 
 // delivery puts the settings into the delivery's own terms.
-func (s *settings) delivery(log *slog.Logger, e env) (deliver.Config, error) {
+func (s *settings) delivery(own *ours, log *slog.Logger, e env) (deliver.Config, error) {
 	c := deliver.Defaults()
 	t := s.Deliver
 	c.Hostname, c.Relay, c.Port, c.AllowPrivate = s.Hostname, t.Relay, t.Port, t.AllowPrivate
@@ -78,7 +78,7 @@ func (s *settings) delivery(log *slog.Logger, e env) (deliver.Config, error) {
 	for _, r := range t.Retries {
 		c.Retries = append(c.Retries, time.Duration(r))
 	}
-	c.Own, c.Log, c.Now = ownAddresses(), log, e.now
+	c.Own, c.Log, c.Now = own.has, log, e.now
 	if t.Helo != "" {
 		c.Hostname = t.Helo
 	}
@@ -156,20 +156,4 @@ func ownSix(sources []netip.Addr) netip.Addr {
 		return netip.Addr{}
 	}
 	return a.Addr().WithZone("")
-}
-
-// ownAddresses are those of this machine's interfaces: a reply to one of them would come back to us.
-// Loopback is refused as such.
-func ownAddresses() []netip.Addr {
-	found, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil // what is left then is that our own domains are not answered
-	}
-	var out []netip.Addr
-	for _, a := range found {
-		if p, err := netip.ParsePrefix(a.String()); err == nil && !p.Addr().IsLoopback() {
-			out = append(out, p.Addr().Unmap())
-		}
-	}
-	return out
 }

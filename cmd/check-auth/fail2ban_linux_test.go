@@ -106,6 +106,7 @@ func openSite(t *testing.T, level string) *site {
 	s.SMTP.PerIP, s.SMTP.PerNetwork, s.SMTP.PerMinute = unlimited, unlimited, unlimited
 	s.Resolver.PerNet, s.Resolver.PerFrom, s.Resolver.PerVoid = unlimited, unlimited, unlimited
 	q := &s.Policy
+	q.Unlimited = append(q.Unlimited, "192.0.2.0/24", "198.51.100.0/24")
 	for _, limit := range []*limit{&q.AddressMinute, &q.AddressDay, &q.NetworkHour, &q.DestinationHour, &q.DomainDay, &q.Total} {
 		*limit = unlimited
 	}

@@ -45,7 +45,7 @@ var allowed = map[string][]string{
 	"verify/run":       {"verify"},
 	"templates":        {},
 	"smtpd":            {"smtpd", "verify", "verify/naming", "verify/share", "verify/mail", "verify/result"},
-	"reply":            {},
+	"reply":            {"verify/share"},
 	"reply/sign":       {},
 	"reply/policy":     {"reply", "verify"},
 	"reply/compose":    {"reply", "verify", "templates"},

@@ -130,6 +130,9 @@ func (v *service) listen(s *settings) error {
 }
 
 func (v *service) take(l net.Listener, proxied bool, s *settings) {
+	if a, ok := l.Addr().(*net.TCPAddr); ok {
+		v.ours.add(a.AddrPort().Addr())
+	}
 	if proxied {
 		v.proxied = append(v.proxied, smtpd.Proxy(l, s.Proxy.Trusted, time.Duration(s.Proxy.Timeout)))
 		return

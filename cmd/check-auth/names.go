@@ -60,6 +60,9 @@ func (s *settings) checkNames(bad func(key, format string, args ...any)) {
 	if !hostName(s.Reply.Selector) {
 		bad("reply.selector", "%q: want letters, digits and hyphens, such as \"check-auth\" (RFC 6376, 3.1)", s.Reply.Selector)
 	}
+	if _, err := s.publicAddresses(); err != nil {
+		bad("public-addresses", "%w", err)
+	}
 	s.checkService(bad)
 	s.checkOperator(bad)
 }
@@ -159,12 +162,7 @@ func (s *settings) checkOperatorLiteral(text string, bad func(key, format string
 		bad("operator", "%q: want %s", s.Operator, wantOperator(s.Operator))
 		return
 	}
-	at = at.Unmap()
-	own := ownAddresses()
-	for _, a := range s.endpoints(func(string, string, ...any) {}) {
-		own = append(own, a.at.Addr())
-	}
-	if at.IsLoopback() || at.IsUnspecified() || slices.Contains(own, at) {
+	if at = naming.Plain(at); at.IsLoopback() || at.IsUnspecified() || s.ours().has(at) {
 		bad("operator", "%q is an address of this machine: what is passed on to it would come back here: want a mailbox on another server, such as \"you@example.org\"", s.Operator)
 	}
 }

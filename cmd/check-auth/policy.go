@@ -11,19 +11,19 @@ import (
 type policySettings struct {
 	AddressMinute   limit `toml:"address-per-minute" name:"address-per-minute" help:"Reports a minute to one address that is proved."`
 	AddressDay      limit `toml:"address-per-day" name:"address-per-day" help:"Reports a day to one address that is proved."`
-	NetworkHour     limit `toml:"network-per-hour" name:"network-per-hour" help:"Reports an hour on what one client network sends, /24 or /56 of IPv6."`
-	DestinationHour limit `toml:"destination-per-hour" name:"destination-per-hour" help:"Reports an hour to one mail server's address, whatever the domain."`
+	NetworkHour     limit `toml:"network-per-hour" name:"network-per-hour" help:"Reports an hour on what one client network sends, /24 or /56 of IPv6; four times as many on a /48."`
+	DestinationHour limit `toml:"destination-per-hour" name:"destination-per-hour" help:"Reports an hour to one address of a mail server for organisations of which it has taken no report for seven days; of that an organisation and a client network have their share."`
 	DomainDay       limit `toml:"domain-per-day" name:"domain-per-day" help:"Reports a day to one organisation's domain; providers below apart."`
 	OpenAddressDay  limit `toml:"open-address-per-day" name:"open-address-per-day" help:"Reports a day to an address that nothing proves: it may be a forgery's victim."`
-	OpenNetworkHour limit `toml:"open-network-per-hour" name:"open-network-per-hour" help:"Reports an hour on what one client network sends in unproved names."`
+	OpenNetworkHour limit `toml:"open-network-per-hour" name:"open-network-per-hour" help:"Reports an hour on what one client network sends in unproved names, /24 or /56 of IPv6; four times as many on a /48."`
 	OpenDomainHour  limit `toml:"open-domain-per-hour" name:"open-domain-per-hour" help:"Reports an hour to unproved addresses of one domain."`
 	OpenDomainDay   limit `toml:"open-domain-per-day" name:"open-domain-per-day" help:"Reports a day to unproved addresses of one domain."`
-	Total           limit `toml:"total-per-hour" name:"total-per-hour" help:"Reports of this server an hour, to whomever."`
+	Total           limit `toml:"total-per-hour" name:"total-per-hour" help:"Reports of this server an hour, to whomever; of that a client network has its share. It survives a restart."`
 
 	Share     limit    `toml:"share" help:"No client network takes more than this part of what is free of connections, evaluations, reports an hour and the like (8 is an eighth), and each gets one. Counted at /24, and at /64, /56 and /48 of IPv6."`
 	Unlimited []string `toml:"unlimited" help:"Client networks that share does not bind."`
 	Providers []string `toml:"providers" help:"Domains of mailbox providers, whose users are many people: domain-per-day does not count them."`
-	Servers   []string `toml:"servers" help:"Domains of mail servers that are the MX of many domains: destination-per-hour does not count them."`
+	Servers   []string `toml:"servers" help:"Names of mail services that are the MX of many domains, each with all below it: destination-per-hour does not count them. Never a hoster's whole domain: its customers' machines have names below it."`
 	Allow     []string `toml:"allow" help:"Mailboxes and domains without a quota for what they are proved to send, and client networks without any; total-per-hour holds."`
 	Block     []string `toml:"block" help:"Mailboxes, domains (with all below) and client networks that are never answered."`
 
@@ -36,13 +36,13 @@ type policySettings struct {
 	DryRun       bool `toml:"dry-run" name:"dry-run" help:"Decide everything, mail nothing; the answer and the log say what would have been."`
 }
 
-func policyDefaults(total int64) policySettings {
+func policyDefaults() policySettings {
 	q := policy.DefaultQuotas()
 	return policySettings{
 		AddressMinute: limit(q.AddressMinute), AddressDay: limit(q.AddressDay), NetworkHour: limit(q.NetworkHour),
 		DestinationHour: limit(q.DestinationHour), DomainDay: limit(q.DomainDay),
 		OpenAddressDay: limit(q.OpenAddressDay), OpenNetworkHour: limit(q.OpenNetworkHour),
-		OpenDomainHour: limit(q.OpenDomainHour), OpenDomainDay: limit(q.OpenDomainDay), Total: limit(total),
+		OpenDomainHour: limit(q.OpenDomainHour), OpenDomainDay: limit(q.OpenDomainDay), Total: limit(q.TotalHour),
 		Share: 8, Unlimited: []string{"127.0.0.0/8", "::1/128"},
 		Providers: policy.Providers(), Servers: policy.Servers(), NoReply: true,
 	}
@@ -72,6 +72,7 @@ func (s *settings) policy(bad func(key, format string, args ...any)) policy.Conf
 	q.DestinationHour, q.DomainDay = int64(p.DestinationHour), int64(p.DomainDay)
 	q.OpenAddressDay, q.OpenNetworkHour = int64(p.OpenAddressDay), int64(p.OpenNetworkHour)
 	q.OpenDomainHour, q.OpenDomainDay = int64(p.OpenDomainHour), int64(p.OpenDomainDay)
+	q.TotalHour, q.OperatorHour = int64(p.Total), int64(s.Reply.Operator)
 	list := func(key string, entries []string) policy.List {
 		l, err := policy.ParseList(entries)
 		if err != nil {
@@ -81,6 +82,7 @@ func (s *settings) policy(bad func(key, format string, args ...any)) policy.Conf
 	}
 	return policy.Config{
 		Addresses: s.addresses(), Quotas: q, Providers: p.Providers, Servers: p.Servers,
+		Share: s.share(bad),
 		Allow: list("allow", p.Allow), Block: list("block", p.Block), Trusted: list("trusted-domains", p.Trusted),
 		ShortToRefuted: p.RefutedShort, AnswerNoReply: p.NoReply, DryRun: p.DryRun,
 	}

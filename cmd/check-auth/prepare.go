@@ -30,6 +30,7 @@ type parts struct {
 	lists    []dnsbl.List
 	delivery deliver.Config
 	store    store.PostgresConfig
+	ours     *ours
 }
 
 // prepare reads all that the settings name beside the state folder, and tells everything that cannot be used at
@@ -54,7 +55,8 @@ func (s *settings) prepare(key *sign.Key, log *slog.Logger, e env) (p parts, err
 	if p.atlas, err = known.Load(); err != nil {
 		failed(err)
 	}
-	if p.delivery, err = s.delivery(log, e); err != nil {
+	p.ours = s.ours()
+	if p.delivery, err = s.delivery(p.ours, log, e); err != nil {
 		failed(err)
 	}
 	if p.store, err = s.postgres(); err != nil {
@@ -131,6 +133,13 @@ func (s *settings) preflight(ctx context.Context, log *slog.Logger, e env) (skip
 	}
 	if _, err := s.deliverer(p.delivery, nil, p.upstream); err != nil {
 		faults = append(faults, err)
+	}
+	if p.upstream != nil {
+		unasked, err := s.loops(ctx, p.ours, p.upstream)
+		if err != nil {
+			faults = append(faults, err)
+		}
+		skipped = append(skipped, unasked...)
 	}
 	user, err := s.lookStore(ctx, p.store)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"checkauth/reply/compose"
+	"checkauth/reply/policy"
 	"checkauth/reply/respond"
 	"checkauth/verify/dns/client"
 	evaluate "checkauth/verify/run"
@@ -79,8 +80,8 @@ func defaults(getenv func(string) string) settings {
 		SMTP:     smtpDefaults(),
 		Evaluate: evaluateSettings{Time: duration(run.Evaluation), SPF: duration(run.SPF), Signatures: run.Signatures},
 		Reply: replySettings{Service: "check-auth", From: "auth-results", Selector: "check-auth", Parts: letters.Parts, Size: size(letters.Size),
-			Queue: duration(answers.Queue), Again: duration(answers.Again), Operator: int(answers.Operator)},
-		Policy:  policyDefaults(answers.Hourly),
+			Queue: duration(answers.Queue), Again: duration(answers.Again), Operator: int(policy.DefaultQuotas().OperatorHour)},
+		Policy:  policyDefaults(),
 		Deliver: deliverDefaults(),
 		Log:     logSettings{Level: "info"},
 	}

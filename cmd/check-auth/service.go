@@ -17,6 +17,7 @@ import (
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
+	"checkauth/reply"
 	"checkauth/reply/compose"
 	"checkauth/reply/deliver"
 	"checkauth/reply/policy"
@@ -48,6 +49,9 @@ type service struct {
 	certificate    *certificate
 	plain, proxied []net.Listener
 
+	ours *ours
+	dns  dns.Resolver // not on behalf of strangers
+
 	hangUps   <-chan os.Signal // SIGHUP; nil: none comes
 	resolvers *systemResolvers // nil where the configuration names them
 }
@@ -72,6 +76,7 @@ func openService(ctx context.Context, s *settings, log *slog.Logger, e env) (_ *
 	if err != nil {
 		return nil, err
 	}
+	v.ours, v.dns = p.ours, p.upstream
 	v.health = &dns.Health{Probe: p.upstream.Alive, Changed: v.resolverChanged, Now: e.now}
 	if len(s.Resolver.Servers) == 0 {
 		v.resolvers = &systemResolvers{client: p.upstream, file: e.resolvers(), trust: s.Resolver.TrustAD, log: log}
@@ -81,7 +86,7 @@ func openService(ctx context.Context, s *settings, log *slog.Logger, e env) (_ *
 	if v.store, err = s.openStore(ctx, p.store, log); err != nil {
 		return nil, err
 	}
-	p.delivery.Health = v.health
+	p.delivery.Health, p.delivery.Took = v.health, v.took(s.rules(p))
 	if v.deliverer, err = s.deliverer(p.delivery, v.store, resolver); err != nil {
 		return nil, err
 	}
@@ -145,10 +150,9 @@ func (s *settings) resolver(e env) (*client.Client, error) {
 	return client.New(c)
 }
 
-// authorities are asked at port 53, on the public Internet alone.
-func authorities() *dns.Authorities {
-	own := ownAddresses()
-	a := client.Authorities(53, func(a netip.Addr) bool { return deliver.Routable(a, own) == nil })
+// authorities are asked at port 53, on the public Internet alone, and never ourselves.
+func authorities(own *ours) *dns.Authorities {
+	a := client.Authorities(53, func(a netip.Addr) bool { return deliver.Routable(a, own.has) == nil })
 	return &a
 }
 
@@ -177,10 +181,27 @@ func (s *settings) composer(key *sign.Key) (*compose.Composer, error) {
 	return compose.New(letters, key)
 }
 
+// rules are the policy of a running service.
+func (s *settings) rules(p parts) policy.Config {
+	c := s.policy(func(string, string, ...any) {}) // check has read the lists
+	c.Node, c.Ours = p.store.Node, p.ours.has
+	return c
+}
+
+// took says of each reply what its mail server took, so that the next ones to that organisation are not counted there.
+func (v *service) took(rules policy.Config) func(context.Context, reply.Entry, string, netip.Addr, []netip.Addr) {
+	to := respond.Destinations{Policy: rules, Store: v.store, Now: v.now}
+	return func(ctx context.Context, e reply.Entry, host string, at netip.Addr, met []netip.Addr) {
+		if err := to.Took(ctx, e, host, at, met); err != nil {
+			v.log.Warn("what a mail server took counts at it all the same", "report", e.ID, "error", err)
+		}
+	}
+}
+
 func (s *settings) responder(v *service, resolver dns.Resolver, p parts, e env) *respond.Responder {
 	answers := respond.Defaults()
 	answers.Host, answers.Queue, answers.Again = s.Hostname, time.Duration(s.Reply.Queue), time.Duration(s.Reply.Again)
-	answers.Operator, answers.Hourly, answers.Log, answers.Now = int64(s.Reply.Operator), int64(s.Policy.Total), v.log, e.now
+	answers.Log, answers.Now = v.log, e.now
 	checks := evaluate.Config{Evaluation: time.Duration(s.Evaluate.Time), SPF: time.Duration(s.Evaluate.SPF), Signatures: s.Evaluate.Signatures}
 	spamd := spam.Defaults()
 	spamd.Address = s.Evaluate.Spamd
@@ -192,8 +213,8 @@ func (s *settings) responder(v *service, resolver dns.Resolver, p parts, e env) 
 		Destination: destination,
 		Promised:    v.deliverer.Promised,
 		Config:      answers, Compose: p.composer, Store: v.store, Kick: v.deliverer.Kick, Ease: v.deliverer.Ease,
-		Policy: s.policy(func(string, string, ...any) {}), // the lists were read by check
-		Run: evaluate.Evaluator{Config: checks, Standing: standing.Rules{Servers: s.Policy.Servers}, DNS: resolver, Quota: s.quota(p.lists, e), Health: v.health, Authorities: authorities(), Now: e.now,
+		Policy: s.rules(p),
+		Run: evaluate.Evaluator{Config: checks, Standing: standing.Rules{Servers: s.Policy.Servers}, DNS: resolver, Quota: s.quota(p.lists, e), Health: v.health, Authorities: authorities(p.ours), Now: e.now,
 			Receivers: p.rules, Atlas: p.atlas, Lists: p.lists, Spamd: spamd, Loopback: s.evaluateLoopback(),
 			Searches: make(chan struct{}, runtime.GOMAXPROCS(0)), Panicked: func(id, method string, p any, stack []byte) {
 				v.log.Error("a check panicked", "report", id, "check", method, "panic", fmt.Sprint(p), "stack", string(stack))
@@ -262,6 +283,7 @@ func (v *service) run(ctx context.Context) error {
 		func() error { return every(house, lookEvery, v.certificate.look) },
 		func() error { v.health.Watch(house); return nil },
 		func() error { return v.keepUp(house) },
+		func() error { v.lookAtOurs(house); return every(house, oursEvery, func() { v.lookAtOurs(house) }) },
 	}
 	for _, l := range slices.Concat(v.plain, v.proxied) {
 		v.log.Info("taking mail", "address", l.Addr().String())
@@ -317,6 +339,14 @@ func every(ctx context.Context, interval time.Duration, do func()) error {
 func (v *service) sweep(ctx context.Context) {
 	if err := v.store.Sweep(ctx, v.now()); err != nil && ctx.Err() == nil {
 		v.log.Error("what has expired is not forgotten yet", "error", err)
+	}
+}
+
+// lookAtOurs learns which addresses are ours. Without the DNS we know enough to be no loop of our own: health tells of a
+// resolver that does not answer.
+func (v *service) lookAtOurs(ctx context.Context) {
+	if err := v.ours.look(ctx, v.dns); err != nil && ctx.Err() == nil {
+		v.log.Debug("the addresses of hostname are not known yet", "error", err)
 	}
 }
 

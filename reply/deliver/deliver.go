@@ -66,9 +66,9 @@ type Config struct {
 	Port   int            // of MX hosts
 	// AllowPrivate permits addresses that are not on the public Internet. Own stay refused.
 	AllowPrivate bool
-	Own          []netip.Addr // our own addresses: mail to them would come back
-	Concurrency  int          // deliveries at once; those that hang do not count, see patience
-	PerDomain    int          // deliveries at once to one domain
+	Own          func(netip.Addr) bool // tells our own addresses, to which mail would come back; nil: there are none
+	Concurrency  int                   // deliveries at once; those that hang do not count, see patience
+	PerDomain    int                   // deliveries at once to one domain
 	// Retries are the times from a failed try to the next; the last one repeats until an entry expires.
 	Retries []time.Duration
 	Every   time.Duration // between two looks for due entries
@@ -78,6 +78,9 @@ type Config struct {
 	Attempt time.Duration // for one try with all its hosts; shorter than the store's lease
 	Lease   time.Duration // the store's: an entry that was put just now is ours for so long
 	Grace   time.Duration // for what is running when Run is told to end
+	// Took is told of an entry that a mail server took: the host's name and address, and the addresses that were connected
+	// to in this try; nil: nobody asks.
+	Took func(ctx context.Context, e reply.Entry, host string, at netip.Addr, met []netip.Addr)
 	// Health is that of our own resolver; nil: nobody watches over it. While it is down nothing is sent by MX.
 	Health *dns.Health
 	Log    *slog.Logger

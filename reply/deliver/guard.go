@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"syscall"
 
 	"checkauth/verify/naming"
@@ -16,10 +15,10 @@ import (
 var errUnroutable = errors.New("unroutable")
 
 // refused tells why an address is not connected to, or nil.
-func refused(a netip.Addr, own []netip.Addr, allowPrivate bool) error {
+func refused(a netip.Addr, own func(netip.Addr) bool, allowPrivate bool) error {
 	// A mapped address is connected to as the IPv4 address in it; a zone would hide a prefix.
 	a = naming.Plain(a)
-	if slices.ContainsFunc(own, func(o netip.Addr) bool { return naming.Plain(o) == a }) {
+	if own != nil && own(a) {
 		return fmt.Errorf("%w (our own address): %s", errUnroutable, a)
 	}
 	if allowPrivate {
@@ -31,9 +30,9 @@ func refused(a netip.Addr, own []netip.Addr, allowPrivate bool) error {
 	return nil
 }
 
-// Routable tells why nothing is to be sent to an address that a stranger has named, or nil. own are our
-// addresses.
-func Routable(a netip.Addr, own []netip.Addr) error { return refused(a, own, false) }
+// Routable tells why nothing is to be sent to an address that a stranger has named, or nil. own tells our
+// addresses; nil: there are none.
+func Routable(a netip.Addr, own func(netip.Addr) bool) error { return refused(a, own, false) }
 
 // dialer connects to the network. The address is checked when the socket is about to connect: a check
 // at look-up would not see what a second look-up says (DNS rebinding).

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,9 +24,14 @@ func TestRFC6890_2_special_networks_are_refused(t *testing.T) {
 	}
 }
 
+// only tells that these addresses are ours.
+func only(addrs ...string) func(netip.Addr) bool {
+	return func(a netip.Addr) bool { return slices.Contains(addrs, a.String()) }
+}
+
 func TestGuard(t *testing.T) {
 	t.Parallel()
-	own := []netip.Addr{netip.MustParseAddr("8.8.4.4"), netip.MustParseAddr("2606:4700::53")}
+	own := only("8.8.4.4", "2606:4700::53")
 	for _, c := range []struct {
 		name string
 		ok   bool
@@ -47,7 +53,7 @@ func TestGuard(t *testing.T) {
 			}
 		}
 	}
-	if err := refused(own[0], own, true); !errors.Is(err, errUnroutable) {
+	if err := refused(netip.MustParseAddr("8.8.4.4"), own, true); !errors.Is(err, errUnroutable) {
 		t.Errorf("our own address with AllowPrivate: got %v, want it refused", err)
 	}
 }

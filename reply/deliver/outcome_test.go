@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -175,7 +174,7 @@ func TestMailForTheOperatorIsNotLostUnseen(t *testing.T) {
 	var log journal
 	d, k := service(t, "", func(c *Config) {
 		c.Operator = "you@[192.0.2.25]"
-		c.Own = []netip.Addr{netip.MustParseAddr("192.0.2.25")}
+		c.Own = only("192.0.2.25")
 		c.Log = slog.New(slog.NewTextHandler(&log, nil))
 		c.Dial = nil
 	})

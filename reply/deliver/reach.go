@@ -72,6 +72,7 @@ func (d *Deliverer) servers(ctx context.Context, key string, all []server, e rep
 		}
 		what, err := d.server(ctx, key, s, len(all)-i, e)
 		if err == nil {
+			what.met = slices.Concat(last.met, what.met)
 			return what, nil
 		}
 		last = last.then(what)

@@ -3,6 +3,7 @@ package deliver
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -122,7 +123,7 @@ func (d *Deliverer) again(ctx context.Context, key string, e reply.Entry) (what 
 	err = w.s.transact(e)
 	stop()
 	what = w.what
-	what.said = w.s.said
+	what.said, what.met = w.s.said, []netip.Addr{what.at}
 	if err == nil {
 		return d.keeping(key, w.s, what), true, nil
 	}

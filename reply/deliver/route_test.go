@@ -244,7 +244,7 @@ func TestRelayTakesEverything(t *testing.T) {
 	c := config(t)
 	// The relay is the operator's choice: on any network, even where private addresses are refused.
 	c.AllowPrivate = false
-	c.Own = []netip.Addr{netip.MustParseAddr("127.0.0.1")}
+	c.Own = only("127.0.0.1")
 	c.Relay = fmt.Sprint("localhost:", listen(t, map[string]*stub{"127.0.0.1": s}))
 	dnsServer := dnstest.New(t, "example.org. MX 0 .\n")
 	d := newDeliverer(t, c, nil, dnsServer.Client(t, patient()))
@@ -295,7 +295,7 @@ func TestHostile_46(t *testing.T) {
 			cfg := base
 			cfg.AllowPrivate = c.private
 			if c.own != "" {
-				cfg.Own = []netip.Addr{netip.MustParseAddr(c.own)}
+				cfg.Own = only(c.own)
 			}
 			_, err := deliverer(t, cfg, "example.org. MX 10 mx.example.org.\nmx.example.org. "+c.addrs+"\n").tryWhole(t.Context(), entry("one"))
 			want(t, err, "permanent", "unroutable (")

@@ -197,6 +197,9 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 	case err == nil:
 		log.InfoContext(ctx, "report delivered", what.attrs()...)
 		err = d.settle(ctx, ending{c.ID, func(ctx context.Context) error { return d.store.Done(ctx, c.ID, now, out) }})
+		if d.cfg.Took != nil && d.cfg.Relay == "" {
+			d.cfg.Took(ctx, c.Entry, what.name, what.at, what.met)
+		}
 	case isPermanent(err):
 		d.lost(ctx, log, c.To, "report not deliverable", reason)
 		err = d.fail(ctx, c.ID, now, out)

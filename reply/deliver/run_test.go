@@ -174,7 +174,7 @@ mx.alias.example. CNAME mx.example.org.
 	refusing := &stub{script: map[string][]string{"RCPT": {"550-5.1.1 \x1b[2J" + strings.Repeat("no such user ", 100) + "\r\n550 5.1.1 end"}}}
 	d, k := service(t, zone+"refused.example. A 127.0.0.2\n", func(c *Config) {
 		c.Port = listen(t, map[string]*stub{"127.0.0.1": s, "127.0.0.2": refusing})
-		c.Own = append(c.Own, mustAddr("127.0.0.9"))
+		c.Own = only("127.0.0.9")
 	})
 	wanted := map[string]string{
 		"example.org": "done", "alias.example": "done", "[127.0.0.1]": "done",

@@ -22,6 +22,9 @@ type taken struct {
 	tls    string // version, and who wants it; or "no: " and why; empty where it did not come to that
 	said   string // the server's last answer; a stranger's text
 	talked bool   // some server was there to hear about the entry
+	name   string // of the host alone
+	at     netip.Addr
+	met    []netip.Addr // that were connected to, at among them
 	// bye keeps the connection for the next entry or says goodbye, which waits for the server; nil where nobody
 	// took the entry. It comes when the outcome is stored: a process that ends between the two sends the entry
 	// again.
@@ -30,11 +33,11 @@ type taken struct {
 
 // then is what is known after another server failed, too: of the last that said something.
 func (t taken) then(next taken) taken {
-	talked := t.talked || next.talked
+	talked, met := t.talked || next.talked, slices.Concat(t.met, next.met)
 	if next.said != "" || t.said == "" && (next.tls != "" || t.tls == "") {
 		t = next
 	}
-	t.talked = talked
+	t.talked, t.met = talked, met
 	return t
 }
 
@@ -114,6 +117,7 @@ func (d *Deliverer) hosts(ctx context.Context, hosts []host, promised mtasts.Pol
 	for _, h := range hosts {
 		what, errs := d.host(ctx, h, promised, e)
 		if what.bye != nil {
+			what.met = slices.Concat(last.met, what.met)
 			return what, nil
 		}
 		last = last.then(what)
@@ -261,7 +265,7 @@ func (s server) String() string {
 func (d *Deliverer) server(ctx context.Context, key string, s server, left int, e reply.Entry) (taken, error) {
 	conn, err := d.connect(ctx, s, left)
 	if err != nil {
-		return taken{host: s.String(), alias: s.alias}, err
+		return s.taken(&session{}), err
 	}
 	session, err := d.speak(ctx, conn, s, e, nil)
 	if failed := err; errors.Is(err, errHandshake) && !s.security.mandatory && ctx.Err() == nil {
@@ -289,5 +293,9 @@ func inClear(tls, err error) error {
 
 // taken is what came of a session.
 func (s server) taken(of *session) taken {
-	return taken{host: s.String(), alias: s.alias, tls: of.tls, said: of.said, talked: of.talked}
+	out := taken{host: s.String(), alias: s.alias, tls: of.tls, said: of.said, talked: of.talked, name: s.host}
+	if at, err := netip.ParseAddrPort(s.addr); err == nil { // a relay may have a name
+		out.at, out.met = at.Addr(), []netip.Addr{at.Addr()}
+	}
+	return out
 }

@@ -19,6 +19,7 @@ import (
 	"checkauth/verify/mail"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
+	"checkauth/verify/share"
 )
 
 var keys = Keys{[]byte("the key of this period, 32 octets"), []byte("the key of the one before, 32 octets")}
@@ -129,7 +130,7 @@ func wantBuckets(t *testing.T, d Decision, want ...string) {
 func TestQuotaOfAnAddress(t *testing.T) {
 	t.Parallel()
 	d := sent(t, config(), "check-auth@verifier.example", Facts{}, setSPF(result.Pass, 32))
-	wantBuckets(t, d, "address-minute/a@example.org=1", "address-day/a@example.org=12", "network-hour/192.0.2.0/24=60", "domain-day/example.org=200")
+	wantBuckets(t, d, "address-minute/a@example.org=1", "address-day/a@example.org=12", "network-hour/192.0.2.0/24=60", "domain-day/example.org=200", "node-hour/=3000")
 	if got := d.Buckets[0].Expires.Sub(now); got != time.Minute {
 		t.Errorf("the minute lasts %s", got)
 	}
@@ -137,32 +138,215 @@ func TestQuotaOfAnAddress(t *testing.T) {
 
 func TestQuotaOfANetwork(t *testing.T) {
 	t.Parallel()
-	for ip, want := range map[string]string{"192.0.2.77": "192.0.2.0/24", "2001:db8:1:2ff::1": "2001:db8:1:200::/56", "::ffff:192.0.2.1": "192.0.2.0/24"} {
+	for ip, want := range map[string][]string{
+		"192.0.2.77":          {"open-network-hour/192.0.2.0/24=10"},
+		"::ffff:192.0.2.1":    {"open-network-hour/192.0.2.0/24=10"},
+		"2001:db8:1:2ff::1":   {"open-network-hour/2001:db8:1:200::/56=10", "open-site-hour/2001:db8:1::/48=40"},
+		"2001:db8:1:2ff::1%1": {"open-network-hour/2001:db8:1:200::/56=10", "open-site-hour/2001:db8:1::/48=40"},
+	} {
 		d := sent(t, config(), "check-auth@verifier.example", Facts{}, func(r *verify.Report) { r.Session.ClientIP = ip })
-		if !slices.Contains(keyed(d), "open-network-hour/"+want+"=10") {
-			t.Errorf("%s: got %q, want a counter of %s", ip, keyed(d), want)
+		got := slices.DeleteFunc(keyed(d), func(k string) bool { return !strings.Contains(k, "network") && !strings.Contains(k, "site") })
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", ip, got, want)
+		}
+	}
+	d := sent(t, config(), "check-auth@verifier.example", Facts{}, func(r *verify.Report) {
+		setSPF(result.Pass, 128)(r)
+		r.Session.ClientIP = "2001:db8:1:2ff::1"
+	})
+	for _, want := range []string{"network-hour/2001:db8:1:200::/56=60", "site-hour/2001:db8:1::/48=240"} {
+		if !slices.Contains(keyed(d), want) {
+			t.Errorf("proved: got %q, want %s", keyed(d), want)
 		}
 	}
 }
 
-func TestQuotaOfADestination(t *testing.T) {
-	t.Parallel()
-	f := Facts{Route: Route{Hosts: []Host{{"mx.example.org", []netip.Addr{netip.MustParseAddr("198.51.100.1"), netip.MustParseAddr("2001:db8::25")}},
-		{"aspmx.l.google.com", []netip.Addr{netip.MustParseAddr("198.51.100.2")}}}}}
-	for _, change := range []func(*verify.Report){setSPF(result.Pass, 32), nil} {
-		got := keyed(sent(t, config(), "check-auth@verifier.example", f, change))
-		for _, want := range []string{"destination-hour/198.51.100.1=60", "destination-hour/2001:db8::25=60"} {
-			if !slices.Contains(got, want) {
-				t.Errorf("got %q, want also %s", got, want)
-			}
-		}
-		if strings.Contains(strings.Join(got, " "), "198.51.100.2=") {
-			t.Errorf("got %q, want no counter of a server that many domains share", got)
+// shared is the configuration with shares of an eighth.
+func shared() Config {
+	c := config()
+	c.Node, c.Share = "a.example.net", share.Rule{Part: 8, Unlimited: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}}
+	return c
+}
+
+// pot are the counters of a decision whose key begins so, with what each is a share of.
+func pot(d Decision, name string) (out []string) {
+	for _, b := range d.Buckets {
+		if strings.HasPrefix(b.Key, name) {
+			out = append(out, fmt.Sprintf("%s=%d of %q %d %d", b.Key, b.Limit, b.Pot, b.Part, b.Few))
 		}
 	}
-	d := sent(t, config(), "check-auth@verifier.example", Facts{Route: Route{Unknown: true}}, func(r *verify.Report) { r.Session.MailFrom = "a@gmail.com" })
-	if s := strings.Join(keyed(d), " "); !strings.Contains(s, "destination-hour/unknown=60") || !strings.Contains(s, "open-domain-hour/gmail.com") {
-		t.Errorf("where the way is not known: got %s, want the counter of all such ways", s)
+	return out
+}
+
+// All reports of this node are one pot, of which a network has its share, and few of the last fifth.
+func TestShareOfTheHour(t *testing.T) {
+	t.Parallel()
+	const whole = `node-hour/a.example.net=3000 of "" 0 0`
+	of := func(network string) string {
+		return "node-hour-share/a.example.net " + network + `=3000 of "node-hour/a.example.net" 8 5`
+	}
+	for ip, want := range map[string][]string{
+		"192.0.2.77":        {whole, of("192.0.2.0/24")},
+		"2001:db8:1:2ff::1": {whole, of("2001:db8:1:2ff::/64"), of("2001:db8:1:200::/56"), of("2001:db8:1::/48")},
+		"198.51.100.7":      {whole}, // policy.unlimited
+		"":                  {whole},
+	} {
+		for _, change := range []func(*verify.Report){setSPF(result.Pass, 32), setSPF(result.SoftFail, -1)} {
+			d := sent(t, shared(), "check-auth@verifier.example", Facts{}, func(r *verify.Report) { change(r); r.Session.ClientIP = ip })
+			if got := pot(d, "node-hour"); !slices.Equal(got, want) {
+				t.Errorf("%s: got %q, want %q", ip, got, want)
+			}
+		}
+	}
+	c := shared()
+	c.Share.Part = 0 // policy.share = unlimited
+	if got := pot(sent(t, c, "check-auth@verifier.example", Facts{}, nil), "node-hour"); !slices.Equal(got, []string{whole}) {
+		t.Errorf("without shares: got %q", got)
+	}
+	c.Quotas.TotalHour = Unlimited
+	if got := pot(sent(t, c, "check-auth@verifier.example", Facts{}, nil), "node-hour"); got != nil {
+		t.Errorf("without a bound: got %q", got)
+	}
+}
+
+func TestOperatorMail(t *testing.T) {
+	t.Parallel()
+	for ip, want := range map[string][]string{
+		"192.0.2.77":   {"operator-hour=30", "operator-hour-share/192.0.2.0/24=3"},
+		"198.51.100.7": {"operator-hour=30"},
+		"2001:db8:1:2ff::1": {"operator-hour=30", "operator-hour-share/2001:db8:1:2ff::/64=3", "operator-hour-share/2001:db8:1:200::/56=3",
+			"operator-hour-share/2001:db8:1::/48=3"},
+	} {
+		got := keyed(Decision{Buckets: shared().Operator(netip.MustParseAddr(ip), now)})
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", ip, got, want)
+		}
+	}
+}
+
+// at are hosts of a route: "name address address".
+func at(hosts ...string) (r Route) {
+	for _, h := range hosts {
+		words := strings.Fields(h)
+		host := Host{Name: words[0]}
+		for _, a := range words[1:] {
+			host.Addrs = append(host.Addrs, netip.MustParseAddr(a))
+		}
+		r.Hosts = append(r.Hosts, host)
+	}
+	return r
+}
+
+func TestQuotaOfADestination(t *testing.T) {
+	t.Parallel()
+	c := config()
+	c.Ours = func(a netip.Addr) bool { return a == netip.MustParseAddr("198.51.100.250") }
+	somewhere := at("mx.example.org 198.51.100.1 2001:db8::25")
+	half := somewhere
+	half.Unknown = true
+	for _, k := range []struct {
+		name  string
+		facts Facts
+		want  []string // counters of destinations
+		at    []string // addresses that count as counted
+	}{
+		{"its server", Facts{Route: somewhere}, []string{"198.51.100.1", "2001:db8::25"}, []string{"198.51.100.1", "2001:db8::25"}},
+		{"the first of two, whose turn it is", Facts{Route: at("mx.example.org 198.51.100.1", "mx2.example.org 198.51.100.2")}, []string{"198.51.100.1"}, []string{"198.51.100.1"}},
+		{"a server that takes the organisation's reports", Facts{Route: somewhere, Known: true}, nil, nil},
+		{"a name of a mail service", Facts{Route: at("alt1.aspmx.l.google.com 198.51.100.1")}, nil, nil},
+		{"a name of a mail service, in capitals", Facts{Route: at("ASPMX.L.Google.com. 198.51.100.1")}, nil, nil},
+		{"a hoster's customer's machine", Facts{Route: at("vps123.ovh.net 198.51.100.1")}, []string{"198.51.100.1"}, []string{"198.51.100.1"}},
+		{"a name that ends alike", Facts{Route: at("evilsmtpin.rzone.de 198.51.100.1")}, []string{"198.51.100.1"}, []string{"198.51.100.1"}},
+		{"one address of ours, where nothing is brought", Facts{Route: at("mx.example.org 198.51.100.1 198.51.100.250")}, []string{"198.51.100.1"}, []string{"198.51.100.1"}},
+		{"what could not be learnt", Facts{Route: Route{Unknown: true}}, []string{"unknown"}, []string{"invalid IP"}},
+		{"one of several could not be learnt", Facts{Route: half}, []string{"198.51.100.1", "2001:db8::25"}, []string{"198.51.100.1", "2001:db8::25"}},
+		{"a relay", Facts{}, nil, nil},
+	} {
+		for class, change := range map[string]func(*verify.Report){"proved": setSPF(result.Pass, 32), "open": nil} {
+			d := sent(t, c, "check-auth@verifier.example", k.facts, change)
+			var got, addresses []string
+			for _, b := range d.Buckets {
+				if whom, ok := strings.CutPrefix(b.Key, "destination-hour/"); ok {
+					got = append(got, whom)
+				}
+			}
+			for _, a := range d.Counted {
+				addresses = append(addresses, a.At.String())
+			}
+			if !slices.Equal(got, k.want) || !slices.Equal(addresses, k.at) {
+				t.Errorf("%s, %s: counted at %q (%q), want %q (%q)", k.name, class, got, addresses, k.want, k.at)
+			}
+		}
+	}
+	// The operator's list lifts it, at the moment of connecting too.
+	var err error
+	if c.Allow, err = ParseList([]string{"example.org"}); err != nil {
+		t.Fatal(err)
+	}
+	d := sent(t, c, "check-auth@verifier.example", Facts{Route: somewhere}, setSPF(result.Pass, 32))
+	if got := pot(d, "destination"); got != nil || len(d.Counted) != 2 || d.Counted[0].In != nil {
+		t.Errorf("on the operator's list: counted at %q, %v", got, d.Counted)
+	}
+}
+
+// No names of hosters' customers' machines are taken for a mail service's.
+func TestServersAreNamesOfServices(t *testing.T) {
+	t.Parallel()
+	c := config()
+	for _, name := range []string{"vps-1a2b3c.vps.ovh.net", "ns3012345.ip-198-51-100.eu", "ip-198-51-100-1.ip.secureserver.net", "s198.secureserver.net",
+		"p3plvcpnl1234.prod.phx3.secureserver.net", "s12345.kundenserver.de", "infong123.kundenserver.de", "static.1.100.51.198.clients.your-server.de",
+		"h2345678.stratoserver.net", "shop.strato.de", "customer.one.com", "1-100-51-198.google.com", "x.outlook.com", "s1.ionos.com"} {
+		if c.service(name) {
+			t.Errorf("%s is taken for a mail service's", name)
+		}
+	}
+	for _, name := range []string{"aspmx.l.google.com", "alt4.gmail-smtp-in.l.google.com", "example-org.mail.protection.outlook.com", "hotmail-com.olc.protection.outlook.com",
+		"mx1.mail.ovh.net", "mailstore1.secureserver.net", "mx00.kundenserver.de", "mta7.am0.yahoodns.net", "mx01.mail.icloud.com", "mxa-00112233.gslb.pphosted.com"} {
+		if !c.service(name) {
+			t.Errorf("%s is no mail service's", name)
+		}
+	}
+}
+
+// Of what an address may be sent an organisation and a client's network have their shares.
+func TestShareOfADestination(t *testing.T) {
+	t.Parallel()
+	of := func(whom string) string {
+		return "destination-hour-share/198.51.100.1 " + whom + `=60 of "destination-hour/198.51.100.1" 8 0`
+	}
+	whole := `destination-hour/198.51.100.1=60 of "" 0 0`
+	facts := Facts{Route: at("mx.example.org 198.51.100.1")}
+	for ip, want := range map[string][]string{
+		"192.0.2.77":        {whole, of("example.org"), of("192.0.2.0/24")},
+		"198.51.100.7":      {whole, of("example.org")},
+		"2001:db8:1:2ff::1": {whole, of("example.org"), of("2001:db8:1:2ff::/64"), of("2001:db8:1:200::/56"), of("2001:db8:1::/48")},
+	} {
+		d := sent(t, shared(), "check-auth@verifier.example", facts, func(r *verify.Report) {
+			r.Session.ClientIP, r.Session.MailFrom = ip, "a@sub.example.org"
+		})
+		if got := pot(d, "destination"); !slices.Equal(got, want) || len(d.Counted) != 1 || len(d.Counted[0].In) != len(want) {
+			t.Errorf("%s: got %q, want %q", ip, got, want)
+		}
+	}
+	// What could not be learnt has shares as well.
+	d := sent(t, shared(), "check-auth@verifier.example", Facts{Route: Route{Unknown: true}}, nil)
+	if got := pot(d, "destination-hour-share"); len(got) != 2 || !strings.Contains(got[0], "/unknown example.org=60") {
+		t.Errorf("unknown: got %q", got)
+	}
+	// At the moment of connecting the client is not known any more.
+	again := shared().Destination("mx.example.org", netip.MustParseAddr("::ffff:198.51.100.1"), "a@example.org", netip.Addr{}, now)
+	if got := pot(Decision{Buckets: again}, "destination"); !slices.Equal(got, []string{whole, of("example.org")}) {
+		t.Errorf("at the moment of connecting: got %q", got)
+	}
+}
+
+func TestRFC5321_5_1_a_mail_server_that_is_ours(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*verify.Report){"proved": setSPF(result.Pass, 32), "open": nil} {
+		d := sent(t, config(), "check-auth@verifier.example", Facts{Route: Route{Ours: true}}, change)
+		if d.Mail || d.Code != 550 || d.Enhanced != [3]int{5, 4, 6} || d.Rule != "mail server is this service" {
+			t.Errorf("%s: got %+v, want 550 5.4.6", name, d)
+		}
 	}
 }
 
@@ -206,7 +390,8 @@ func TestAllow(t *testing.T) {
 		{"one that is not proved may be forged", nil, false},
 		{"a network of the list", func(r *verify.Report) { r.Session.ClientIP = "198.51.100.9" }, true},
 	} {
-		if d := sent(t, c, "check-auth@verifier.example", Facts{}, k.change); (len(d.Buckets) == 0) != k.want || !d.Mail {
+		// The hour's is of all, whatever else is lifted.
+		if d := sent(t, c, "check-auth@verifier.example", Facts{}, k.change); slices.Equal(keyed(d), []string{"node-hour/=3000"}) != k.want || !d.Mail {
 			t.Errorf("%s: mailed %t, counters %q", k.name, d.Mail, keyed(d))
 		}
 	}
@@ -428,7 +613,7 @@ func TestShortToRefuted(t *testing.T) {
 	if !d.Mail || !d.Short || d.Code != 250 || d.Never == "" {
 		t.Errorf("got %+v, want one paragraph", d)
 	}
-	wantBuckets(t, d, "address-day/a@example.org=1", "open-network-hour/192.0.2.0/24=10", "refuted-domain-hour/example.org=5")
+	wantBuckets(t, d, "address-day/a@example.org=1", "open-network-hour/192.0.2.0/24=10", "refuted-domain-hour/example.org=5", "node-hour/=3000")
 }
 
 func TestDryRun(t *testing.T) {
@@ -451,12 +636,15 @@ func TestFull(t *testing.T) {
 		until string
 		after time.Duration
 	}{
-		"address-minute/a@example.org": {"answer-full-address", "02:11 UTC", time.Second},
-		"open-domain-hour/example.org": {"answer-full-domain", "03:01 UTC", 50 * time.Minute},
-		"network-hour/192.0.2.0/24":    {"answer-full-network", "02:12 UTC", time.Minute + time.Second},
-		"destination-hour/192.0.2.1":   {"answer-full-destination", "02:11 UTC", 55 * time.Second},
-		"address-day/a@example.org":    {"answer-full-address", "2026-11-25 01:11 UTC", 23*time.Hour + time.Second},
-		NodeHour:                       {"answer-full-node", "02:20 UTC", 9*time.Minute + 55*time.Second},
+		"address-minute/a@example.org":               {"answer-full-address", "02:11 UTC", time.Second},
+		"open-domain-hour/example.org":               {"answer-full-domain", "03:01 UTC", 50 * time.Minute},
+		"network-hour/192.0.2.0/24":                  {"answer-full-network", "02:12 UTC", time.Minute + time.Second},
+		"destination-hour/192.0.2.1":                 {"answer-full-destination", "02:11 UTC", 55 * time.Second},
+		"address-day/a@example.org":                  {"answer-full-address", "2026-11-25 01:11 UTC", 23*time.Hour + time.Second},
+		"site-hour/2001:db8:1::/48":                  {"answer-full-network", "02:11 UTC", time.Second},
+		"destination-hour-share/192.0.2.1 a.example": {"answer-full-destination-share", "02:11 UTC", time.Second},
+		"node-hour-share/n 192.0.2.0/24":             {"answer-full-share", "02:11 UTC", time.Second},
+		"node-hour/a.example.net":                    {"answer-full-node", "02:20 UTC", 9*time.Minute + 55*time.Second},
 	} {
 		d := c.Full(Decision{Class: Open, Mail: true, Again: "x"}, r, reply.Full{Key: key, Until: now.Add(want.after)}, now)
 		if d.Mail || d.Code != 550 || d.Enhanced != [3]int{5, 7, 1} || d.Lines[1].Code != want.code || d.Lines[1].Args.Get("until") != want.until {

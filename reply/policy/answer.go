@@ -4,7 +4,6 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
-	"checkauth/verify/standing"
 )
 
 // verdict is the first line of what is refused.
@@ -17,16 +16,14 @@ func verdict(r *verify.Report) result.Reason {
 func refutedLines(in *input) (out []result.Reason) {
 	r := in.r
 	_, domain := naming.Split(r.Session.MailFrom)
-	decided := false
 	if c := r.Check(verify.MethodSPF); c.Result == result.Fail {
-		out, decided = append(out, spfFails(c, r.Session.ClientIP, domain)), true
+		out = append(out, spfFails(c, r.Session.ClientIP, domain))
 	}
 	if c := r.Check(verify.MethodDMARC); c.Result == result.Fail && c.Details.DMARC != nil {
 		d := c.Details.DMARC
-		decided = decided || standing.AsksFor(d.Policy)
 		out = append(out, result.Because("answer-dmarc-fail", "domain", d.Author, "policy", d.Policy, "name", recordName(d.PolicyName)))
 	}
-	if !decided {
+	if r.Sender.Disowns { // nothing above is what decides
 		out = append(out, result.Because("answer-disowned", "domain", domain, "policy", r.Sender.Policy, "name", recordName(r.Sender.PolicyName)))
 	}
 	return append(out, result.Because("answer-refuted-mend", "ip", r.Session.ClientIP, "domain", domain))

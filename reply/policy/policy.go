@@ -17,6 +17,7 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
+	"checkauth/verify/share"
 	"checkauth/verify/standing"
 )
 
@@ -35,10 +36,14 @@ type Config struct {
 	Addresses Addresses // that are ours; mail that comes from one of them is a loop
 	Quotas    Quotas
 	Providers []string // domains of mailbox providers, A-labels: many people's, without a quota of the domain
-	Servers   []string // domains of mail servers that many domains share, without a quota of the destination
-	Allow     List     // no quota for what they are proved to send, or what comes from their networks
-	Block     List     // never answered
-	Trusted   List     // whose addresses the two other forms write to without a proof
+	Servers   []string // names of mail services that many domains share, with all below, without a quota of the destination
+	Node      string   // this node's name: TotalHour is each node's own
+	Share     share.Rule
+	// Ours tells the addresses that lead back to us: nothing is brought there, so nothing is counted; nil: there are none.
+	Ours    func(netip.Addr) bool
+	Allow   List // no quota for what they are proved to send, or what comes from their networks
+	Block   List // never answered
+	Trusted List // whose addresses the two other forms write to without a proof
 	// ShortToRefuted: who is refuted gets one paragraph by mail, where it would else get nothing.
 	ShortToRefuted bool
 	AnswerNoReply  bool // addresses such as noreply@ are answered like others
@@ -50,6 +55,8 @@ type Facts struct {
 	Keys    Keys  // of tokens; without any no token counts and none is given
 	Stopped bool  // the recipient wants no report any more
 	Route   Route // to the recipient
+	// Known: one of the servers that the first try leads to has taken a report of the recipient's organisation (Asks).
+	Known bool
 	// Service is the name of the sending service whose programs read what comes to the envelope sender's address,
 	// "" where none is known.
 	Service string
@@ -59,7 +66,8 @@ type Facts struct {
 type Route struct {
 	NullMX  bool   // RFC 7505: the domain takes no mail
 	Nowhere bool   // it has neither an MX nor an address, or is no domain
-	Hosts   []Host // its mail servers
+	Ours    bool   // it leads to ourselves (RFC 5321, 5.1)
+	Hosts   []Host // its mail servers, the most wanted first
 	Unknown bool   // not all of it could be learnt
 }
 
@@ -78,6 +86,8 @@ type Decision struct {
 	Short   bool           // of one paragraph
 	Rule    string         // where no reply is mailed: which rule said so
 	Buckets []reply.Bucket // what must not be full for the reply to be stored
+	// Counted are the servers that the first try leads to, each with those of Buckets that are its own.
+	Counted []reply.Counted
 
 	// Again and Never are addresses to give to an unproved recipient: for the next test, and against any more.
 	Again, Never string
@@ -148,10 +158,13 @@ func (d Decision) by(u rule, in *input) Decision {
 
 // refuse gives the verdict, what can be done now, and why nothing is mailed.
 func (d Decision) refuse(name string, enhanced [3]int, in *input, says ...result.Reason) Decision {
-	d.Rule, d.Mail, d.Buckets = name, false, nil
+	d.Rule, d.Mail, d.Buckets, d.Counted = name, false, nil, nil
 	d.Code, d.Enhanced = 550, enhanced
 	d.Lines = append([]result.Reason{verdict(in.r)}, says...)
-	d.Lines = append(d.Lines, todo(in.r)...)
+	// An answer in SMTP authorises nobody whom the domain's own records refute, whatever advice goes by.
+	if in.class != Refuted || in.r.Sender.Advised == Refuted {
+		d.Lines = append(d.Lines, todo(in.r)...)
+	}
 	why := result.Because("answer-refused", "rule", name, "id", in.r.ID)
 	if name == refutedSender {
 		why = result.Because("answer-refuted", "id", in.r.ID)
@@ -169,10 +182,19 @@ func (c Config) mail(d Decision, in *input, now time.Time) Decision {
 	if in.token {
 		quota = Proved // its quota, not its content
 	}
-	d.Buckets = c.buckets(quota, in.to, in.r, in.facts.Route, now)
+	client := address(in.r.Session.ClientIP)
+	d.Counted = c.destinations(in, now)
 	if c.Allow.Client(in.r.Session.ClientIP) || in.class == Proved && c.Allow.Sender(in.to) {
-		d.Buckets = nil
+		for i := range d.Counted {
+			d.Counted[i].In = nil
+		}
+	} else {
+		d.Buckets = c.buckets(quota, in.to, client, now)
 	}
+	for _, at := range d.Counted {
+		d.Buckets = append(d.Buckets, at.In...)
+	}
+	d.Buckets = append(d.Buckets, c.Total(client, now)...)
 	if in.class != Proved {
 		d.Again = c.tokenAddress("", in.facts.Keys.Token(Again, in.to, now))
 		d.Never = c.tokenAddress("-stop", in.facts.Keys.Token(Never, in.to, now))
@@ -186,25 +208,21 @@ func (c Config) mail(d Decision, in *input, now time.Time) Decision {
 		d.Lines = append(d.Lines, *d.Bounces)
 	}
 	if c.DryRun {
-		d.Mail, d.Buckets, d.Rule = false, nil, "dry run"
+		d.Mail, d.Buckets, d.Counted, d.Rule = false, nil, nil, "dry run"
 		d.Lines = []result.Reason{verdict(in.r), result.Because("answer-dry-run", "id", in.r.ID, "to", in.to)}
 	}
 	return d
 }
 
-// NodeHour is the counter of all replies of one node, which is in no store.
-const NodeHour = "node-hour"
-
 // Full is the decision where a counter was full when the reply was to be stored.
 func (c Config) Full(d Decision, r *verify.Report, full reply.Full, now time.Time) Decision {
 	in := &input{r: r, class: d.Class}
-	until := result.Clock(full.Until, now)
-	name, says := "quota "+NodeHour, result.Because("answer-full-node", "until", until)
-	if q, ok := quotaOf(full.Key); ok {
-		name, says = "quota "+q.name, q.says(until)
-	}
 	d.Again, d.Never = "", ""
-	return d.refuse(name, policyRefusal, in, says)
+	q, ok := quotaOf(full.Key)
+	if !ok {
+		q = quota{name: full.Key, says: fullNode}
+	}
+	return d.refuse("quota "+q.name, policyRefusal, in, q.says(result.Clock(full.Until, now)))
 }
 
 func (c Config) tokenAddress(form, token string) string {

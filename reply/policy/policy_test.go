@@ -15,6 +15,7 @@ import (
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
+	"checkauth/verify/standing"
 )
 
 // config is the policy as it ships, at verifier.example.
@@ -43,7 +44,39 @@ func report(t *testing.T, header string, change func(*verify.Report)) *verify.Re
 	if change != nil {
 		change(r)
 	}
+	return classed(r)
+}
+
+// classed decides the class, as the evaluation does.
+func classed(r *verify.Report) *verify.Report {
+	standing.Rules{Servers: Servers()}.Decide(r)
 	return r
+}
+
+// asks: the sender's own domain has a policy of DMARC.
+func asks(policy, name string) func(*verify.Report) {
+	return func(r *verify.Report) { r.Sender.Policy, r.Sender.PolicyName = policy, name }
+}
+
+// named: the client has a forward-confirmed name, and says another or the same in HELO.
+func named(name, helo string) func(*verify.Report) {
+	return func(r *verify.Report) {
+		r.Checks[1].Result = result.Pass
+		r.Checks[1].Details.IPRev = &iprev.Result{Confirmed: []string{name}}
+		r.Session.Helo = helo
+	}
+}
+
+// both makes two changes.
+func both(one, other func(*verify.Report)) func(*verify.Report) {
+	return func(r *verify.Report) {
+		if one != nil {
+			one(r)
+		}
+		if other != nil {
+			other(r)
+		}
+	}
 }
 
 func setSPF(w result.Word, network int) func(*verify.Report) {
@@ -80,8 +113,34 @@ func TestDisowned(t *testing.T) {
 		{"a signature of the domain passes, of another mailbox", signed("example.org", "From: b@example.org\r\nTo: check-auth@verifier.example\r\n", "From", "To"), Open},
 		{"a signature of another domain passes", signed("example.net", "From: b@example.net\r\nTo: check-auth@verifier.example\r\n", "From", "To"), Refuted},
 	} {
-		if d := config().Decide(report(t, "", c.change), Facts{Disowned: true}, now); d.Class != c.want {
+		if d := config().Decide(report(t, "", both(c.change, asks("reject", "example.org"))), Facts{}, now); d.Class != c.want {
 			t.Errorf("%s: got class %s, want %s", c.name, d.Class, c.want)
+		}
+	}
+}
+
+// What providers call the machines and lines of their customers proves nobody at the provider's own domain, also where the
+// customer says it in HELO.
+func TestNamesOfCustomersProveNobody(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{
+		"vps-4711.example.org", "vps4711.example.org", "vmi123456.example.org", "ns3012345.example.org", "ip-192-0-2-1.example.org", "192-0-2-1.example.org",
+		"1.2.0.192.example.org", "static.1.2.0.192.clients.example.org", "host-192-0-2-1.example.org", "c0000201.example.org", "192.0.2.1.example.org",
+		"customer7.example.org", "cust-7.example.org", "client-7.example.org", "v12345.example.org", "srv12345.example.org", "server-123.example.org",
+		"h2899123.example.org", "host-12ab.example.org", "a1b2c3d4.example.org", "web-4f2a.example.org", "static-7.example.org", "user7.example.org",
+		"vm-7.example.org", "vm7.cloud.example.org", "kvm12.example.org", "instance-1.example.org", "i-0ab1c2d3.example.org", "dsl-7.example.org",
+		"pool-7.example.org", "dyn7.example.org", "cable-7.example.org", "ppp7.example.org", "adsl7.example.org", "dhcp-7.example.org", "cpe-7.example.org",
+		"xvm-1-2.example.org", "rdns-7.example.org", "rev-7.example.org", "dedi7.example.org",
+	} {
+		r := report(t, "", named(name, name))
+		if r.Class != Open {
+			t.Errorf("%s: class %s", name, r.Class)
+		}
+	}
+	for _, domain := range []string{"ovh.net", "secureserver.net", "kundenserver.de", "your-server.de", "contaboserver.net", "vultrusercontent.com"} {
+		r := report(t, "", both(named("mail."+domain, "mail."+domain), func(r *verify.Report) { r.Session.MailFrom = "a@" + domain }))
+		if r.Class != Open {
+			t.Errorf("a machine below %s: class %s", domain, r.Class)
 		}
 	}
 }
@@ -123,10 +182,22 @@ func TestClasses(t *testing.T) {
 		{"a signature of the public suffix", func(r *verify.Report) {
 			signed("org", "From: a@example.org\r\nTo: check-auth@verifier.example\r\n", "From", "To")(r)
 		}, Open},
-		{"the client's confirmed name is under the sender's domain", func(r *verify.Report) {
-			r.Checks[1].Result = result.Pass
-			r.Checks[1].Details.IPRev = &iprev.Result{Confirmed: []string{"mx1.example.org"}}
-		}, Proved},
+		{"the client's confirmed name is the sender's domain", named("example.org", "x.example.net"), Proved},
+		{"the client's confirmed name is an MX of the sender's domain", both(named("in.example.net", "x.example.net"), func(r *verify.Report) {
+			r.Sender.MX = []string{"mx.example.net", "in.example.net"}
+		}), Proved},
+		{"the client's confirmed name is under the sender's domain, and in HELO", named("mx1.example.org", "MX1.example.org"), Proved},
+		{"the client's confirmed name is under the sender's domain, HELO another", named("mx1.example.org", "mx2.example.org"), Open},
+		{"the client's confirmed name is beside the sender's domain", both(named("mx1.example.org", "mx1.example.org"), func(r *verify.Report) {
+			r.Session.MailFrom = "a@news.example.org"
+		}), Open},
+		{"a name of the sender's domain, SPF fails", both(named("example.org", "example.org"), setSPF(result.Fail, -1)), Refuted},
+		{"a name of the sender's domain, whose DMARC policy is reject", both(named("example.org", "example.org"), asks("reject", "example.org")), Refuted},
+		{"a name of the sender's domain, whose DMARC policy is quarantine", both(named("example.org", "example.org"), asks("quarantine", "example.org")), Refuted},
+		{"a name of the sender's domain, whose DMARC policy nobody could read", both(named("example.org", "example.org"), func(r *verify.Report) {
+			r.Sender.Undecided = true
+		}), Open},
+		{"a name of the public suffix", both(named("mail.org", "mail.org"), func(r *verify.Report) { r.Session.MailFrom = "a@org" }), Open},
 		{"the confirmed name is one of an access provider's lines", func(r *verify.Report) {
 			r.Checks[1].Result = result.Pass
 			r.Session.ClientIP = "192.0.2.1"
@@ -136,11 +207,9 @@ func TestClasses(t *testing.T) {
 			r.Checks[1].Result = result.Pass
 			r.Checks[1].Details.IPRev = &iprev.Result{Confirmed: []string{"vps-4711.example.org", "ns3012345.example.org"}}
 		}, Open},
-		{"the domain has a number, the name a short one", func(r *verify.Report) {
+		{"the domain has a number, the name a short one", both(named("mx12.163.example", "mx12.163.example"), func(r *verify.Report) {
 			r.Session.MailFrom = "a@163.example"
-			r.Checks[1].Result = result.Pass
-			r.Checks[1].Details.IPRev = &iprev.Result{Confirmed: []string{"mx12.163.example"}}
-		}, Proved},
+		}), Proved},
 		{"the client's name is, but is not confirmed", func(r *verify.Report) {
 			r.Checks[1].Result = result.Fail
 			r.Checks[1].Details.IPRev = &iprev.Result{Names: []string{"mx1.example.org"}}
@@ -267,29 +336,51 @@ func TestRFC7372_3_refusals_carry_the_code_of_the_check(t *testing.T) {
 	}
 }
 
-// The advice is made before the policy asks for the record of the sender's domain: what would let the client send is
-// not said to who is disowned by that, at once or where a counter is full.
+// What would let the client send is not said in the answer to who is disowned, at once or where a counter is full.
 func TestAnAnswerAuthorisesNobody(t *testing.T) {
 	t.Parallel()
-	r := report(t, "From: mallory@example.net\n", func(r *verify.Report) {
+	publish := func(r *verify.Report) {
 		r.Actions = []verify.Action{{Code: "action-spf-publish", Name: "example.org", Type: "TXT", Zone: `example.org. 300 IN TXT "v=spf1 ip4:192.0.2.1 ~all"`}}
-	})
+	}
+	open, disowned := report(t, "From: mallory@example.net\n", publish), report(t, "From: mallory@example.net\n", both(publish, asks("reject", "example.org")))
 	c := config()
 	short := c
 	short.ShortToRefuted = true
 	said := func(d Decision, code result.Code) bool {
 		return slices.ContainsFunc(d.Lines, func(l result.Reason) bool { return l.Code == code })
 	}
-	refused := c.Decide(r, Facts{Disowned: true}, now)
+	refused := c.Decide(disowned, Facts{}, now)
 	if said(refused, "answer-publish") || !said(refused, "answer-disowned") || refused.Code != 550 {
 		t.Errorf("refuted: got %v, want the cause and no record", refused.Lines)
 	}
 	full := reply.Full{Key: "address-day/a@example.org", Until: now}
-	if d := short.Full(short.Decide(r, Facts{Disowned: true}, now), r, full, now); said(d, "answer-publish") {
+	if d := short.Full(short.Decide(disowned, Facts{}, now), disowned, full, now); said(d, "answer-publish") {
 		t.Errorf("over the quota of the short reply: got %v, want no record", d.Lines)
 	}
-	if d := c.Full(c.Decide(r, Facts{}, now), r, full, now); !said(d, "answer-publish") {
+	if d := c.Full(c.Decide(open, Facts{}, now), open, full, now); !said(d, "answer-publish") {
 		t.Errorf("an open sender over its quota: got %v, want the record", d.Lines)
+	}
+}
+
+// Our own bound, or a DMARC record that nobody could read, may hide a refusal: the verdict is all that is mailed.
+func TestUndecidedGetsTheVerdictAlone(t *testing.T) {
+	t.Parallel()
+	undecided := func(r *verify.Report) { r.Sender.Undecided = true }
+	for name, c := range map[string]struct {
+		change func(*verify.Report)
+		short  bool
+	}{
+		"decided":            {nil, false},
+		"undecided":          {undecided, true},
+		"undecided, SPF":     {both(setSPF(result.TempError, -1), undecided), true},
+		"undecided, proved":  {both(setSPF(result.Pass, 32), undecided), false},
+		"SPF of silence":     {setSPF(result.TempError, -1), false},
+		"refuted, undecided": {both(setSPF(result.Fail, -1), undecided), false},
+	} {
+		d := config().Decide(report(t, "", c.change), Facts{}, now)
+		if d.Short != c.short || c.short && (!d.Mail || d.Class != Open) {
+			t.Errorf("%s: class %s, mailed %t, short %t", name, d.Class, d.Mail, d.Short)
+		}
 	}
 }
 
@@ -339,25 +430,24 @@ func TestAnAnswerNamesTheRecordThatRefutes(t *testing.T) {
 			r.Checks[3].Details.DMARC = &dmarc.Result{Author: "news.example.net", Policy: policy, PolicyName: name}
 		}
 	}
-	disowned := Facts{Disowned: true, Policy: "quarantine", PolicyName: "example.org"}
+	disowned := asks("quarantine", "example.org")
 	for _, c := range []struct {
 		name    string
 		changes []func(*verify.Report)
-		facts   Facts
 		want    []string
 	}{
-		{"SPF", []func(*verify.Report){fails("-all", "example.org")}, Facts{}, []string{"answer-spf-fail-by term=-all at=example.org domain=example.org"}},
-		{"SPF by redirect", []func(*verify.Report){fails("-all", "spf.example.com")}, Facts{}, []string{"answer-spf-fail-by term=-all at=spf.example.com domain=example.org"}},
-		{"DMARC of From", []func(*verify.Report){dmarcFails("reject", "example.net")}, Facts{}, []string{"answer-dmarc-fail domain=news.example.net policy=reject name=_dmarc.example.net"}},
-		{"the sender's policy, where From's decides nothing", []func(*verify.Report){dmarcFails("none", "example.net")}, disowned, []string{
+		{"SPF", []func(*verify.Report){fails("-all", "example.org")}, []string{"answer-spf-fail-by term=-all at=example.org domain=example.org"}},
+		{"SPF by redirect", []func(*verify.Report){fails("-all", "spf.example.com")}, []string{"answer-spf-fail-by term=-all at=spf.example.com domain=example.org"}},
+		{"DMARC of From", []func(*verify.Report){dmarcFails("reject", "example.net")}, []string{"answer-dmarc-fail domain=news.example.net policy=reject name=_dmarc.example.net"}},
+		{"the sender's policy, where From's decides nothing", []func(*verify.Report){dmarcFails("none", "example.net"), disowned}, []string{
 			"answer-dmarc-fail domain=news.example.net policy=none name=_dmarc.example.net", "answer-disowned domain=example.org policy=quarantine name=_dmarc.example.org"}},
-		{"the sender's policy", nil, disowned, []string{"answer-disowned domain=example.org policy=quarantine name=_dmarc.example.org"}},
+		{"the sender's policy", []func(*verify.Report){disowned}, []string{"answer-disowned domain=example.org policy=quarantine name=_dmarc.example.org"}},
 	} {
 		d := config().Decide(report(t, "", func(r *verify.Report) {
 			for _, change := range c.changes {
 				change(r)
 			}
-		}), c.facts, now)
+		}), Facts{}, now)
 		if d.Class != Refuted || len(d.Lines) != len(c.want)+3 { // the results first; what to do and why no report last
 			t.Errorf("%s: class %s, %v", c.name, d.Class, d.Lines)
 			continue

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"checkauth/reply"
-	"checkauth/verify"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
@@ -19,9 +18,12 @@ const Unlimited = int64(1<<63 - 1)
 type Quotas struct {
 	AddressMinute   int64 // to one address, however it is spelt
 	AddressDay      int64
-	NetworkHour     int64 // to what one client network sends: /24, or /56 of IPv6
+	NetworkHour     int64 // to what one client network sends: /24, or /56 of IPv6; four times as many to a /48
 	DestinationHour int64 // to one address of a mail server that takes the replies
 	DomainDay       int64 // to one organisation's domain; the operator's list of mailbox providers apart
+	// TotalHour is that of one node, to whomever, and OperatorHour how much mail for the operator is passed on. Of both a
+	// client's network has a share.
+	TotalHour, OperatorHour int64
 
 	// Of senders that nothing proves.
 	OpenAddressDay, OpenNetworkHour, OpenDomainHour, OpenDomainDay int64
@@ -32,7 +34,7 @@ type Quotas struct {
 // DefaultQuotas are those of the abuse model (docs/abuse.md).
 func DefaultQuotas() Quotas {
 	return Quotas{
-		AddressMinute: 1, AddressDay: 12, NetworkHour: 60, DestinationHour: 60, DomainDay: 200,
+		AddressMinute: 1, AddressDay: 12, NetworkHour: 60, DestinationHour: 60, DomainDay: 200, TotalHour: 3000, OperatorHour: 30,
 		OpenAddressDay: 1, OpenNetworkHour: 10, OpenDomainHour: 20, OpenDomainDay: 50,
 		RefutedAddressDay: 1, RefutedDomainHour: 5,
 	}
@@ -51,9 +53,9 @@ type quota struct {
 
 // reach is what a reply touches.
 type reach struct {
-	address, domain, network string
-	destinations             []string
-	provider                 bool // the domain is a mailbox provider's
+	address, domain string
+	network, site   string // of the client: /24, or /56 and /48 of IPv6; site is "" of IPv4
+	provider        bool   // the domain is a mailbox provider's
 }
 
 const (
@@ -67,7 +69,13 @@ const (
 var (
 	byAddress = func(r reach) []string { return []string{r.address} }
 	byNetwork = func(r reach) []string { return []string{r.network} }
-	byDomain  = func(r reach) []string { return []string{r.domain} }
+	bySite    = func(r reach) []string {
+		if r.site == "" {
+			return nil
+		}
+		return []string{r.site}
+	}
+	byDomain = func(r reach) []string { return []string{r.domain} }
 	// A provider's users and mail servers are many people's.
 	byOwnDomain = func(r reach) []string {
 		if r.provider {
@@ -75,15 +83,25 @@ var (
 		}
 		return []string{r.domain}
 	}
-	byDestination = func(r reach) []string { return r.destinations }
 )
+
+// sites: how many networks of one size a /48 is taken for. One customer may have all 256 of them, or one.
+const sites = 4
+
+// bounded multiplies a limit, where it is one.
+func bounded(limit int64) int64 {
+	if limit > Unlimited/sites {
+		return Unlimited
+	}
+	return limit * sites
+}
 
 // What several classes have in common: the same counter, so the same rule.
 var (
 	openNetworkHour = quota{"open-network-hour", byNetwork, func(q Quotas) int64 { return q.OpenNetworkHour }, hour, fullNetwork,
 		"forged senders from one network", "TestHostile_40"}
-	destinationHour = quota{"destination-hour", byDestination, func(q Quotas) int64 { return q.DestinationHour }, hour, fullDestination,
-		"domains of one's own whose MX points at a victim; servers that many domains share (policy.servers) apart; what could not be learnt has one counter", "TestQuotaOfADestination"}
+	openSiteHour = quota{"open-site-hour", bySite, func(q Quotas) int64 { return bounded(q.OpenNetworkHour) }, hour, fullNetwork,
+		"/48 of IPv6: some customers have all of it", "TestQuotaOfANetwork"}
 )
 
 // addressDay is one counter for all classes, which bound it differently.
@@ -100,25 +118,26 @@ var quotas = map[Class][]quota{
 		addressDay(func(q Quotas) int64 { return q.AddressDay }),
 		{"network-hour", byNetwork, func(q Quotas) int64 { return q.NetworkHour }, hour, fullNetwork,
 			"/24, or /56 of IPv6", "TestQuotaOfANetwork"},
-		destinationHour,
+		{"site-hour", bySite, func(q Quotas) int64 { return bounded(q.NetworkHour) }, hour, fullNetwork,
+			"/48 of IPv6: some customers have all of it", "TestQuotaOfANetwork"},
 		{"domain-day", byOwnDomain, func(q Quotas) int64 { return q.DomainDay }, day, fullDomain,
 			"the organisation's domain; providers apart", "TestQuotaOfADomain"},
 	},
 	Open: {
 		addressDay(func(q Quotas) int64 { return q.OpenAddressDay }),
 		openNetworkHour,
+		openSiteHour,
 		{"open-domain-hour", byDomain, func(q Quotas) int64 { return q.OpenDomainHour }, hour, fullDomain,
 			"many victims at one domain", "TestHostile_40"},
 		{"open-domain-day", byDomain, func(q Quotas) int64 { return q.OpenDomainDay }, day, fullDomain,
 			"many victims at one domain", "TestHostile_40"},
-		destinationHour,
 	},
 	Refuted: {
 		addressDay(func(q Quotas) int64 { return q.RefutedAddressDay }),
 		openNetworkHour,
+		openSiteHour,
 		{"refuted-domain-hour", byDomain, func(q Quotas) int64 { return q.RefutedDomainHour }, hour, fullDomain,
 			"many victims at one domain", "TestShortToRefuted"},
-		destinationHour,
 	},
 }
 
@@ -145,13 +164,19 @@ func quotaOf(key string) (quota, bool) {
 			}
 		}
 	}
-	return quota{}, false
+	i := slices.IndexFunc(pots, func(q quota) bool { return q.name == name })
+	if i < 0 {
+		return quota{}, false
+	}
+	return pots[i], true
 }
 
-// buckets are the counters of one reply.
-func (c Config) buckets(class Class, to string, r *verify.Report, route Route, now time.Time) []reply.Bucket {
-	at := reach{address: naming.Fold(to), domain: organisation(to), network: network(r.Session.ClientIP),
-		destinations: c.destinations(route), provider: c.provider(to)}
+// buckets are the counters that bound what one sender gets.
+func (c Config) buckets(class Class, to string, client netip.Addr, now time.Time) []reply.Bucket {
+	at := reach{address: naming.Fold(to), domain: organisation(to), network: naming.Network(client).String(), provider: c.provider(to)}
+	if all := naming.Networks(client); len(all) > 1 {
+		at.site = all[len(all)-1].String()
+	}
 	var out []reply.Bucket
 	for _, q := range quotas[class] {
 		limit := q.limit(c.Quotas)
@@ -163,34 +188,6 @@ func (c Config) buckets(class Class, to string, r *verify.Report, route Route, n
 		}
 	}
 	return out
-}
-
-// unknown is the one counter of all that goes where nobody knows: else whose name servers are late would have none.
-const unknown = "unknown"
-
-// destinations are the addresses that the reply may be brought to, but for servers that many share.
-func (c Config) destinations(r Route) (out []string) {
-	for _, h := range r.Hosts {
-		if slices.ContainsFunc(c.Servers, func(s string) bool { return h.Name == s || strings.HasSuffix(h.Name, "."+s) }) {
-			continue
-		}
-		for _, a := range h.Addrs {
-			out = append(out, a.Unmap().String())
-		}
-	}
-	if r.Unknown {
-		out = append(out, unknown)
-	}
-	return out
-}
-
-// network is a client's.
-func network(ip string) string {
-	a, err := netip.ParseAddr(ip)
-	if err != nil {
-		return ip
-	}
-	return naming.Network(a).String()
 }
 
 func (c Config) provider(to string) bool {
@@ -207,12 +204,19 @@ func Providers() []string {
 	}
 }
 
-// Servers are domains of mail servers that many domains have as their MX, as a beginning of the operator's list.
+// Servers are names of mail services that many domains have as their MX, as a beginning of the operator's list: exact,
+// or with all below where nobody but the service has a name there. Never a hoster's whole domain: its customers'
+// machines have names below it.
 func Servers() []string {
 	return []string{
-		"google.com", "googlemail.com", "outlook.com", "protection.outlook.com", "mx.microsoft", "yahoodns.net", "icloud.com", "zoho.com",
-		"zoho.eu", "messagingengine.com", "protonmail.ch", "mimecast.com", "pphosted.com", "ppe-hosted.com", "messagelabs.com",
-		"barracudanetworks.com", "secureserver.net", "kundenserver.de", "ionos.com", "ovh.net", "strato.de", "one.com", "gandi.net",
-		"yandex.net", "mail.ru", "qq.com",
+		"aspmx.l.google.com", "gmail-smtp-in.l.google.com", "smtp.google.com", "aspmx2.googlemail.com", "aspmx3.googlemail.com",
+		"aspmx4.googlemail.com", "aspmx5.googlemail.com", "protection.outlook.com", "mx.microsoft", "yahoodns.net", "mail.icloud.com",
+		"mx.zoho.com", "mx2.zoho.com", "mx3.zoho.com", "mx.zoho.eu", "mx2.zoho.eu", "mx3.zoho.eu", "in1-smtp.messagingengine.com",
+		"in2-smtp.messagingengine.com", "mail.protonmail.ch", "mailsec.protonmail.ch", "mail.tutanota.de", "mimecast.com", "pphosted.com",
+		"ppe-hosted.com", "messagelabs.com", "ess.barracudanetworks.com", "mx.cloudflare.net", "smtp.secureserver.net",
+		"mailstore1.secureserver.net", "mx00.ionos.de", "mx01.ionos.de", "mx00.ionos.com", "mx01.ionos.com", "mx00.kundenserver.de",
+		"mx01.kundenserver.de", "mail.ovh.net", "smtpin.rzone.de", "mail.gandi.net", "mx1.hostinger.com", "mx2.hostinger.com",
+		"mx1.emailsrvr.com", "mx2.emailsrvr.com", "mx00.gmx.net", "mx01.gmx.net", "mx-ha02.web.de", "mx-ha03.web.de", "mx.yandex.net",
+		"mx.yandex.ru", "emx.mail.ru", "mxs.mail.ru", "mx1.qq.com", "mx2.qq.com", "mx3.qq.com", "mxbiz1.qq.com", "mxbiz2.qq.com",
 	}
 }

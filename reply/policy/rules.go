@@ -125,6 +125,10 @@ var rules = []rule{
 		// RFC 3463, 3.2: bad sender's system address.
 		refused([3]int{5, 1, 8}, func(in *input) []result.Reason { return []result.Reason{result.Because("answer-no-host", "to", in.to)} }),
 		func(in *input) bool { return in.facts.Route.Nowhere }},
+	{"mail server is this service", "the first of the domain's mail servers is ours: a mail loop (RFC 5321, 5.1)", "TestRFC5321_5_1_a_mail_server_that_is_ours",
+		// RFC 3463, 3.5: routing loop detected.
+		refused([3]int{5, 4, 6}, func(in *input) []result.Reason { return []result.Reason{result.Because("answer-mx-ours", "to", in.to)} }),
+		func(in *input) bool { return in.facts.Route.Ours }},
 	{"stopped by the recipient", "its owner wrote to the stop address of a report; only a mail from there to a token address lifts that", "TestStop",
 		refused(policyRefusal, func(in *input) []result.Reason { return []result.Reason{result.Because("answer-stopped", "to", in.to)} }),
 		func(in *input) bool { return in.facts.Stopped && !in.token }},

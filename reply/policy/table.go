@@ -42,7 +42,6 @@ func Rules() []Row {
 	return append(out,
 		Row{refutedSender, "550 5.7.23 or 5.7.26", "class C", "TestClasses"},
 		Row{"the same message again", "250 with the stored report's id", "a second try: Message-ID, Date, Subject, signatures, Received, envelope and body were answered within the hour, and no command followed that answer, so that its client may not have heard it (RFC 1047). Where one followed it is a new test, within the quotas", "TestRFC1047_the_same_message_again"},
-		Row{"quota " + NodeHour, "550 5.7.1", "all replies of one server: policy.total-per-hour", "TestNodeHour"},
 		Row{"dry run", "250", "policy.dry-run: everything is decided, nothing is mailed", "TestDryRun"},
 	)
 }
@@ -57,6 +56,13 @@ func Limits() []Row {
 		for _, q := range quotas[c.class] {
 			out = append(out, Row{c.says + ": " + q.name, strconv.FormatInt(q.limit(DefaultQuotas()), 10) + " " + windows[q.window], q.why, q.test})
 		}
+	}
+	for _, q := range pots {
+		most := "an eighth of what is free, and always one"
+		if q.limit != nil {
+			most = strconv.FormatInt(q.limit(DefaultQuotas()), 10) + " " + windows[q.window]
+		}
+		out = append(out, Row{"all: " + q.name, most, q.why, q.test})
 	}
 	return out
 }

@@ -21,10 +21,12 @@ import (
 
 	"checkauth/reply"
 	"checkauth/reply/policy"
+	"checkauth/reply/respond"
 	"checkauth/verify"
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/dnstest"
 	"checkauth/verify/result"
+	"checkauth/verify/share"
 )
 
 // place is a domain that somebody writes from or in whose name somebody else does.
@@ -32,6 +34,7 @@ type place struct {
 	name, spf, dmarc string
 	class            policy.Class // of who is not its own server
 	mx               []string     // addresses of its mail servers
+	refuses          bool         // they take no mail for it
 }
 
 // victims are the domains in whose name strangers write. Each has a mail server of its own.
@@ -64,18 +67,26 @@ func victims() []place {
 
 const (
 	target  = "192.0.2.200" // the mail server that others' domains point at
+	hoster  = "192.0.2.240"
 	ownNets = "ip6:2001:db8:a000::/36"
 )
 
 // owned are an attacker's own domains, whose mail is proved.
 func owned() (all []place) {
 	for i := range 30 {
-		all = append(all, place{name: fmt.Sprintf("own%d.example", i), mx: []string{target, target}[:1+i%2]})
+		all = append(all, place{name: fmt.Sprintf("own%d.example", i), mx: []string{target, target}[:1+i%2], refuses: true})
 	}
 	for i := range 10 {
 		all = append(all, place{name: fmt.Sprintf("loud%d.example", i), mx: []string{fmt.Sprintf("192.0.2.%d", 210+i)}})
 	}
 	all = append(all, place{name: "large.example", mx: []string{"192.0.2.220"}})
+	// A hoster's server is that of its customers, and not of 70 domains of an attacker's, whose MX leads there too.
+	for i := range 100 {
+		all = append(all, place{name: fmt.Sprintf("customer%d.example", i), mx: []string{hoster}})
+	}
+	for i := range 70 {
+		all = append(all, place{name: fmt.Sprintf("filler%d.example", i), mx: []string{hoster}, refuses: true})
+	}
 	for i := range all {
 		all[i].spf, all[i].class = "v=spf1 "+ownNets+" -all", policy.Proved
 	}
@@ -101,6 +112,23 @@ func zoneOf(places []place) string {
 
 // source is where a mail comes from, and the network that counts.
 type source struct{ addr, net string }
+
+// networks are all that shares are counted in. The addresses of IPv6 here have five groups, the last behind "::".
+func (s source) networks() []string {
+	if !strings.Contains(s.addr, ":") {
+		return []string{s.net}
+	}
+	groups := strings.Split(s.addr, ":")
+	return []string{strings.Replace(strings.Join(groups[:4], ":")+"::/64", ":0::", "::", 1), s.net, s.site()}
+}
+
+// site is the /48 of an address of IPv6, else "".
+func (s source) site() string {
+	if before, ok := strings.CutSuffix(s.net, "/56"); ok {
+		return before + "/48"
+	}
+	return ""
+}
 
 // v4 is a host of one /24.
 func v4(n int) source {
@@ -154,36 +182,108 @@ var (
 	openNetworkHour = kind{"open-network-hour", time.Hour, 10}
 	openDomainHour  = kind{"open-domain-hour", time.Hour, 20}
 	openDomainDay   = kind{"open-domain-day", 24 * time.Hour, 50}
+	siteHour        = kind{"site-hour", time.Hour, 240}
+	openSiteHour    = kind{"open-site-hour", time.Hour, 40}
+	nodeHour        = kind{"node-hour", time.Hour, 3000}
+	// Of these the limit is what the pot has left.
+	destinationShare = kind{"destination-hour-share", time.Hour, 60}
+	nodeShare        = kind{"node-hour-share", time.Hour, 3000}
 )
 
 // counted is a counter that a mail goes into.
 type counted struct {
 	kind
 	whom string
+	pot  *counted // nil: it is no share
+}
+
+func (c counted) key() string { return c.name + c.whom }
+
+// of makes the counters of a pot and of the shares of some.
+func of(pot, share kind, name string, whom ...string) []counted {
+	whole := counted{kind: pot, whom: name}
+	out := []counted{whole}
+	for _, w := range whom {
+		out = append(out, counted{share, name + " " + w, &whole})
+	}
+	return out
 }
 
 func (s sent) mailbox() string { return cmp.Or(s.box, s.from) }
 
 // counters are the model's, in the order in which a full one is named.
-func (s sent) counters() (out []counted) {
+func (m *model) of(s sent, now time.Time) (out []counted) {
+	n := s.source
 	if s.class != policy.Proved && !s.token {
-		out = append(out, counted{openAddressDay, s.mailbox()}, counted{openNetworkHour, s.source.net},
-			counted{openDomainHour, s.place.name}, counted{openDomainDay, s.place.name})
+		out = append(out, counted{kind: openAddressDay, whom: s.mailbox()}, counted{kind: openNetworkHour, whom: n.net},
+			counted{kind: openDomainHour, whom: s.place.name}, counted{kind: openDomainDay, whom: s.place.name})
+		if n.site() != "" {
+			out = append(out, counted{kind: openSiteHour, whom: n.site()})
+		}
 	} else {
-		out = append(out, counted{addressDay, s.mailbox()}, counted{addressMinute, s.mailbox()},
-			counted{networkHour, s.source.net}, counted{domainDay, s.place.name})
+		out = append(out, counted{kind: addressDay, whom: s.mailbox()}, counted{kind: addressMinute, whom: s.mailbox()},
+			counted{kind: networkHour, whom: n.net})
+		if n.site() != "" {
+			out = append(out, counted{kind: siteHour, whom: n.site()})
+		}
+		if !strings.HasSuffix(s.place.name, "mail.com") { // a provider's
+			out = append(out, counted{kind: domainDay, whom: s.place.name})
+		}
 	}
-	if !strings.HasSuffix(s.place.name, "mail.com") { // a provider's
-		out = append(out, counted{destinationHour, s.place.mx[0]})
-	}
+	out = append(out, m.ofDestination(s, now)...)
+	out = append(out, of(m.node, nodeShare, "", n.networks()...)...)
+	out = slices.DeleteFunc(out, func(c counted) bool { return slices.Contains(m.lifted, c.name) })
 	slices.SortStableFunc(out, func(a, b counted) int { return cmp.Compare(a.name, b.name) })
 	return out
+}
+
+// ofDestination are the counters at the mail server; none where it has taken a report of the organisation within a week.
+func (m *model) ofDestination(s sent, now time.Time) []counted {
+	at := s.place.mx[0]
+	if now.Before(m.known[at+" "+s.place.name]) {
+		return nil
+	}
+	return of(destinationHour, destinationShare, at, append([]string{s.place.name}, s.source.networks()...)...)
 }
 
 // model says what becomes of each message, by the rules as they are published.
 type model struct {
 	counters map[string]counter
 	stopped  map[string]bool
+	known    map[string]time.Time // mail server and organisation
+	node     kind
+	lifted   []string // counters that have no limit
+}
+
+// limit is how many there may be in a counter.
+func (m *model) limit(c counted, now time.Time) int {
+	if c.pot == nil {
+		return c.limit
+	}
+	taken := 0
+	if k := m.counters[c.pot.key()]; now.Before(k.until) {
+		taken = k.n
+	}
+	free := c.pot.limit - taken
+	switch {
+	case free <= 0: // it is not for his share that he gets nothing
+		return c.pot.limit
+	case c.name == nodeShare.name && free*5 <= c.pot.limit:
+		return min(5, max(1, free/8))
+	}
+	return max(1, free/8)
+}
+
+// took: a mail server takes a report.
+func (m *model) took(s sent, now time.Time) {
+	for _, c := range m.ofDestination(s, now) {
+		k := m.counters[c.key()]
+		k.n--
+		m.counters[c.key()] = k
+	}
+	if at := s.place.mx[0] + " " + s.place.name; !now.Before(m.known[at]) {
+		m.known[at] = now.Add(7 * 24 * time.Hour)
+	}
 }
 
 // rule is the one that keeps a message from being answered, or ""; until is when a counter is free again.
@@ -199,19 +299,19 @@ func (m *model) rule(s sent, now time.Time) (rule string, until time.Time) {
 	case s.class == policy.Refuted:
 		return "refuted sender", until
 	}
-	all := s.counters()
+	all := m.of(s, now)
 	for _, c := range all {
-		if k := m.counters[c.name+c.whom]; now.Before(k.until) && k.n >= c.limit {
+		if k := m.counters[c.key()]; now.Before(k.until) && k.n >= m.limit(c, now) {
 			return "quota " + c.name, k.until
 		}
 	}
 	for _, c := range all {
-		k := m.counters[c.name+c.whom]
+		k := m.counters[c.key()]
 		if !now.Before(k.until) {
 			k = counter{until: now.Add(c.window)}
 		}
 		k.n++
-		m.counters[c.name+c.whom] = k
+		m.counters[c.key()] = k
 	}
 	delete(m.stopped, s.mailbox())
 	return "", until
@@ -244,6 +344,7 @@ type day struct {
 	tallies map[string]*tally
 	mailed  []string // ids
 	times   map[counted][]time.Time
+	counts  []counted              // of the message that is taken just now
 	letters map[string]reply.Entry // the newest to a mailbox
 	swept   time.Time
 }
@@ -257,10 +358,10 @@ func dayBegins() time.Time {
 func newDay(t *testing.T, places []place) *day {
 	t.Helper()
 	d := &day{house: build(t), start: dayBegins(), line: lastLine{}, tallies: map[string]*tally{}, letters: map[string]reply.Entry{},
-		times: map[counted][]time.Time{}, model: model{counters: map[string]counter{}, stopped: map[string]bool{}}}
+		times: map[counted][]time.Time{}, model: model{counters: map[string]counter{}, stopped: map[string]bool{}, known: map[string]time.Time{}, node: nodeHour}}
 	d.now = d.start
 	d.Config.Log = slog.New(d.line)
-	d.Policy.Providers = policy.Providers()
+	d.Policy.Providers, d.Policy.Share = policy.Providers(), share.Rule{Part: 8}
 	d.server = dnstest.New(t, zoneOf(places), patient)
 	d.remembers(d.server.Client(t, patient))
 	return d
@@ -314,6 +415,7 @@ func (d *day) takesOne(t *testing.T, s sent) {
 			e.RcptTo = []string{s.to()}
 		}
 	})
+	d.counts = d.model.of(s, d.now)
 	rule, until := d.model.rule(s, d.now)
 	a, err := d.takes(t, t.Context(), m)
 	if err != nil {
@@ -328,6 +430,23 @@ func (d *day) takesOne(t *testing.T, s sent) {
 		t.Errorf("%s, %s at %s: %d mails with the rule %q", s.actor, s.from, s.at, len(d.kicked), rule)
 	}
 	d.notes(t, s, a.Code)
+}
+
+// delivers brings a reply to its mail server at once.
+func (d *day) delivers(t *testing.T, s sent, e reply.Entry) {
+	t.Helper()
+	to := respond.Destinations{Policy: d.Policy, Store: d.store, Now: d.Config.Now}
+	at, host := netip.MustParseAddr(s.place.mx[0]), "mx0."+s.place.name
+	if full, err := to.Connect(t.Context(), e, host, at); full.Key != "" || err != nil {
+		t.Errorf("%s at %s: what was counted when it was stored is counted again: %v, %v", s.actor, s.at, full, err)
+	}
+	if s.place.refuses {
+		return
+	}
+	if err := to.Took(t.Context(), e, host, at, []netip.Addr{at}); err != nil {
+		t.Error(err)
+	}
+	d.model.took(s, d.now)
 }
 
 func header(from string) string {
@@ -382,6 +501,7 @@ func (d *day) notes(t *testing.T, s sent, code int) {
 		n.refused++
 	}
 	for _, e := range d.kicked {
+		d.delivers(t, s, e)
 		d.mailed = append(d.mailed, e.ID)
 		// The envelope has A-labels, which every server takes.
 		if e.To != strings.ReplaceAll(s.from, "bücher.example", "xn--bcher-kva.example") || s.class == policy.Refuted {
@@ -391,12 +511,16 @@ func (d *day) notes(t *testing.T, s sent, code int) {
 			t.Errorf("%s at %s: an unproved sender's words are in the mail to %s\n%s", s.actor, s.at, e.To, words(t, e))
 		}
 		d.letters[s.mailbox()] = e
-		all := s.counters()
-		if all[0].kind == openAddressDay {
-			all = append(all, counted{addressDay, s.mailbox()}) // it is one counter for both classes
-		}
-		for _, c := range all {
-			d.times[c] = append(d.times[c], d.now)
+		for _, c := range d.counts {
+			// Of a share the bound is what the pot had left by then: the model has seen to it. What a mail server takes does not
+			// count in its counter.
+			if c.pot == nil && (c.kind != destinationHour || s.place.refuses) {
+				d.times[c] = append(d.times[c], d.now)
+			}
+			if c.kind == openAddressDay { // it is one counter for both classes
+				one := counted{kind: addressDay, whom: c.whom}
+				d.times[one] = append(d.times[one], d.now)
+			}
 		}
 	}
 }
@@ -562,6 +686,18 @@ func owner(own []place) []sent {
 	})...)
 }
 
+// hosted are a hoster's customers, who test twice each, all by the hoster's own servers, and an attacker who would have
+// his domains' reports fill the counter of their mail server meanwhile.
+func hosted(places map[string]place) []sent {
+	return append(every(16*time.Hour, 20*time.Second, 200, func(i int) sent {
+		p := places[fmt.Sprintf("customer%d.example", i%100)]
+		return sent{actor: "customer", from: "me@" + p.name, place: p, source: v6(0xa300+i%4, i)}
+	}), every(16*time.Hour-time.Minute, 10*time.Second, 350, func(i int) sent {
+		p := places[fmt.Sprintf("filler%d.example", i%70)]
+		return sent{actor: "filler", from: fmt.Sprintf("a%d@%s", i/70, p.name), place: p, source: v6(0xa400+i%4, i)}
+	})...)
+}
+
 // silence is mail that nobody is to answer, most of it of a proved sender.
 func silence(p, bare place) []sent {
 	from := func(local, rule, header string) sent {
@@ -698,7 +834,7 @@ func TestAbuse_a_day(t *testing.T) {
 	}
 	admin := d.administrator(t, slices.DeleteFunc(slices.Clone(all), func(p place) bool { return p.name == "mended.example" }), named["mended.example"])
 	d.runs(t, slices.Concat(forger(places), bomber(named["bombed.example"]), sprayer(named["crowd.example"]), speller(named), owner(own),
-		silence(named["friend.example"], named["bare.example"]), d.thief(t, named["thief.example"], named["thieved.example"]),
+		hosted(named), silence(named["friend.example"], named["bare.example"]), d.thief(t, named["thief.example"], named["thieved.example"]),
 		d.stopper(t, named["stopping.example"]), admin, impatient(admin)))
 	d.holds(t)
 	d.onDisk(t)
@@ -706,7 +842,8 @@ func TestAbuse_a_day(t *testing.T) {
 	for actor, want := range map[string]int{
 		"forger":        5 * 50, // of eight domains, three refute it
 		"bomber of one": 1, "1000 of one domain": 10, "speller": 4,
-		"30 domains to one server": 3 * 60, "one network": 60, "one large domain": 200,
+		"30 domains to one server": 3 * 4 * 5, // each of four networks has its share
+		"customer":                 200, "filler": 4 * 5, "one network": 60, "one large domain": 200,
 		"nobody to answer": 0, "thief": 2, "stopper's forger": 1, "stopper": 1,
 		"administrator": 11, "administrator in a hurry": 1,
 	} {
@@ -724,6 +861,76 @@ func TestAbuse_a_day(t *testing.T) {
 		fmt.Fprintf(&table, "%-26s %5d sent %4d mailed %4d dropped %5d refused\n", actor, n.sent, n.mailed, n.dropped, n.refused)
 	}
 	t.Logf("%d mails in %s\n%s", len(d.mailed), time.Since(began).Round(time.Second/10), &table)
+}
+
+// Many networks at once empty the hour's reports but for a fifth, which is for those that have had fewer than five. The
+// numbers are a fifth of the real ones.
+func TestHostile_the_whole_hour(t *testing.T) {
+	t.Parallel()
+	all := slices.Concat(victims(), owned())
+	large, soft := all[58], all[4]
+	d := newDay(t, all)
+	d.Policy.Quotas.TotalHour, d.model.node.limit = 600, 600
+	d.Policy.Providers = append(d.Policy.Providers, large.name)
+	flood := every(0, 5*time.Millisecond, 800, func(i int) sent {
+		p := all[18+30+i%10]
+		return sent{actor: "flood", from: fmt.Sprintf("a%d@%s", i, p.name), place: p, source: v6(0xa000+i%40, i)}
+	})
+	honest := every(time.Minute, time.Second, 84, func(i int) sent {
+		return sent{actor: "honest", from: fmt.Sprintf("b%d@%s", i, soft.name), place: soft, source: v6(0x400+i%14, i)}
+	})
+	// The model's own counters of domains hold as well.
+	d.Policy.Quotas.OpenDomainHour, d.Policy.Quotas.OpenDomainDay = policy.Unlimited, policy.Unlimited
+	d.model.lifted = []string{openDomainHour.name, openDomainDay.name, domainDay.name}
+	d.Policy.Quotas.DomainDay = policy.Unlimited
+	d.runs(t, append(flood, honest...))
+	// 40 networks have 12 each until 480 are gone; then who has had fewer than five: 14 networks have all of theirs.
+	for actor, want := range map[string]int{"flood": 480, "honest": 14 * 5} {
+		if got := d.tallies[actor].mailed; got != want {
+			t.Errorf("%s: %d mails, want %d", actor, got, want)
+		}
+	}
+	d.onDisk(t)
+}
+
+// One network cannot have a hoster's new customers refused; 35 can, until the hour is over, but none whose domain the
+// mail server has taken a report of.
+func TestHostile_a_hoster_s_customers(t *testing.T) {
+	t.Parallel()
+	for networks, want := range map[int]struct{ filler, old, fresh int }{1: {6, 20, 20}, 70: {60, 20, 0}} {
+		t.Run(fmt.Sprint(networks), func(t *testing.T) {
+			t.Parallel()
+			all := owned()
+			var customers, fillers []place
+			for _, p := range all {
+				switch {
+				case strings.HasPrefix(p.name, "customer"):
+					customers = append(customers, p)
+				case strings.HasPrefix(p.name, "filler"):
+					fillers = append(fillers, p)
+				}
+			}
+			d := newDay(t, all)
+			test := func(actor string, at time.Duration, of []place) []sent {
+				return every(at, time.Second, 20, func(i int) sent {
+					return sent{actor: actor, from: fmt.Sprintf("%s@%s", actor, of[i].name), place: of[i], source: v6(0xa500+i%4, i)}
+				})
+			}
+			d.runs(t, slices.Concat(
+				test("first", 0, customers[:20]),
+				every(5*time.Minute, time.Second, 140, func(i int) sent {
+					p := fillers[i%70]
+					return sent{actor: "filler", from: fmt.Sprintf("a%d@%s", i, p.name), place: p, source: v6(0xa600+i%networks, i)}
+				}),
+				test("old", 10*time.Minute, customers[:20]),
+				test("fresh", 11*time.Minute, customers[20:40])))
+			for actor, want := range map[string]int{"first": 20, "filler": want.filler, "old": want.old, "fresh": want.fresh} {
+				if got := d.tallies[actor].mailed; got != want {
+					t.Errorf("%s: %d mails, want %d", actor, got, want)
+				}
+			}
+		})
+	}
 }
 
 // From, Reply-To and their like name a victim; the reply goes to the envelope sender, whose From plays no part either.

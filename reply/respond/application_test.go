@@ -21,7 +21,8 @@ func to(address string) func(*verify.Envelope) {
 var free = strings.ReplaceAll(letter, "example.org", "open.example")
 
 const open = zone + `
-open.example.    MX  10 mx.example.org.
+open.example.    MX  10 in.open.example.
+in.open.example. A   192.0.2.25
 open.example.    TXT "v=spf1 ~all"
 `
 
@@ -121,6 +122,8 @@ em1.example.org.            CNAME u1.wl1.sendgrid.net.
 u1.wl1.sendgrid.net.        MX    10 mx.sendgrid.net.
 u1.wl1.sendgrid.net.        TXT   "v=spf1 ip4:192.0.2.1 -all"
 mx.sendgrid.net.            A     192.0.2.9
+news.example.org.           TXT   "v=spf1 ip4:192.0.2.1 -all"
+hosted.example.org.         TXT   "v=spf1 ip4:192.0.2.1 -all"
 news.example.org.           MX    10 feedback-smtp.eu-west-1.amazonses.com.
 feedback-smtp.eu-west-1.amazonses.com. A 192.0.2.9
 hosted.example.org.         MX    10 aspmx.l.google.com.

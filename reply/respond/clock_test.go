@@ -22,7 +22,7 @@ func TestClockSetRight(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, restarted %t", name, restarted), func(t *testing.T) {
 				t.Parallel()
 				h := build(t)
-				h.Config.Hourly = 2
+				h.Policy.Quotas.TotalHour = 2
 				h.Run.DNS = dnstest.Zone(t, zone+"bare.example. MX 10 mx.bare.example.\nmx.bare.example. A 192.0.2.77\n", patient)
 				h.Run.Quota = &dns.Quotas{PerNetwork: 100, PerDomain: 100, PerTarget: 100, Now: h.Run.Now}
 				n := 0

@@ -133,7 +133,7 @@ func TestAFullQuotaOfDNSQuestions(t *testing.T) {
 	}{
 		{dns.PerNetwork, func(q *dns.Quotas) { q.PerNetwork = 12 }, "for one client network"},
 		{dns.PerDomain, func(q *dns.Quotas) { q.PerDomain = 12 }, "for one sender's domain"},
-		{dns.PerTarget, func(q *dns.Quotas) { q.PerTarget = 3 }, "names of one domain do not exist"},
+		{dns.PerTarget, func(q *dns.Quotas) { q.PerTarget = 2 }, "names of one domain do not exist"},
 	} {
 		t.Run(string(c.bound), func(t *testing.T) {
 			t.Parallel()

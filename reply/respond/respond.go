@@ -46,17 +46,13 @@ type Config struct {
 	Host  string
 	Queue time.Duration // how long a reply is tried
 	Again time.Duration // the same message again within this time is not answered twice
-	// Operator: mail for the operator that is passed on, in an hour.
-	Operator int64
-	// Hourly: replies of this node in an hour, to whomever.
-	Hourly int64
-	Log    *slog.Logger
-	Now    func() time.Time
+	Log   *slog.Logger
+	Now   func() time.Time
 }
 
 // Defaults of Config.
 func Defaults() Config {
-	return Config{Queue: 24 * time.Hour, Again: time.Hour, Operator: 20, Hourly: 2000}
+	return Config{Queue: 24 * time.Hour, Again: time.Hour}
 }
 
 // Responder begins transactions; one serves all sessions.
@@ -79,8 +75,8 @@ type Responder struct {
 	heard   heard           // answers
 
 	tokens keyring
-	cap    hourly
 	warned lastWarning
+	shorts shortages
 }
 
 // claim is false where the message is being worked on already.
@@ -236,9 +232,14 @@ func (t *Transaction) facts(ctx context.Context, report *verify.Report, now time
 	if f.Keys, err = t.r.keys(ctx, now); err != nil {
 		return f, err
 	}
-	if to != "" {
-		f.Stopped, err = t.r.Store.Stopped(ctx, naming.Fold(to))
+	if to == "" {
+		return f, nil
 	}
+	if f.Stopped, err = t.r.Store.Stopped(ctx, naming.Fold(to)); err != nil {
+		return f, err
+	}
+	known, err := t.r.Store.Peek(ctx, t.r.Policy.Asks(f.Route, to, now), now)
+	f.Known = known.Key != ""
 	return f, err
 }
 
@@ -250,28 +251,20 @@ func (t *Transaction) mail(ctx context.Context, d policy.Decision, report *verif
 		return d, err
 	}
 	if full.Key != "" {
+		t.short(ctx, full)
 		return t.r.Policy.Full(d, report, full, now), nil
 	}
-	if until, ok := t.r.cap.take(t.r.Config.Hourly, now); !ok {
-		return t.r.Policy.Full(d, report, reply.Full{Key: policy.NodeHour, Until: until}, now), nil
-	}
-	stored := false
-	defer func() {
-		if !stored {
-			t.r.cap.giveBack()
-		}
-	}()
 	e, err := t.r.Compose.Reply(report, d, m.Body, now)
 	if err != nil {
 		return d, err
 	}
-	e.Digest, e.Whom = digest, naming.Fold(d.To)
+	e.Digest, e.Whom, e.Counted = digest, naming.Fold(d.To), d.Counted
 	full, err = t.put(ctx, e, d.Buckets, now)
-	stored = err == nil && full.Key == ""
 	if err != nil {
 		return d, err
 	}
 	if full.Key != "" {
+		t.short(ctx, full)
 		return t.r.Policy.Full(d, report, full, now), nil
 	}
 	return d, nil
@@ -318,14 +311,14 @@ func (t *Transaction) forward(ctx context.Context, m *verify.Message) (reply.Ans
 	if err != nil {
 		return reply.Answer{}, err
 	}
-	bucket := reply.Bucket{Key: "operator-hour", Limit: t.r.Config.Operator, Expires: now.Add(time.Hour)}
 	code, lines := 250, result.Because("answer-operator", "id", e.ID)
 	enhanced := [3]int{2, 0, 0}
-	full, err := t.put(ctx, e, []reply.Bucket{bucket}, now)
+	full, err := t.put(ctx, e, t.r.Policy.Operator(t.env.Client.Addr(), now), now)
 	if err != nil {
 		return reply.Answer{}, err
 	}
 	if full.Key != "" {
+		t.short(ctx, full)
 		code, enhanced, lines = 452, [3]int{4, 3, 1}, result.Because("answer-operator-full")
 	}
 	t.r.Config.Log.InfoContext(ctx, "mail for the operator", "report", e.ID, "client", t.env.Client.Addr(), "code", code)

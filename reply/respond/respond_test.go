@@ -115,7 +115,7 @@ func build(t *testing.T) *house {
 	cfg.Host, cfg.Log, cfg.Now = host, log, clock
 	h.Responder = &respond.Responder{
 		Config: cfg, Compose: composer, Store: h.store,
-		Policy: policy.Config{Quotas: policy.DefaultQuotas(), AnswerNoReply: true,
+		Policy: policy.Config{Quotas: policy.DefaultQuotas(), AnswerNoReply: true, Node: "a.example.net",
 			Addresses: policy.Addresses{Domains: []string{host}, Service: "check-auth", From: "auth-results"}},
 		Run:         run.Evaluator{Config: run.Defaults(), DNS: dnstest.Zone(t, zone+h.key.Record()+"\n", patient), Now: clock},
 		Destination: deliver.Destination,
@@ -433,6 +433,7 @@ func TestHostile_26(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	h.now = h.now.Truncate(time.Hour).Add(time.Minute)
+	h.Policy.Quotas.OperatorHour = 20
 	operator := func(e *verify.Envelope) {
 		e.Purpose, e.RcptTo = verify.ForOperator, []string{"postmaster@" + host}
 	}
@@ -599,27 +600,34 @@ func TestRFC1047_the_same_message_at_once(t *testing.T) {
 	}
 }
 
-// All replies of one server have a bound of their own, which a reply that was not stored does not use up.
+// All replies of one server have a bound of their own, which a reply that was not stored does not use up. It survives a
+// restart, and is each node's own.
 func TestNodeHour(t *testing.T) {
 	t.Parallel()
 	h := build(t)
-	h.Config.Hourly = 2
+	h.Policy.Quotas.TotalHour = 2
 	from := func(local string) func(*verify.Envelope) {
 		return func(e *verify.Envelope) { e.MailFrom = local + "@example.org" }
 	}
 	h.answers(t, h.message(t, letter, from("a")), 250, "report report1 to")
 	h.answers(t, h.message(t, letter+"again\r\n", from("a")), 550, "This address had its reports for now")
+	h.restart(t)
 	h.answers(t, h.message(t, letter, from("b")), 250, "report report3 to")
-	h.answers(t, h.message(t, letter, from("c")), 550, "No report is mailed: quota node-hour (report id report4)")
-	h.now = h.now.Add(time.Hour)
+	h.restart(t)
+	h.answers(t, h.message(t, letter, from("c")), 550, "next report after "+clockOf(h.now.Add(time.Hour), h.now)+"\nNo report is mailed: quota node-hour (report id report4)")
+	h.Policy.Node = "b.example.net"
 	h.answers(t, h.message(t, letter, from("c")), 250, "report report5 to")
+	h.Policy.Node = "a.example.net"
+	h.answers(t, h.message(t, letter, from("d")), 550, "No report is mailed: quota node-hour (report id report6)")
+	h.now = h.now.Add(time.Hour)
+	h.answers(t, h.message(t, letter, from("d")), 250, "report report7 to")
 }
 
 // A reply that could not be written is none of the hour's.
 func TestNodeHourOfRepliesThatFail(t *testing.T) {
 	t.Parallel()
 	h := build(t)
-	h.Config.Hourly = 1
+	h.Policy.Quotas.TotalHour = 1
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "report.txt"), []byte(`{{if eq .Sender "a@example.org"}}{{.Nosuch}}{{end}}`), 0o644); err != nil {
 		t.Fatal(err)

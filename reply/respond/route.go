@@ -3,6 +3,7 @@ package respond
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -55,6 +56,11 @@ func (r *Responder) destination(ctx context.Context, resolver dns.Resolver, to s
 	places, err := r.Destination(ctx, resolver, to)
 	out := policy.Route{Unknown: err != nil}
 	for _, p := range places {
+		// RFC 5321, 5.1: what stands behind ourselves would bring it here.
+		if r.Policy.Ours != nil && slices.ContainsFunc(p.Addrs, r.Policy.Ours) {
+			out.Ours = len(out.Hosts) == 0
+			break
+		}
 		out.Hosts = append(out.Hosts, policy.Host{Name: p.Host, Addrs: p.Addrs})
 	}
 	switch {

@@ -29,7 +29,8 @@ _dmarc.evil.example.        TXT "v=DMARC1; p=none; x=pay now; pay now; rua=mailt
 s._domainkey.evil.example.  TXT "v=DKIM1; n=pay now; pay now=pay now; k=pay now; p=MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="
 _smtp._tls.evil.example.    TXT "v=TLSRPTv1; pay now"
 _mta-sts.evil.example.      TXT "v=STSv1; id=pay now"
-1.2.0.192.in-addr.arpa.     PTR mx.evil.example.
+1.2.0.192.in-addr.arpa.     PTR out.evil.example.
+out.evil.example.           A   192.0.2.1
 `
 
 // strangersHeader has the words wherever a field may have free text.

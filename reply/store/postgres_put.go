@@ -28,10 +28,11 @@ const (
 	pgPeek = `SELECT bucket, n, expires FROM counters WHERE bucket = ANY ($1::text[]) AND expires > $2`
 )
 
-// pgPut is an entry on its way into the table.
+// pgPut is an entry on its way into the table, or what is counted without one.
 type pgPut struct {
-	args    []any // of sqlPut
+	args    []any // of sqlPut; nil: there is no entry
 	buckets []reply.Bucket
+	back    []reply.Bucket
 	now     int64
 	slack   time.Duration
 	full    reply.Full
@@ -57,12 +58,8 @@ func (p *Postgres) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucke
 		return reply.Full{}, errors.New("store: an entry without an id")
 	}
 	put := &pgPut{buckets: sorted(buckets), now: nano(now), slack: p.slack()}
-	texts := []string{e.ID, e.From, e.To, e.MessageID}
-	for _, b := range put.buckets {
-		texts = append(texts, b.Key)
-	}
-	if i := slices.IndexFunc(texts, func(s string) bool { return s != clean(s) }); i >= 0 {
-		return reply.Full{}, fmt.Errorf("store: put %q: %q is no text", e.ID, texts[i])
+	if err := put.texts(e.ID, e.From, e.To, e.MessageID); err != nil {
+		return reply.Full{}, fmt.Errorf("store: put %q: %w", e.ID, err)
 	}
 	body, packed := pack(e.Body)
 	defer packed()
@@ -72,6 +69,29 @@ func (p *Postgres) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucke
 		return reply.Full{}, err
 	}
 	return put.full, nil
+}
+
+// Count counts in a commit that it shares with other writes.
+func (p *Postgres) Count(ctx context.Context, in, back []reply.Bucket, now time.Time) (reply.Full, error) {
+	put := &pgPut{buckets: sorted(in), back: sorted(back), now: nano(now), slack: p.slack()}
+	if err := put.texts(); err != nil {
+		return reply.Full{}, fmt.Errorf("store: count: %w", err)
+	}
+	if err := p.w.do(ctx, &pgChange{put: put}); err != nil {
+		return reply.Full{}, err
+	}
+	return put.full, nil
+}
+
+// texts tells what PostgreSQL would not take as one.
+func (p *pgPut) texts(more ...string) error {
+	for _, b := range slices.Concat(p.buckets, p.back) {
+		more = append(more, b.Key)
+	}
+	if i := slices.IndexFunc(more, func(s string) bool { return s != clean(s) }); i >= 0 {
+		return fmt.Errorf("%q is no text", more[i])
+	}
+	return nil
 }
 
 // clean is a text as PostgreSQL takes it: UTF-8 without NUL.
@@ -88,7 +108,7 @@ func (w *pgWriter) lockCounters(ctx context.Context, jobs []*pgJob) (pgCounters,
 	var keys []string
 	for _, j := range jobs {
 		if j.run.put != nil {
-			for _, b := range j.run.put.buckets {
+			for _, b := range slices.Concat(j.run.put.buckets, j.run.put.back) {
 				keys = append(keys, b.Key)
 			}
 		}
@@ -120,15 +140,8 @@ func (w *pgWriter) lockCounters(ctx context.Context, jobs []*pgJob) (pgCounters,
 
 // decide counts an entry in all of its buckets, or in none.
 func (p *pgPut) decide(b *pgx.Batch, counters pgCounters) {
-	p.full = reply.Full{}
-	for _, bucket := range p.buckets {
-		n, expires := int64(0), nano(bucket.Expires)
-		if c := counters[bucket.Key]; c.runs(bucket, p.now, p.slack) {
-			n, expires = c.n, c.expires
-		}
-		if p.full = fullness(bucket, n, expires); p.full.Key != "" {
-			return
-		}
+	if p.full = counters.full(p.buckets, p.now, p.slack); p.full.Key != "" {
+		return
 	}
 	for _, bucket := range p.buckets {
 		c := counters[bucket.Key]
@@ -137,7 +150,24 @@ func (p *pgPut) decide(b *pgx.Batch, counters pgCounters) {
 		}
 		c.n, c.changed = c.n+1, true
 	}
-	b.Queue(sqlPut, p.args...)
+	for _, bucket := range p.back {
+		if c := counters[bucket.Key]; c.n > 0 && c.runs(bucket, p.now, 0) {
+			c.n, c.changed = c.n-1, true
+		}
+	}
+	if p.args != nil {
+		b.Queue(sqlPut, p.args...)
+	}
+}
+
+// full is fullOf as of rows that were read.
+func (c pgCounters) full(buckets []reply.Bucket, now int64, slack time.Duration) reply.Full {
+	return fullOf(buckets, func(i int) counter {
+		if found := c[buckets[i].Key]; found != nil && found.runs(buckets[i], now, slack) {
+			return counter{found.n, found.expires}
+		}
+		return counter{expires: nano(buckets[i].Expires)}
+	})
 }
 
 // store writes those that have changed, new ones first: another node's new counter may have been made and changed again
@@ -183,16 +213,7 @@ func (p *Postgres) Peek(ctx context.Context, buckets []reply.Bucket, now time.Ti
 	if err != nil {
 		return reply.Full{}, err
 	}
-	for _, b := range buckets {
-		c := counters[b.Key]
-		if c == nil || !c.runs(b, nano(now), p.slack()) {
-			c = &pgCounter{expires: nano(b.Expires)}
-		}
-		if full := fullness(b, c.n, c.expires); full.Key != "" {
-			return full, nil
-		}
-	}
-	return reply.Full{}, nil
+	return counters.full(buckets, nano(now), p.slack()), nil
 }
 
 func (p *Postgres) counters(ctx context.Context, keys []string, now int64) (_ pgCounters, err error) {

@@ -24,6 +24,10 @@ const (
 	sqlPeek = `SELECT j.key, c.n, c.expires FROM json_each($1) AS j JOIN counters AS c ON c.bucket = j.value->>0
 	WHERE c.expires > $2 AND c.expires <= (j.value->>1) + $3`
 
+	// What was counted in a window that has begun anew since is not there any more.
+	sqlUncount = `UPDATE counters SET n = n - 1 FROM (SELECT value->>0 AS key, value->>1 AS made FROM json_each($1)) AS back
+	WHERE counters.bucket = back.key AND counters.n > 0 AND counters.expires > $2 AND counters.expires <= back.made`
+
 	sqlOffer   = `INSERT INTO secrets (name, secret, expires) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING`
 	sqlSecrets = `SELECT name, secret FROM secrets WHERE expires > $1`
 
@@ -77,7 +81,7 @@ const (
 // statements are the prepared sentences of the connection that writes.
 type statements struct {
 	begin, commit                                           *sql.Stmt
-	put, count, peek, claim, heal                           *sql.Stmt
+	put, count, uncount, peek, claim, heal                  *sql.Stmt
 	renew, retry, release, finish, aside                    *sql.Stmt
 	offer, secrets, stop, resume                            *sql.Stmt
 	sweepEntries, sweepCounters, sweepReports, sweepSecrets *sql.Stmt
@@ -90,6 +94,7 @@ func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 		{&st.commit, "COMMIT"},
 		{&st.put, sqlPut},
 		{&st.count, sqlCount},
+		{&st.uncount, sqlUncount},
 		{&st.peek, sqlPeek},
 		{&st.offer, sqlOffer},
 		{&st.secrets, sqlSecrets},
@@ -141,7 +146,7 @@ func (r *readings) prepare(ctx context.Context, db *sql.DB) error {
 func (r *readings) close() error { return closeAll(r.peek, r.seen, r.stopped, r.undelivered) }
 
 func (st *statements) close() error {
-	return closeAll(st.begin, st.commit, st.put, st.count, st.peek, st.claim, st.heal, st.renew, st.retry, st.release, st.finish, st.aside,
+	return closeAll(st.begin, st.commit, st.put, st.count, st.uncount, st.peek, st.claim, st.heal, st.renew, st.retry, st.release, st.finish, st.aside,
 		st.offer, st.secrets, st.stop, st.resume, st.sweepEntries, st.sweepCounters, st.sweepReports, st.sweepSecrets)
 }
 

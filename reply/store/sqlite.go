@@ -1,13 +1,11 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"checkauth/reply"
@@ -52,16 +50,6 @@ func (s *SQLite) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket,
 	return reply.Full{}, err
 }
 
-// sorted gives each key once, with its smallest limit, in one order for everybody: on PostgreSQL two
-// transactions that count in different orders would wait for each other.
-func sorted(buckets []reply.Bucket) []reply.Bucket {
-	out := slices.Clone(buckets)
-	slices.SortFunc(out, func(a, b reply.Bucket) int {
-		return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.Limit, b.Limit))
-	})
-	return slices.CompactFunc(out, func(a, b reply.Bucket) bool { return a.Key == b.Key })
-}
-
 // asJSON is how the buckets get into one sentence.
 func asJSON(buckets []reply.Bucket) (string, error) {
 	pairs := make([][2]any, len(buckets))
@@ -72,6 +60,43 @@ func asJSON(buckets []reply.Bucket) (string, error) {
 	return string(out), err
 }
 
+// Count counts without an entry, in the commit that it shares with other writes.
+func (s *SQLite) Count(ctx context.Context, in, back []reply.Bucket, now time.Time) (full reply.Full, err error) {
+	in, back = sorted(in), sorted(back)
+	counted, err := asJSON(in)
+	if err != nil {
+		return full, fmt.Errorf("store: count: %w", err)
+	}
+	returned, err := asJSON(back)
+	if err != nil {
+		return full, fmt.Errorf("store: count: %w", err)
+	}
+	err = s.w.do(ctx, func(ctx context.Context, tx *statements) error {
+		found, err := firstFull(ctx, tx.peek, in, counted, now)
+		if err != nil {
+			return err
+		}
+		if full = found; full.Key != "" {
+			return errRefused
+		}
+		if len(in) > 0 {
+			if _, err := tx.count.ExecContext(ctx, counted, nano(now), int64(slack)); err != nil {
+				return fmt.Errorf("store: count: %w", err)
+			}
+		}
+		if len(back) > 0 {
+			if _, err := tx.uncount.ExecContext(ctx, returned, nano(now)); err != nil {
+				return fmt.Errorf("store: count: %w", err)
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errRefused) {
+		return full, nil
+	}
+	return reply.Full{}, err
+}
+
 // Peek reads beside the writer.
 func (s *SQLite) Peek(ctx context.Context, buckets []reply.Bucket, now time.Time) (reply.Full, error) {
 	buckets = sorted(buckets)
@@ -80,48 +105,6 @@ func (s *SQLite) Peek(ctx context.Context, buckets []reply.Bucket, now time.Time
 		return reply.Full{}, fmt.Errorf("store: look at counters: %w", err)
 	}
 	return firstFull(ctx, s.look.peek, buckets, counters, now)
-}
-
-// firstFull tells which bucket is full, the first of several. One without room has no window: it is said to be
-// full until its own would end.
-func firstFull(ctx context.Context, peek *sql.Stmt, buckets []reply.Bucket, counters string, now time.Time) (_ reply.Full, err error) {
-	if len(buckets) == 0 {
-		return reply.Full{}, nil
-	}
-	found, err := peek.QueryContext(ctx, counters, nano(now), int64(slack))
-	if err != nil {
-		return reply.Full{}, fmt.Errorf("store: look at counters: %w", err)
-	}
-	defer func() { err = errors.Join(err, found.Close()) }()
-	n, until := make([]int64, len(buckets)), make([]int64, len(buckets))
-	for i, b := range buckets {
-		until[i] = nano(b.Expires)
-	}
-	for found.Next() {
-		var i int
-		var count, expires int64
-		if err := found.Scan(&i, &count, &expires); err != nil {
-			return reply.Full{}, fmt.Errorf("store: look at counters: %w", err)
-		}
-		n[i], until[i] = count, expires
-	}
-	if err := found.Err(); err != nil {
-		return reply.Full{}, fmt.Errorf("store: look at counters: %w", err)
-	}
-	for i, b := range buckets {
-		if full := fullness(b, n[i], until[i]); full.Key != "" {
-			return full, nil
-		}
-	}
-	return reply.Full{}, nil
-}
-
-// fullness is a bucket's, of what its counter says within its window.
-func fullness(b reply.Bucket, n, expires int64) reply.Full {
-	if n < b.Limit {
-		return reply.Full{}
-	}
-	return reply.Full{Key: b.Key, Until: fromNano(expires)}
 }
 
 // Seen reads beside the writer.

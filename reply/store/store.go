@@ -23,6 +23,9 @@ type Store interface {
 	// Put stores an entry, leased to this node, and counts it in each bucket: all or nothing. full is
 	// the first bucket, by key, that was full; then nothing is stored or counted.
 	Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket, now time.Time) (full reply.Full, err error)
+	// Count counts in each bucket of in without an entry, all or nothing as Put does, and takes one off each of back that
+	// was counted in a window that still runs: Expires is that of the bucket as it was counted.
+	Count(ctx context.Context, in, back []reply.Bucket, now time.Time) (full reply.Full, err error)
 	// Peek tells which bucket Put would find full. It holds nothing: Put decides.
 	Peek(ctx context.Context, buckets []reply.Bucket, now time.Time) (full reply.Full, err error)
 	// Seen gives the id of the newest entry with that digest made at since or later, or "". One that

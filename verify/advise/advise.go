@@ -115,7 +115,7 @@ func Run(ctx context.Context, q Query) []verify.Action {
 }
 
 func newAdviser(q Query) *adviser {
-	a := &adviser{Query: q, class: q.Report.Class}
+	a := &adviser{Query: q, class: q.Report.Sender.Advised}
 	if d := q.Report.Check(verify.MethodSPF).Details.SPF; d != nil {
 		a.sender = dns.Canonical(d.Domain)
 	}

@@ -3,6 +3,8 @@ package naming
 import (
 	"slices"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Split cuts an address at its last @, where the local part ends even if it is quoted (RFC 5321, 4.1.2). The local part
@@ -38,8 +40,12 @@ func Unquoted(local string) string {
 
 // Fold gives the one form of all spellings of a mailbox, so that a counter cannot be dodged: lower case, A-labels,
 // without a tag behind a plus, without what BATV (prvs=) and SRS (SRS0, SRS1) put around it, without a route of
-// percent or bang that leads to the same domain, without blanks and quotes, without the dots that Gmail ignores, at
-// the first of the domains that a provider gives to one mailbox. It is for counting alone, never written to.
+// percent or bang that leads to the same domain, without blanks and quotes, letters beyond ASCII in one form of Unicode
+// (NFKC), without the characters that a provider ignores, at the first of the domains that it gives to one mailbox. It
+// is for counting alone, never written to.
+//
+// Which other character a server may take for the sign of a tag cannot be told from outside: the counters of the domain
+// bound what that is worth.
 func Fold(address string) string {
 	local, domain := Split(address)
 	domain = sameMailbox(domain)
@@ -49,21 +55,46 @@ func Fold(address string) string {
 		}
 		return r
 	}, Unquoted(local))
+	if !isASCII(local) {
+		local = norm.NFKC.String(local)
+	}
 	local = bare(strings.ToLower(local), domain, 5)
-	if domain == "gmail.com" {
-		local = strings.ReplaceAll(local, ".", "")
+	if user, below := ofSubdomain(domain); below != "" {
+		local, domain = user, below
+	}
+	if same := ignored[domain]; same != nil {
+		local = same.Replace(local)
 	}
 	return local + "@" + domain
 }
 
 // mailboxes are domains at which a provider gives one mailbox the same local part; the first stands for all. From
 // the providers' own pages: Google's on googlemail.com, Proton's on its short domain, Apple's on iCloud mail
-// addresses, Yandex' on the domains of a mailbox.
+// addresses, Yandex' on the domains of a mailbox, Kakao's on Daum mail.
 var mailboxes = [][]string{
 	{"gmail.com", "googlemail.com"},
 	{"proton.me", "protonmail.com", "protonmail.ch", "pm.me"},
 	{"icloud.com", "me.com", "mac.com"},
 	{"yandex.ru", "ya.ru", "yandex.com", "yandex.by", "yandex.kz", "yandex.ua", "yandex.uz", "yandex.com.tr"},
+	{"daum.net", "hanmail.net", "hanmail2.net"},
+}
+
+// ignored is what a provider does not tell apart in a local part: Gmail no dots, Proton no dots, hyphens and
+// underscores (as its own clients compare), Yandex a dot and a hyphen. Only what can never be two people's: whoever
+// folds alike shares tokens too.
+var ignored = map[string]*strings.Replacer{
+	"gmail.com": strings.NewReplacer(".", ""),
+	"proton.me": strings.NewReplacer(".", "", "-", "", "_", ""),
+	"yandex.ru": strings.NewReplacer(".", "-"),
+}
+
+// ofSubdomain: Fastmail takes anything@user.fastmail.com for user+anything@fastmail.com.
+func ofSubdomain(domain string) (user, below string) {
+	user, below, _ = strings.Cut(domain, ".")
+	if below != "fastmail.com" && below != "fastmail.fm" {
+		return "", ""
+	}
+	return user, below
 }
 
 func sameMailbox(domain string) string {

@@ -22,6 +22,13 @@ func TestFold(t *testing.T) {
 		"victim@proton.me":           {"victim@pm.me", "Victim+a@protonmail.com", "victim@protonmail.ch"},
 		"victim@icloud.com":          {"victim@me.com", "victim@mac.com"},
 		"victim@yandex.ru":           {"victim@ya.ru", "victim@yandex.com", "victim@yandex.kz"},
+		"the-victim@yandex.ru":       {"the.victim@ya.ru", "the-victim@yandex.com", "The.Victim+x@yandex.by"},
+		"thevictim@proton.me":        {"the.victim@pm.me", "the_victim@protonmail.com", "t-h-e-victim+x@proton.me", "TheVictim@protonmail.ch"},
+		"victim@daum.net":            {"victim@hanmail.net", "Victim+x@hanmail2.net"},
+		"victim@fastmail.com":        {"anything@victim.fastmail.com", "a.b+c@Victim.Fastmail.com", "victim+x@fastmail.com"},
+		"the_victim@fastmail.fm":     {"the_victim@fastmail.fm", "y@the_victim.fastmail.fm"}, // the-victim may be somebody else
+		"x@a.b.fastmail.com":         {"x@a.b.fastmail.com"},
+		"thé-víctim@example.org":     {"the\u0301-vi\u0301ctim@example.org", "THÉ-VÍCTIM@example.org", "ｔhé-víctim@example.org", "thé-víctim\uff0bx@example.org"},
 		"v.i.c@example.org":          {"v.i.c@example.org"},
 		"prvs=x=y@example.org":       {"prvs=x=y@example.org"},
 		"a=else.example@example.org": {"a%else.example@example.org", "else.example!a@example.org"},

@@ -43,7 +43,7 @@ func (e *Evaluation) rank(r *verify.Report) {
 	if d := r.Check(verify.MethodDMARC); d.Details.DMARC != nil {
 		r.Sender.Undecided = r.Sender.Undecided || undecided(d.Result, d.Details.DMARC.Cause, true)
 	}
-	r.Class = e.ev.Standing.Of(r)
+	e.ev.Standing.Decide(r)
 }
 
 func senderOf(ctx context.Context, r dns.Resolver, domain string) verify.Sender {

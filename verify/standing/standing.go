@@ -32,8 +32,32 @@ type Rules struct {
 	Servers []string
 }
 
-// Of gives the class of a report's envelope sender, from its checks and what its domain says (Report.Sender).
-func (rules Rules) Of(r *verify.Report) Class {
+// Decide sets the class of a report's envelope sender, from its checks and what its domain says (Report.Sender).
+func (rules Rules) Decide(r *verify.Report) {
+	r.Class = rules.of(r)
+	switch r.Sender.Advised = r.Class; {
+	case confirmed(r):
+		r.Sender.Advised = Proved
+	case r.Sender.Disowns:
+		r.Sender.Advised = Open
+	}
+}
+
+// confirmed: a forward-confirmed name of the client is of the sender's organisation, and of no customer's machine or line.
+func confirmed(r *verify.Report) bool {
+	c := r.Check(verify.MethodIPRev)
+	if c.Result != result.Pass || c.Details.IPRev == nil {
+		return false
+	}
+	domain := Domain(r)
+	ip, _ := netip.ParseAddr(r.Session.ClientIP)
+	return slices.ContainsFunc(c.Details.IPRev.Confirmed, func(name string) bool {
+		host := naming.Key(name)
+		return naming.SameOrganisation(host, domain) && !iprev.Generic(host, naming.Plain(ip)) && !numbered(host, naming.Organisation(host))
+	})
+}
+
+func (rules Rules) of(r *verify.Report) Class {
 	if provedBySPF(r) || provedByDKIM(r) || rules.provedByName(r) {
 		return Proved
 	}
@@ -44,16 +68,12 @@ func (rules Rules) Of(r *verify.Report) Class {
 	if d := dmarc.Details.DMARC; dmarc.Result == result.Fail && d != nil && AsksFor(d.Policy) {
 		return Refuted
 	}
-	if Disowned(r) {
+	// By the rules of DMARC mail of the envelope sender's domain would fail, whoever the author is.
+	if AsksFor(r.Sender.Policy) && len(signatures(r)) == 0 {
+		r.Sender.Disowns = true
 		return Refuted
 	}
 	return Open
-}
-
-// Disowned: the DMARC record of the envelope sender's own domain asks for reject or quarantine, and no signature of
-// its organisation passes: by the rules of DMARC mail of that domain would fail, whoever the author is.
-func Disowned(r *verify.Report) bool {
-	return AsksFor(r.Sender.Policy) && len(signatures(r)) == 0
 }
 
 // AsksFor tells whether a DMARC policy disowns what fails: RFC 9989, 4.7.
