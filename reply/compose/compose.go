@@ -337,7 +337,7 @@ func (c *Composer) subject(r *verify.Report, d policy.Decision) string {
 		word += " (DMARC)"
 	}
 	domain := dmarc.Identities["header.from"]
-	if domain == "" {
+	if domain == "" || domain == otherDomain {
 		_, domain = naming.Split(r.Session.MailFrom)
 	}
 	return fmt.Sprintf("%s: %s %s", title, word, result.Cut(result.ASCII(domain), 100))

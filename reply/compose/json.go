@@ -10,6 +10,7 @@ import (
 	"checkauth/reply/policy"
 	"checkauth/verify"
 	"checkauth/verify/receivers"
+	"checkauth/verify/result"
 )
 
 // JSON is the report for programs, with the English sentence beside each code. It is one line of pure ASCII: what
@@ -27,6 +28,45 @@ func (c *Composer) json(b *bytes.Buffer, r *verify.Report) ([]byte, error) {
 		return nil, fmt.Errorf("JSON of report %s: %w", r.ID, err)
 	}
 	return ascii(b.Bytes()), nil
+}
+
+// mailed is the report for programs as it is sent: an unproved sender's has no sentences, and is bounded. What makes it too
+// large goes, in this order: the receivers' rules, what was asked of the DNS, the details of each check, all of it.
+func (c *Composer) mailed(b *bytes.Buffer, r *verify.Report, class policy.Class) ([]byte, error) {
+	if class == policy.Proved {
+		return c.json(b, r)
+	}
+	out := *r
+	out.Checks, out.Findings = slices.Clone(r.Checks), slices.Clone(r.Findings)
+	for _, smaller := range []func(){
+		func() {},
+		func() { out.Receivers = []verify.Receiver{} },
+		func() {
+			for i := range out.Checks {
+				out.Checks[i].Evidence = []result.Evidence{}
+			}
+			for i := range out.Findings {
+				out.Findings[i].Evidence = nil
+			}
+		},
+		func() {
+			out.Session.Transcript, out.Authoritative = []verify.Line{}, []verify.Authority{}
+			for i := range out.Checks {
+				out.Checks[i].Details = verify.Details{}
+			}
+		},
+		func() { out.Findings, out.Actions = []result.Finding{}, []verify.Action{} },
+	} {
+		smaller()
+		b.Reset()
+		if err := json.NewEncoder(b).Encode(&out); err != nil {
+			return nil, fmt.Errorf("JSON of report %s: %w", r.ID, err)
+		}
+		if data := ascii(b.Bytes()); len(data) <= unprovedJSON {
+			return data, nil
+		}
+	}
+	return nil, nil
 }
 
 // deciding leaves out the receivers' rules that decide nothing of a test mail, those for bulk mail and those that are

@@ -51,7 +51,7 @@ func TestJSON_reads_back(t *testing.T) {
 			t.Errorf("%s: the second writing differs from the first", c.name)
 		}
 		for i, k := range back.Checks {
-			if want := r.Checks[i]; k.Method != want.Method || k.Result != want.Result || !reflect.DeepEqual(k.Identities, want.Identities) {
+			if want := forClass(r, c.class).Checks[i]; k.Method != want.Method || k.Result != want.Result || !reflect.DeepEqual(k.Identities, want.Identities) {
 				t.Errorf("%s, check %d: got %s %s, want %s %s", c.name, i, k.Method, k.Result, want.Method, want.Result)
 			}
 		}
@@ -198,7 +198,7 @@ func TestJSON_of_a_bounce_has_its_records(t *testing.T) {
 		}
 		return n
 	}
-	if bounce, other := texts(""), texts("a@elsewhere.example"); bounce < 2 || other >= bounce {
+	if bounce, other := texts(""), texts("a@elsewhere.example"); bounce < 1 || other >= bounce {
 		t.Errorf("%d texts for the null sender, %d for a stranger", bounce, other)
 	}
 }

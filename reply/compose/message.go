@@ -30,9 +30,10 @@ func (c *Composer) Reply(r *verify.Report, d policy.Decision, body mail.Data, no
 		c.desks <- desk
 	}()
 	voice := c.voice(r, d)
+	r = forClass(r, d.Class)
 	head := c.head(e.MessageID, to, c.subject(r, d), now)
-	head.Set("Content-Language", voice.lang) // RFC 3282
-	if id := r.Message.MessageID; wellFormedID(id) {
+	head.Set("Content-Language", voice.lang)         // RFC 3282
+	if id := r.Message.MessageID; wellFormedID(id) { // an unproved sender has none
 		head.Set("In-Reply-To", id)
 		head.Set("References", id)
 	}
@@ -40,9 +41,20 @@ func (c *Composer) Reply(r *verify.Report, d policy.Decision, body mail.Data, no
 	if err != nil {
 		return e, err
 	}
-	e.Body, err = c.fit(desk, voice, head, parts, now)
+	size, steps := c.cfg.Size, leftOut
+	if d.Class != policy.Proved {
+		size, steps = min(size, unprovedSize), leftOutUnproved
+	}
+	e.Body, err = c.fit(desk, voice, head, parts, size, steps, now)
 	return e, err
 }
+
+// What an unproved sender gets at most, in octets: a victim of forgery must not be flooded by what costs the forger a few
+// hundred. The page is cut in its shorter form before the report for programs goes.
+const (
+	unprovedSize = 32 << 10
+	unprovedJSON = 12 << 10
+)
 
 // parts are the forms of the report, the one that must stay first. Sentences are put into the JSON last: it
 // sets the English ones in r.
@@ -50,7 +62,6 @@ func (c *Composer) parts(desk *desk, voice *Voice, r *verify.Report, d policy.De
 	if d.Short {
 		return []*part{{contentType: "text/plain; charset=utf-8", data: []byte(voice.short(r, d))}}, nil
 	}
-	r = forClass(r, d.Class)
 	if err := voice.text(&desk.text, r, d, body); err != nil {
 		return nil, err
 	}
@@ -67,13 +78,15 @@ func (c *Composer) parts(desk *desk, voice *Voice, r *verify.Report, d policy.De
 		}})
 	}
 	if c.has(PartJSON) {
-		data, err := c.json(&desk.json, deciding(r))
+		data, err := c.mailed(&desk.json, deciding(r), d.Class)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, &part{contentType: "application/json; name=report.json", disposition: "attachment; filename=report.json", data: data})
+		if data != nil {
+			out = append(out, &part{contentType: "application/json; name=report.json", disposition: "attachment; filename=report.json", data: data})
+		}
 	}
-	if c.has(PartHeaders) {
+	if c.has(PartHeaders) && d.Class == policy.Proved {
 		out = append(out, &part{contentType: "text/rfc822-headers; charset=utf-8", disposition: "attachment; filename=headers.txt",
 			data: []byte(joined(c.original(r, d.Class, mail.Data{})))})
 	}
@@ -82,9 +95,14 @@ func (c *Composer) parts(desk *desk, voice *Voice, r *verify.Report, d policy.De
 
 func (c *Composer) has(part string) bool { return slices.Contains(c.cfg.Parts, part) }
 
-// short is all that a refuted sender gets, where the operator wants it to get anything: one paragraph.
+// short is one paragraph: all that a refuted sender gets, where the operator wants it to get anything, and one of whom it is
+// not known whether its domain refutes it.
 func (c *Voice) short(r *verify.Report, d policy.Decision) string {
-	text := c.sayPairs("short-refuted", "host", c.cfg.Host, "sender", r.Session.MailFrom, "client", r.Session.ClientIP, "date", date(r.Time))
+	code := "short-refuted"
+	if d.Class != policy.Refuted {
+		code = "short-undecided"
+	}
+	text := c.sayPairs(code, "host", c.cfg.Host, "sender", r.Session.MailFrom, "client", r.Session.ClientIP, "date", date(r.Time))
 	out := wrap(text+" "+c.reason(r.Verdict.Why), "", width) + "\n"
 	if d.Never != "" {
 		out += "\n" + wrap(c.sayPairs("never-again", "address", d.Never), "", width) + "\n"
@@ -159,12 +177,18 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// leftOut are the parts that go where the whole would be too large, the first set that is enough: the text says
-// all that the page does, and programs need the JSON.
-var leftOut = []struct {
+// smaller is one way to make a reply smaller.
+type smaller struct {
 	lean  bool // parts that have a shorter form have that
 	parts []string
-}{
+}
+
+// leftOutUnproved is leftOut for an unproved sender, who is a person with a question: the page stays longer.
+var leftOutUnproved = []smaller{{}, {true, nil}, {true, []string{"report.json"}}, {true, []string{"text/html", "report.json"}}}
+
+// leftOut are the parts that go where the whole would be too large, the first set that is enough: the text says
+// all that the page does, and programs need the JSON.
+var leftOut = []smaller{
 	{}, {true, nil}, {true, []string{"headers.txt"}}, {true, []string{"headers.txt", "text/html"}},
 	{true, []string{"headers.txt", "report.json"}}, {true, []string{"headers.txt", "text/html", "report.json"}},
 }
@@ -174,17 +198,17 @@ const signatureRoom = 3 << 9
 
 // fit leaves out parts where the whole would be too large, then the end of the text, in which the original
 // stands, and says so. It is signed once.
-func (c *Composer) fit(desk *desk, voice *Voice, head message.Header, parts []*part, now time.Time) ([]byte, error) {
-	room, text := max(0, c.cfg.Size-signatureRoom), parts[0].data
+func (c *Composer) fit(desk *desk, voice *Voice, head message.Header, parts []*part, size int, steps []smaller, now time.Time) ([]byte, error) {
+	room, text := max(0, size-signatureRoom), parts[0].data
 	take := func(step, keep int) ([]*part, error) {
-		if leftOut[step].lean {
+		if steps[step].lean {
 			if err := shorten(parts); err != nil {
 				return nil, err
 			}
 		}
-		return voice.without(parts, leftOut[step].parts, keep), nil
+		return voice.without(parts, steps[step].parts, keep), nil
 	}
-	for step := range leftOut {
+	for step := range steps {
 		some, err := take(step, len(text))
 		if err != nil {
 			return nil, err
@@ -192,17 +216,17 @@ func (c *Composer) fit(desk *desk, voice *Voice, head message.Header, parts []*p
 		if octets(some) > room { // written it is longer still
 			continue
 		}
-		if b, err := written(&desk.wire, head, some); err != nil || len(b) <= c.cfg.Size {
+		if b, err := written(&desk.wire, head, some); err != nil || len(b) <= size {
 			return c.signed(b, err, now)
 		}
 	}
 	for keep := len(text); ; {
-		some, err := take(len(leftOut)-1, keep)
+		some, err := take(len(steps)-1, keep)
 		if err != nil {
 			return nil, err
 		}
 		b, err := written(&desk.wire, head, some)
-		if err != nil || len(b) <= c.cfg.Size || keep == 0 {
+		if err != nil || len(b) <= size || keep == 0 {
 			return c.signed(b, err, now)
 		}
 		// In proportion to what is over, and a tenth more: quoted-printable makes some lines longer than

@@ -13,13 +13,6 @@ import (
 	"checkauth/verify/result"
 )
 
-// harmless are the fields that are shown to an unproved address: trace and authentication. Subject,
-// display names and free text stay away, or we would carry a stranger's words under our signature.
-var harmless = []string{
-	"Return-Path", "Received", "Received-SPF", "Authentication-Results", "DKIM-Signature", "Date", "Message-ID",
-	"MIME-Version", "Content-Transfer-Encoding", "ARC-Seal", "ARC-Message-Signature",
-}
-
 // original is the "Original Email" part: our own trace fields on top, then the header as received, then
 // as much of the body as the class allows.
 func (c *Voice) original(r *verify.Report, class policy.Class, body mail.Data) []string {
@@ -30,43 +23,29 @@ func (c *Voice) original(r *verify.Report, class policy.Class, body mail.Data) [
 	return out
 }
 
-func isHarmless(f mail.Field) bool {
-	for _, name := range harmless {
-		if f.Is(name) {
-			return true
-		}
-	}
-	return false
-}
-
 // header is the header as received, within the bound; what claims to be ours is taken out and named. An
-// unproved address sees the harmless fields alone, quoted.
+// unproved address sees none of it: whoever wrote it chose every word.
 func (c *Voice) header(r *verify.Report, class policy.Class) []string {
+	if class != policy.Proved {
+		return []string{"[the message is not shown to an address that is not proved]"}
+	}
 	var out []string
-	size, hidden := 0, 0
+	size := 0
 	for i, f := range r.Message.Fields {
-		claims := mail.ClaimsAuthserv(f, c.cfg.Host)
-		if class != policy.Proved && !claims && !isHarmless(f) {
-			hidden++
-			continue
-		}
 		if size += len(f.Raw); size > c.cfg.Header {
 			out = append(out, fmt.Sprintf("[%d more fields left out]", len(r.Message.Fields)-i))
 			break
 		}
-		if claims {
+		if mail.ClaimsAuthserv(f, c.cfg.Host) {
 			out = append(out, fmt.Sprintf("[field %d removed: an Authentication-Results in the name of %s that came with the message]", i+1, c.cfg.Host))
 			continue
 		}
 		for _, l := range lines(f.Raw) {
-			if l = defang(l); f.Name == "" || class != policy.Proved {
+			if l = defang(l); f.Name == "" {
 				l = quotedLine(l)
 			}
 			out = append(out, l)
 		}
-	}
-	if class != policy.Proved {
-		out = append(out, fmt.Sprintf("[%d other fields and the body are not shown to an address that is not proved]", hidden))
 	}
 	return out
 }

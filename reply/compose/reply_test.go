@@ -148,7 +148,7 @@ func TestHostile_37_subject(t *testing.T) {
 		{"spf-permerror", "Authentication Report: FAIL (DMARC) example.org", "Authentication Report"},
 		{"founding-story", "Authentication Report: FAIL distillate.co.uk", "Authentication Report"},
 		{"dns-outage", "Authentication Report: UNKNOWN example.org", "Authentication Report"},
-		{"all-well, in another name", "Authentication Report: NOT FOR FROM victim.example", "Authentication Report"},
+		{"all-well, in another name", "Authentication Report: NOT FOR FROM example.org", "Authentication Report"},
 	} {
 		for _, compatible := range []bool{false, true} {
 			of, other, _ := strings.Cut(c.name, ",")
@@ -358,13 +358,20 @@ func TestHostile_43_phishing_is_not_passed_on(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := takeApart(t, e.Body)
-		if len(e.Body) > 64<<10 || len(got.parts) != 4 {
-			t.Errorf("class %s: %d octets in %d parts, want 64 KiB at most in 4", class, len(e.Body), len(got.parts))
+		most, parts := 64<<10, 4
+		if class == policy.Open { // whose header is not shown
+			most, parts = 32<<10, 3
+		}
+		if len(e.Body) > most || len(got.parts) != parts {
+			t.Fatalf("class %s: %d octets in %d parts, want %d at most in %d", class, len(e.Body), len(got.parts), most, parts)
 		}
 		if s := got.header.Get("Subject"); strings.Contains(s, "Act now") {
 			t.Errorf("class %s: Subject %q", class, s)
 		}
-		for i, p := range []string{got.parts[0], got.parts[1], got.parts[3]} {
+		for i, p := range got.parts {
+			if strings.HasPrefix(got.kinds[i], "application/json") {
+				continue
+			}
 			if m := live.FindString(p); m != "" {
 				t.Errorf("class %s, text %d: a live link: %.80q", class, i, p[strings.Index(p, m)-20:])
 			}
@@ -388,7 +395,7 @@ func TestRFC8601_5_our_own_name(t *testing.T) {
 		"Authentication-Results : verifier.example.; spf=pass",
 		"Authentication-Results:\r\n verifier.example; spf=pass",
 	} {
-		for _, class := range []policy.Class{policy.Proved, policy.Open} {
+		for _, class := range []policy.Class{policy.Proved} { // nobody else sees the header
 			r, _ := load(t, "all-well")
 			body := within(t, r, "From: ann@example.org\r\n"+field+"\r\nAuthentication-Results: mx.example.net; spf=softfail\r\n\r\nx\r\n")
 			got := strings.Join(composer(t).original(r, class, body), "\n")
@@ -419,8 +426,7 @@ Authentication-Results: verifier.example;
         iprev=permerror policy.iprev="2001:db8::25";
         dkim=permerror header.d=example.org header.s=s2026;
         dmarc=fail header.from=example.org policy.dmarc=none
-> Date: Tue, 24 Nov 2026 02:09:55 +0000
-[3 other fields and the body are not shown to an address that is not proved]`
+[the message is not shown to an address that is not proved]`
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

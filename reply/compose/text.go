@@ -77,6 +77,11 @@ func (c *Voice) text(b *bytes.Buffer, r *verify.Report, d policy.Decision, body 
 	if said := c.authoritative(r.Authoritative); len(said) > 0 {
 		v.Checks = append(v.Checks, section{"Name server", joined(said)})
 	}
+	if d.Class != policy.Proved { // whose reply is half as large
+		v.Explained = c.explain(func(method string, w result.Word) bool {
+			return slices.ContainsFunc(r.All(strings.ToLower(method)), func(k verify.Check) bool { return k.Result == w })
+		})
+	}
 	v.Original = joined(c.original(r, d.Class, body))
 	if err := c.layout.Execute(bounded{c.layout.Name(), b}, v); err != nil {
 		return fmt.Errorf("template: %w", err)
@@ -192,14 +197,24 @@ var explanations = []struct {
 }
 
 func (c *Voice) explained() []section {
+	return c.explain(func(string, result.Word) bool { return true })
+}
+
+// explain is what the results mean, as far as they are wanted.
+func (c *Voice) explain(wanted func(method string, w result.Word) bool) []section {
 	var out []section
 	for _, e := range explanations {
 		s := section{Name: e.method}
 		for _, w := range e.words {
+			if !wanted(e.method, w) {
+				continue
+			}
 			code := result.Code("explain-" + strings.ToLower(e.method) + "-" + string(w))
 			s.Text += string(w) + ":\n    " + wrap(c.say(code, nil), "    ", width-4) + "\n"
 		}
-		out = append(out, s)
+		if s.Text != "" {
+			out = append(out, s)
+		}
 	}
 	return out
 }

@@ -1,92 +1,276 @@
 package compose
 
 import (
+	"cmp"
 	"crypto/sha256"
+	"crypto/tls"
 	"fmt"
+	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
-	"checkauth/verify/arc"
-	"checkauth/verify/dkim"
-	"checkauth/verify/dmarc"
-	"checkauth/verify/dns"
-	"checkauth/verify/inbound"
+	"checkauth/verify/dnsbl"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
-	"checkauth/verify/spf"
 	"checkauth/verify/standing"
 )
 
-// forClass leaves out what an unproved address must not get from us: free text of the session and the message, and
-// of the DNS of anybody but that address's own domain. A stranger chooses them all. Names stay, and what SPF read
-// from the own domain on.
+// forClass makes of a report what an unproved address may get from us. A stranger chooses the message, the SMTP dialogue
+// and the DNS of his own domains; none of his words may reach a victim under our signature. So only this stays: what this
+// program says itself, numbers and addresses, the names of the envelope sender's organisation, the records that these
+// publish and what they lead to, and the client's host names. All else is hidden. r is not changed.
 func forClass(r *verify.Report, class policy.Class) *verify.Report {
 	if class == policy.Proved {
 		return r
 	}
-	u := unproved{domain: standing.Domain(r)}
+	u := newFilter(r)
 	out := *r
-	u.session(&out.Session)
-	out.Message.Subject = ""
-	if !wellFormedID(r.Message.MessageID) {
-		out.Message.MessageID = ""
-	}
-	out.Message.From = r.Check(verify.MethodDMARC).Identities["header.from"]
-	if p := r.Verdict.Why.Args.Get("passed"); p != "" { // d= of a signature may be a stranger's
-		out.Verdict.Why.Args = r.Verdict.Why.Args.With("passed", oneWord(p))
-	}
+	out.Session, out.Verdict = u.session(r.Session), r.Verdict
+	out.Verdict.Why = u.reason(r.Verdict.Why)
+	out.Message = verify.MessageFacts{Size: r.Message.Size, From: u.shown(r.Check(verify.MethodDMARC).Identities["header.from"])}
 	out.Checks = slices.Clone(r.Checks)
 	for i := range out.Checks {
 		u.check(&out.Checks[i])
 	}
-	out.Findings = slices.Clone(r.Findings) // none are an empty list, not null
-	for i := range out.Findings {
-		f := &out.Findings[i]
-		f.Args = u.args(f.Code, f.Args, f.Check)
-		if f.Check != verify.MethodSPF {
-			f.Evidence = u.evidence(f.Evidence)
+	out.Findings = cleaned(u, r.Findings)
+	// A record that is not the sender's own is not his to publish.
+	out.Actions = cleaned(u, slices.DeleteFunc(slices.Clone(r.Actions), func(a verify.Action) bool { return a.Type == "TXT" && !u.own(a.Name) }))
+	if author := r.Check(verify.MethodDMARC).Identities["header.from"]; author != "" && !u.knows(author) {
+		for i := range out.Actions {
+			a := &out.Actions[i]
+			a.Settings = slices.DeleteFunc(a.Settings, func(line string) bool { return strings.Contains(line, author) })
 		}
 	}
-	out.Actions = slices.DeleteFunc(slices.Clone(r.Actions), func(a verify.Action) bool { return a.Type == "TXT" && !u.own(a.Name) })
-	for i, a := range out.Actions {
-		out.Actions[i].Args = u.args(a.Code, a.Args, "")
-	}
-	out.Authoritative = slices.Clone(r.Authoritative)
-	for i, a := range out.Authoritative {
-		if a.Type != "TXT" || u.own(a.Name) {
-			continue
-		}
-		out.Authoritative[i].Servers = slices.Clone(a.Servers)
-		for j, s := range a.Servers {
-			out.Authoritative[i].Servers[j].Data = hashedAll(s.Data)
-		}
-	}
+	out.Authoritative = cleaned(u, r.Authoritative)
 	return &out
 }
 
-// unproved is who gets a report that nothing proves.
-type unproved struct{ domain string }
-
-// own tells whether a name is the domain's, or its organisation's. Of the null sender each is: it is never mailed to,
-// and who evaluates a bounce by hand wants to see.
-func (u unproved) own(name string) bool {
-	name = dns.Canonical(name)
-	return u.domain == "" || name != "" && (name == u.domain || naming.SameOrganisation(name, u.domain))
+// cleaned is a copy of a list; of none there is an empty list, not null.
+func cleaned[T any](u *filter, list []T) []T {
+	out := make([]T, len(list))
+	for i := range list {
+		out[i] = u.copy(reflect.ValueOf(list[i])).Interface().(T)
+	}
+	return out
 }
 
-// session: of the dialogue the verbs and the codes stay.
-func (u unproved) session(s *verify.Session) {
-	s.Transcript = slices.Clone(s.Transcript)
+// filter knows what an unproved sender may be shown.
+type filter struct {
+	domain string          // of MAIL FROM; with the null sender that of HELO (RFC 5321, 4.5.5; RFC 7208, 2.4)
+	names  map[string]bool // what the own records lead to
+	client map[string]bool // host names of the client, which its network and HELO say: for what is about the client
+	about  bool            // what is looked at is about the client
+	texts  []string        // what the own records say
+}
+
+func newFilter(r *verify.Report) *filter {
+	u := &filter{domain: cmp.Or(standing.Domain(r), naming.Key(r.Session.Helo)), names: map[string]bool{}, texts: []string{r.ID, r.Host, r.Session.MailFrom}}
+	u.texts = append(u.texts, r.Session.RcptTo...)
+	evidence := evidenceIn(r)
+	for _, e := range evidence {
+		if e.Type == "PTR" {
+			for _, name := range e.Data {
+				u.name(name)
+			}
+		}
+	}
+	u.name(r.Session.Helo)
+	u.client, u.names = u.names, map[string]bool{}
+	// From the own names on, by what their records name: RFC 7208, 4.6.4 bounds the depth.
+	for again, round := true, 0; again && round < 12; round++ {
+		again = false
+		for i, e := range evidence {
+			if e.Name == "" || !u.leadsTo(e.Name) {
+				continue
+			}
+			evidence[i].Name, again = "", true
+			u.texts = append(u.texts, e.Data...)
+			for _, data := range e.Data {
+				u.texts = append(u.texts, unquotedData(data))
+				for word := range strings.FieldsFuncSeq(data, func(c rune) bool { return strings.ContainsRune(` "=:/~?+-`, c) && c != '-' }) {
+					u.name(word)
+				}
+			}
+		}
+	}
+	return u
+}
+
+// unquotedData joins the strings of a TXT record as it stands in a zone file.
+func unquotedData(data string) string {
+	return strings.ReplaceAll(strings.Trim(data, `"`), `" "`, "")
+}
+
+// evidenceIn is all that was asked for a report.
+func evidenceIn(r *verify.Report) (out []result.Evidence) {
+	for _, k := range r.Checks {
+		out = append(out, k.Evidence...)
+	}
+	for _, f := range r.Findings {
+		out = append(out, f.Evidence...)
+	}
+	for _, a := range r.Authoritative {
+		for _, s := range a.Servers {
+			out = append(out, result.Evidence{Name: a.Name, Type: a.Type, Data: s.Data})
+		}
+	}
+	return out
+}
+
+// name takes in a host name; what is none stays unknown.
+func (u *filter) name(s string) {
+	if host, ok := naming.Host(strings.TrimSuffix(s, ".")); ok && strings.Contains(host, ".") {
+		u.names[host] = true
+	}
+}
+
+// own tells whether a name is the domain's, one above it, or its organisation's.
+func (u *filter) own(name string) bool {
+	name, ok := naming.ASCII(name)
+	return ok && name != "" && (naming.Below(u.domain, name) || naming.SameOrganisation(name, u.domain))
+}
+
+// knows tells whether a name may be shown: without a label that begins with an underscore, such as _dmarc.
+func (u *filter) knows(name string) bool {
+	if u.leadsTo(name) {
+		return true
+	}
+	name, _ = naming.ASCII(name)
+	return u.about && u.client[name]
+}
+
+// leadsTo tells whether the own records lead to a name: what it publishes may be shown too.
+func (u *filter) leadsTo(name string) bool {
+	if u.own(name) {
+		return true
+	}
+	name, _ = naming.ASCII(name)
+	for strings.HasPrefix(name, "_") {
+		_, name, _ = strings.Cut(name, ".")
+	}
+	return u.names[name]
+}
+
+// ofClient are the checks that are about the client.
+func ofClient(method string) bool {
+	return slices.Contains([]string{verify.MethodIPRev, verify.MethodHelo, verify.MethodSPFHelo, verify.MethodTLS}, method)
+}
+
+// shown is a text as an unproved sender may see it.
+func (u *filter) shown(s string) string {
+	switch {
+	case u.allowed(s):
+		return s
+	case isHost(s):
+		return otherDomain
+	}
+	return hidden(s)
+}
+
+func isHost(s string) bool {
+	host, ok := naming.Host(strings.TrimSuffix(s, "."))
+	return ok && strings.Contains(host, ".")
+}
+
+// otherDomain stands for a name of somebody else.
+const otherDomain = "[another domain]"
+
+// allowed: words of this program and of the RFCs, numbers, known names, what the own records say, and lists of these.
+func (u *filter) allowed(s string) bool {
+	if s == "" || plainWords[s] || isNumber(s) {
+		return true
+	}
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" || isReverse(s) {
+		return true
+	}
+	_, domain, address := strings.Cut(s, "@")
+	if address && s == "@"+domain && u.knows(domain) || strings.Contains(s, ".") && u.knows(s) {
+		return true
+	}
+	if slices.ContainsFunc(u.texts, func(text string) bool { return strings.Contains(text, s) }) {
+		return true
+	}
+	for _, separator := range []string{", ", " > ", " ", ";", "/", ":", "="} {
+		if parts := strings.Split(s, separator); len(parts) > 1 {
+			return !slices.ContainsFunc(parts, func(p string) bool { return !u.allowed(p) })
+		}
+	}
+	return false
+}
+
+// isNumber: digits, and what stands between those of dates, sizes and networks.
+func isNumber(s string) bool {
+	return strings.Trim(s, "0123456789+-.:/%TZ?[]") == "" && strings.ContainsAny(s, "0123456789")
+}
+
+// isReverse: the name that an address is asked for by (RFC 1035, 3.5; RFC 3596, 2.5).
+func isReverse(s string) bool {
+	rest, ok := strings.CutSuffix(s, ".in-addr.arpa")
+	if !ok {
+		rest, ok = strings.CutSuffix(s, ".ip6.arpa")
+	}
+	return ok && strings.Trim(rest, "0123456789abcdef.") == ""
+}
+
+// plainWords are what stands in reports of words that are nobody's: this program's own and those of the RFCs.
+var plainWords = wordSet(`
+none pass fail softfail neutral permerror temperror policy skipped unknown reject quarantine present absent malformed
+a aaaa mx txt ptr cname ns tlsa spf A AAAA MX TXT PTR CNAME NS TLSA SPF SOA noerror nxdomain servfail refused timeout NOERROR NXDOMAIN SERVFAIL REFUSED TIMEOUT
+rsa ed25519 rsa-sha256 rsa-sha1 ed25519-sha256 sha256 sha1 simple relaxed exact strict r s y n f
+spf-helo iprev dkim dmarc helo tls arc header inbound dnsbl spam mfrom mailfrom smtp.mailfrom smtp.helo header.d header.s header.from header.i
+all include exists redirect exp ip4 ip6 ~all -all ?all +all v p sp np t fo rua ruf adkim aspf pct psd ri rf b bh c d h i l q x z k g
+h= b= bh= c= d= s= i= l= t= x= v=spf1 v=DMARC1 v=DKIM1 DMARC DKIM BIMI MTA-STS TLS-RPT
+From Sender Reply-To To Cc Bcc Date Subject Message-ID In-Reply-To References MIME-Version Content-Type Content-Transfer-Encoding Content-Language
+Received Received-SPF Return-Path Authentication-Results DKIM-Signature ARC-Seal ARC-Message-Signature ARC-Authentication-Results List-Id List-Unsubscribe
+from sender reply-to to cc date subject message-id mime-version content-type content-transfer-encoding in-reply-to references
+TLS TLSv1.0 TLSv1.1 TLSv1.2 TLSv1.3 Mon Tue Wed Thu Fri Sat Sun Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec
+second seconds minute minutes hour hours day days week weeks month months year years octets UTC
+utf-8 us-ascii iso-8859-1 iso-8859-15 windows-1252 quoted-printable base64 7bit 8bit text/plain text/html multipart/alternative multipart/mixed
+accept allow arc block bulk defer domain domain-policy error ham info invalid junk listed marketing match met missing modifier record recommended
+required warning wrong-answer unanswered other ok not-asked not-listed header-date
+name literal address ipv4 ipv6 IPv4 IPv6 body yes no true false and or MAIL FROM HELO mail server lookups terms
+`)
+
+func wordSet(s string) map[string]bool {
+	out := map[string]bool{}
+	for w := range strings.FieldsSeq(s) {
+		out[w] = true
+	}
+	for _, suite := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
+		out[suite.Name] = true
+	}
+	return out
+}
+
+// session: of the dialogue the verbs and the codes stay, of HELO a host name or an address literal (RFC 5321, 4.1.3).
+func (u *filter) session(s verify.Session) verify.Session {
+	out := u.copy(reflect.ValueOf(s)).Interface().(verify.Session)
+	out.ClientIP, out.MailFrom, out.RcptTo = s.ClientIP, s.MailFrom, s.RcptTo
 	for i, l := range s.Transcript {
-		s.Transcript[i].Text = verb(l)
+		out.Transcript[i].Text = verb(l)
 	}
-	if s.TLS != nil {
-		bare := *s.TLS
-		bare.Client = ""
-		s.TLS = &bare
+	if isHelo(s.Helo) {
+		out.Helo = s.Helo
 	}
+	return out
+}
+
+func isHelo(s string) bool {
+	if _, ok := naming.Host(s); ok {
+		return true
+	}
+	if inner, ok := strings.CutPrefix(s, "["); ok {
+		inner = strings.TrimSuffix(inner, "]")
+		if len(inner) > 5 && strings.EqualFold(inner[:5], "IPv6:") {
+			inner = inner[5:]
+		}
+		a, err := netip.ParseAddr(inner)
+		return err == nil && a.Zone() == ""
+	}
+	return false
 }
 
 var verbs = []string{"EHLO", "HELO", "STARTTLS", "AUTH", "MAIL FROM:", "RCPT TO:", "DATA", "RSET", "NOOP", "VRFY", "QUIT"}
@@ -103,160 +287,124 @@ func verb(l verify.Line) string {
 	return "?"
 }
 
-func (u unproved) check(k *verify.Check) {
-	if k.Method != verify.MethodSPF {
-		k.Reason.Args = u.args(k.Reason.Code, k.Reason.Args, k.Method)
-		if k.Result != result.TempError { // whose cause is how a question failed
-			k.Cause = ""
-		}
-		k.Evidence = u.evidence(k.Evidence)
-	}
-	switch d := &k.Details; {
-	case d.DKIM != nil:
-		d.DKIM = u.signature(*d.DKIM)
-	case d.ARC != nil:
-		d.ARC = u.chain(*d.ARC)
-	case d.DMARC != nil && !u.own(d.DMARC.PolicyName):
-		d.DMARC = u.policy(*d.DMARC)
-	case d.SPF != nil && k.Method == verify.MethodSPFHelo && !u.own(d.SPF.Domain):
-		d.SPF = &spf.Result{Sender: d.SPF.Sender, Domain: d.SPF.Domain, Lookups: d.SPF.Lookups, Voids: d.SPF.Voids, Network: d.SPF.Network}
-	case d.Inbound != nil && !u.own(d.Inbound.Domain):
-		in := *d.Inbound
-		for _, p := range []*inbound.Policy{&in.MTASTS, &in.TLSRPT, &in.BIMI} {
-			p.Text = hashed(p.Text)
-		}
-		d.Inbound = &in
+func (u *filter) check(k *verify.Check) {
+	u.about = ofClient(k.Method)
+	defer func() { u.about = false }()
+	*k = u.copy(reflect.ValueOf(*k)).Interface().(verify.Check)
+	k.Evidence = slices.DeleteFunc(k.Evidence, func(e result.Evidence) bool { return e.Name == otherDomain })
+	if d := k.Details.DKIM; d != nil {
+		d.CanonHeader, d.CanonBody, d.HashClaimed, d.HashComputed = nil, nil, "", ""
 	}
 }
 
-// evidence: texts of others are hashed, names and addresses stay.
-func (u unproved) evidence(all []result.Evidence) []result.Evidence {
-	all = slices.Clone(all)
-	for i, e := range all {
-		if e.Type == "TXT" && !u.own(e.Name) {
-			all[i].Data = hashedAll(e.Data)
-		}
-	}
-	return all
+func (u *filter) reason(r result.Reason) result.Reason {
+	return u.copy(reflect.ValueOf(r)).Interface().(result.Reason)
 }
 
-func (u unproved) signature(s dkim.Signature) *dkim.Signature {
-	s.CanonHeader, s.CanonBody = nil, nil
-	s.Identity = s.Identity[max(strings.LastIndexByte(s.Identity, '@'), 0):] // the local part may be any text
-	for _, tag := range []*string{&s.Domain, &s.Selector, &s.Algorithm, &s.Header, &s.Body, &s.Identity, &s.HashClaimed, &s.KeyName} {
-		*tag = oneWord(*tag)
-	}
-	if !u.own(s.KeyName) {
-		s.KeyRecord = hashed(s.KeyRecord)
-		if s.Key != nil {
-			s.Key = &dkim.Key{Type: oneWord(s.Key.Type), Bits: s.Key.Bits, Revoked: s.Key.Revoked, TestMode: s.Key.TestMode, StrictAUID: s.Key.StrictAUID}
-		}
-	}
-	return &s
+// ourTexts are types whose texts this program writes, but for the fields that are named; arguments and whatever else is
+// inside of them are looked at all the same.
+var ourTexts = map[reflect.Type][]string{
+	reflect.TypeFor[verify.Check]():           {"Cause"},
+	reflect.TypeFor[result.Reason]():          {},
+	reflect.TypeFor[result.Finding]():         {},
+	reflect.TypeFor[verify.TLS]():             {"ServerName", "Client"},
+	reflect.TypeFor[verify.Action]():          {},
+	reflect.TypeFor[result.Arg]():             {"Value"},
+	reflect.TypeFor[verify.Place]():           {},
+	reflect.TypeFor[verify.VerdictShift]():    {},
+	reflect.TypeFor[verify.AuthorityServer](): {"Data"},
+	reflect.TypeFor[dnsbl.Entry]():            {"Subject"},
 }
 
-// chain: what hosts are said to have found may be any text.
-func (u unproved) chain(a arc.Result) *arc.Result {
-	a.Instances = slices.Clone(a.Instances)
-	for i := range a.Instances {
-		in := &a.Instances[i]
-		in.Results, in.Authserv = "", ""
-		in.CV = oneWord(in.CV)
-		for _, s := range []*arc.Signature{&in.Seal, &in.Message} {
-			s.Domain, s.Selector, s.Algorithm, s.KeyName = oneWord(s.Domain), oneWord(s.Selector), oneWord(s.Algorithm), oneWord(s.KeyName)
+// copy is a deep copy without what may not be shown. Errors are for the log alone.
+func (u *filter) copy(v reflect.Value) reflect.Value {
+	switch v.Kind() {
+	case reflect.String:
+		// Codes, words and states have types of their own, and are this program's.
+		if v.Type() == reflect.TypeFor[string]() {
+			return reflect.ValueOf(u.shown(v.String()))
 		}
-		in.Problems = slices.Clone(in.Problems)
-		for j, p := range in.Problems {
-			in.Problems[j].Args = u.args(p.Code, p.Args, verify.MethodARC)
+	case reflect.Pointer:
+		if !v.IsNil() {
+			out := reflect.New(v.Type().Elem())
+			out.Elem().Set(u.copy(v.Elem()))
+			return out
 		}
-	}
-	return &a
-}
-
-func (u unproved) policy(d dmarc.Result) *dmarc.Result {
-	d.Record, d.Reports = hashed(d.Record), nil
-	return &d
-}
-
-// freeText are the arguments that may be any text, whosever record or field they are from.
-var freeText = []string{"text", "error", "cv"}
-
-// ofRecords are those that are read from a record: of the own domain they stay.
-var ofRecords = []string{"tag", "value", "flag", "term", "terms", "near", "chain", "costly", "record"}
-
-// args puts hashes in the place of free text.
-func (u unproved) args(code result.Code, args result.Args, method string) result.Args {
-	hide := func(names ...string) {
-		for _, name := range names {
-			if v := args.Get(name); v != "" && !standard(v) {
-				args = args.With(name, hashed(v))
+	case reflect.Slice:
+		if !v.IsNil() {
+			out := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+			for i := range v.Len() {
+				out.Index(i).Set(u.copy(v.Index(i)))
 			}
+			return out
+		}
+	case reflect.Map:
+		if !v.IsNil() {
+			out := reflect.MakeMap(v.Type())
+			for i := v.MapRange(); i.Next(); {
+				out.SetMapIndex(i.Key(), u.copy(i.Value()))
+			}
+			return out
+		}
+	case reflect.Interface:
+		return reflect.Zero(v.Type())
+	case reflect.Struct:
+		return u.copyStruct(v)
+	}
+	return v
+}
+
+func (u *filter) copyStruct(v reflect.Value) reflect.Value {
+	out := reflect.New(v.Type()).Elem()
+	out.Set(v)
+	switch x := v.Interface().(type) {
+	case result.Arg:
+		out.Set(reflect.ValueOf(result.Arg{Name: x.Name, Value: u.shown(x.Value)}))
+		return out
+	case result.Evidence:
+		out.Set(reflect.ValueOf(u.evidence(x)))
+		return out
+	}
+	if x, ok := v.Interface().(result.Finding); ok {
+		u.about = ofClient(x.Check)
+		defer func() { u.about = false }()
+	}
+	strange, ok := ourTexts[v.Type()]
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		if !f.IsExported() {
+			continue
+		}
+		texts := f.Type == reflect.TypeFor[string]() || f.Type == reflect.TypeFor[[]string]()
+		if ok && texts && !slices.Contains(strange, f.Name) {
+			continue
+		}
+		out.Field(i).Set(u.copy(v.Field(i)))
+	}
+	return out
+}
+
+// evidence: of a name that is not known the octets of texts are told, and the addresses.
+func (u *filter) evidence(e result.Evidence) result.Evidence {
+	known := u.leadsTo(e.Name)
+	e.Name, e.Server, e.Extended = u.shown(e.Name), u.shown(e.Server), ""
+	chain, data := e.Chain, e.Data
+	e.Chain, e.Data = make([]string, len(chain)), make([]string, len(data))
+	for i, c := range chain {
+		e.Chain[i] = u.shown(c)
+	}
+	for i, d := range data {
+		if e.Data[i] = d; !known {
+			e.Data[i] = u.shown(d)
 		}
 	}
-	if method != verify.MethodSPF && (!strings.HasPrefix(string(code), "dkim-key-") || !u.own(args.Get("name"))) {
-		hide(freeText...)
-	}
-	hide(ownWords(code)...)
-	switch {
-	case strings.HasPrefix(string(code), "dkim-signature-"):
-		hide("tag", "value") // whatever domain the field names
-	case method == verify.MethodSPF || u.own(args.Get("name")) || u.own(args.Get("domain")):
-	default:
-		hide(ofRecords...)
-		if strings.HasPrefix(string(code), "dmarc-rua-") {
-			hide("address")
-		}
-	}
-	return args
+	return e
 }
 
-// standard: no words of anybody's, but of the RFCs.
-func standard(v string) bool {
-	return len(v) <= 2 || slices.Contains([]string{"none", "pass", "fail", "rua", "ruf", "adkim", "aspf", "fo", "pct", "psd", "reject", "quarantine"}, v)
-}
-
-// ownWords are the arguments that have the message's own words.
-func ownWords(code result.Code) []string {
-	switch code {
-	case "dkim-header-rewritten":
-		return []string{"was"}
-	case "dkim-subject-tagged":
-		return []string{"tag"}
-	case "header-date-malformed", "header-date-obsolete", "header-date-off":
-		return []string{"date"}
-	case "header-message-id-malformed":
-		return []string{"id"}
-	case "arc-broken-after", "arc-broken-between", "dkim-verified-before", "arc-fail-cv":
-		return []string{"host"}
-	case "mailing-list", "action-list":
-		return []string{"list"}
-	case "header-space-before-colon", "header-repeats-fields", "header-duplicate", "header-not-utf8", "header-8bit", "header-control", "header-blank-fold":
-		return []string{"fields"}
-	}
-	return nil
-}
-
-// oneWord keeps a name, a number or base64; what may be a sentence is hashed.
-func oneWord(s string) string {
-	const word = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+/=@"
-	if strings.Trim(s, word) == "" {
-		return s
-	}
-	return hashed(s)
-}
-
-// hashed stands for another's words.
-func hashed(words string) string {
+// hidden stands for another's words.
+func hidden(words string) string {
 	if words == "" {
 		return ""
 	}
 	return fmt.Sprintf("%d octets, SHA-256 %.8x", len(words), sha256.Sum256([]byte(words)))
-}
-
-func hashedAll(data []string) []string {
-	out := slices.Clone(data)
-	for i, d := range out {
-		out[i] = "(" + hashed(d) + ")"
-	}
-	return out
 }
