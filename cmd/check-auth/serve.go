@@ -76,7 +76,7 @@ func defaults(getenv func(string) string) settings {
 	return settings{
 		Hostname: localhost, State: stateDir(getenv), Listen: []string{"127.0.0.1:2525"},
 		Proxy:    proxySettings{Timeout: duration(5 * time.Second)},
-		Resolver: resolverSettings{Tries: asks.Tries, Timeout: duration(asks.Timeout), PerNet: 1500, PerFrom: 300, PerVoid: 100},
+		Resolver: resolverSettings{Tries: asks.Tries, Timeout: duration(asks.Timeout), PerNetwork: 1500, PerTarget: 100, Made: 100, PerServer: 60},
 		SMTP:     smtpDefaults(),
 		Evaluate: evaluateSettings{Time: duration(run.Evaluation), SPF: duration(run.SPF), Signatures: run.Signatures},
 		Reply: replySettings{Service: "check-auth", From: "auth-results", Selector: "check-auth", Parts: letters.Parts, Size: size(letters.Size),
