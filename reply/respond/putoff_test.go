@@ -18,7 +18,6 @@ import (
 	"checkauth/verify/dns/dnstest"
 	"checkauth/verify/known"
 	"checkauth/verify/receivers"
-	"checkauth/verify/share"
 )
 
 // warnings keeps the log's lines of level WARN and above.
@@ -53,7 +52,8 @@ func served(t *testing.T, zone string) (*house, *warnings) {
 	h.now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	h.Policy.Providers, h.Policy.Servers = policy.Providers(), policy.Servers()
 	h.Run.DNS = dnstest.Zone(t, zone, patient)
-	h.Run.Quota = &dns.Quotas{PerNetwork: 1500, PerTarget: 100, Made: 100, PerServer: 60, Share: share.Rule{Part: 8}, Selectors: dkim.UsualSelectors, Now: h.Run.Now}
+	h.Run.Quota = dns.DefaultQuotas()
+	h.Run.Quota.Selectors, h.Run.Quota.Now = dkim.UsualSelectors, h.Run.Now
 	var err error
 	if h.Run.Atlas, err = known.Load(); err != nil {
 		t.Fatal(err)

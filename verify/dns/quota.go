@@ -60,19 +60,46 @@ const (
 	PerServer  Bound = "server"
 )
 
-var bounds = map[Bound]struct{ what, key string }{
-	PerNetwork: {"questions for one client network", "per-network"},
-	PerTarget:  {"made names of one domain for one client network", "per-target"},
-	Made:       {"made names of one domain", "made-names"},
-	PerServer:  {"questions to one name server", "per-server"},
+// bounds are the quotas' words, and their rows in docs/abuse.md.
+var bounds = []struct {
+	bound          Bound
+	key, what, why string
+	test           string
+	limit          func(*Quotas) int
+}{
+	{PerNetwork, "per-network", "questions for one client network",
+		"all that its mail makes us ask, whomever", "TestQuotaOfANetwork", func(q *Quotas) int { return q.PerNetwork }},
+	{PerTarget, "per-target", "made names of one domain for one client network",
+		"the sender's own domain too, whose name anybody may have written", "TestQuotaOfATarget", func(q *Quotas) int { return q.PerTarget }},
+	{Made, "made-names", "made names of one domain",
+		"in mail of other senders, of all networks; of that one network has its share (policy.share)", "TestHostile_65", func(q *Quotas) int { return q.Made }},
+	{PerServer, "per-server", "questions to one name server",
+		"one that is asked itself, at most four of a zone; four times as many to its network (/24, or /56 of IPv6). Of that one network has its share. It bounds advice alone", "TestServersOfAZoneAreAskedSoOften", func(q *Quotas) int { return q.PerServer }},
+}
+
+// DefaultQuotas are those of the abuse model (docs/abuse.md), for a service whose clock is time.Now.
+func DefaultQuotas() *Quotas {
+	return &Quotas{PerNetwork: 1500, PerTarget: 100, Made: 100, PerServer: 60, Share: share.Rule{Part: 8}, Now: time.Now}
 }
 
 func (e *QuotaError) Error() string {
-	return fmt.Sprintf("%d %s in one minute", e.Limit, bounds[e.Bound].what)
+	for _, b := range bounds {
+		if b.bound == e.Bound {
+			return fmt.Sprintf("%d %s in one minute", e.Limit, b.what)
+		}
+	}
+	return string(e.Bound)
 }
 
 // Key is the quota's key in the configuration.
-func (b Bound) Key() string { return "resolver." + bounds[b].key }
+func (b Bound) Key() string {
+	for _, k := range bounds {
+		if k.bound == b {
+			return "resolver." + k.key
+		}
+	}
+	return ""
+}
 
 // Account is what one message asks for. Its methods may be called from any goroutine.
 type Account struct {

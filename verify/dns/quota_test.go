@@ -63,7 +63,9 @@ var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 // defaults are those of serve.
 func defaults() *dns.Quotas {
-	return &dns.Quotas{PerNetwork: 1500, PerTarget: 100, Made: 100, PerServer: 60, Share: share.Rule{Part: 8}, Now: func() time.Time { return noon }}
+	q := dns.DefaultQuotas()
+	q.Now = func() time.Time { return noon }
+	return q
 }
 
 // spent is the quota that refused a question.

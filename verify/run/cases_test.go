@@ -22,7 +22,6 @@ import (
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
 	"checkauth/verify/run"
-	"checkauth/verify/share"
 )
 
 // incident is a case.json of verify/testdata/cases.
@@ -158,7 +157,9 @@ func evaluate(t *testing.T, zone string, env verify.Envelope, raw []byte) *verif
 
 // served are the quotas that serve has of itself.
 func served() *dns.Quotas {
-	return &dns.Quotas{PerNetwork: 1500, PerTarget: 100, Made: 100, PerServer: 60, Share: share.Rule{Part: 8}, Selectors: dkim.UsualSelectors, Now: time.Now}
+	q := dns.DefaultQuotas()
+	q.Selectors = dkim.UsualSelectors
+	return q
 }
 
 func checkWords(t *testing.T, c incident, r *verify.Report) {
