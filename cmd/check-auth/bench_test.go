@@ -47,7 +47,7 @@ func benchmarkServe(b *testing.B, clients int) {
 	s.Listen, s.Resolver.Servers, s.Deliver.Relay = []string{"127.0.0.1:0"}, []string{world.Addr().String()}, replies.addr()
 	s.SMTP.Loopback = loopbackEvaluate
 	s.SMTP.PerIP, s.SMTP.PerNetwork, s.SMTP.Commands, s.SMTP.Transactions, s.SMTP.PerMinute = unlimited, unlimited, unlimited, unlimited, unlimited
-	s.Resolver.PerNet, s.Resolver.PerFrom, s.Resolver.PerVoid = unlimited, unlimited, unlimited
+	s.Resolver.PerNetwork, s.Resolver.PerTarget, s.Resolver.Made = unlimited, unlimited, unlimited
 	q := &s.Policy
 	for _, limit := range []*limit{&q.AddressMinute, &q.AddressDay, &q.NetworkHour, &q.DestinationHour, &q.DomainDay, &q.Total} {
 		*limit = unlimited

@@ -58,13 +58,14 @@ type tlsSettings struct {
 }
 
 type resolverSettings struct {
-	Servers []string `toml:"servers" help:"DNS resolvers, ADDRESS or ADDRESS:PORT; empty: those of /etc/resolv.conf. One that validates DNSSEC is best."`
-	Tries   int      `toml:"tries" help:"How often a question is asked."`
-	Timeout duration `toml:"timeout" help:"How long to wait for an answer."`
-	TrustAD bool     `toml:"trust-ad" name:"trust-ad" help:"The servers validate DNSSEC, and nobody can change their answers on the way; servers on loopback, and those of a resolv.conf with options trust-ad, are trusted without it. DANE needs it."`
-	PerNet  limit    `toml:"per-network" name:"per-network" help:"Questions a minute on behalf of one client network, /24 or /64; beyond them its mail is put off (451) for the rest of the minute."`
-	PerFrom limit    `toml:"per-domain" name:"per-domain" help:"Questions a minute on behalf of one sender's domain; beyond them its mail is put off (451) for the rest of the minute."`
-	PerVoid limit    `toml:"per-target" name:"per-target" help:"Answers a minute, from one domain, that a name does not exist; then it is left alone, and mail that asks for its names is put off (451) for the rest of the minute."`
+	Servers    []string `toml:"servers" help:"DNS resolvers, ADDRESS or ADDRESS:PORT; empty: those of /etc/resolv.conf. One that validates DNSSEC is best."`
+	Tries      int      `toml:"tries" help:"How often a question is asked."`
+	Timeout    duration `toml:"timeout" help:"How long to wait for an answer."`
+	TrustAD    bool     `toml:"trust-ad" name:"trust-ad" help:"The servers validate DNSSEC, and nobody can change their answers on the way; servers on loopback, and those of a resolv.conf with options trust-ad, are trusted without it. DANE needs it."`
+	PerNetwork limit    `toml:"per-network" name:"per-network" help:"Questions a minute on behalf of one client network (/24; each of /64, /56 and /48); beyond them its mail is put off (451) for the rest of the minute."`
+	PerTarget  limit    `toml:"per-target" name:"per-target" help:"Made names of one domain a minute on behalf of one client network: names that do not exist, or that only an SPF macro or a wildcard can have made; beyond them its mail that asks for more is put off (451) for the rest of the minute."`
+	Made       limit    `toml:"made-names" name:"made-names" help:"Made names of one domain a minute on behalf of all, in mail of other senders than that domain; one network gets an eighth of what is left of them. Then that domain's servers are left alone, and mail that asks for more is put off (451) for the rest of the minute."`
+	PerServer  limit    `toml:"per-server" name:"per-server" help:"Questions a minute to one authoritative name server itself, four times as many to its network; beyond them advice is left out."`
 }
 
 type evaluateSettings struct {

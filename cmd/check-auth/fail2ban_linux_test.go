@@ -104,7 +104,7 @@ func openSite(t *testing.T, level string) *site {
 	s.Listen, s.Proxy.Listen, s.Proxy.Trusted = []string{"127.0.0.1:0"}, []string{"127.0.0.1:0"}, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	s.Resolver.Servers, s.Deliver.Relay, s.SMTP.Message = []string{world.Addr().String()}, v.sink.addr(), 64<<10
 	s.SMTP.PerIP, s.SMTP.PerNetwork, s.SMTP.PerMinute = unlimited, unlimited, unlimited
-	s.Resolver.PerNet, s.Resolver.PerFrom, s.Resolver.PerVoid = unlimited, unlimited, unlimited
+	s.Resolver.PerNetwork, s.Resolver.PerTarget, s.Resolver.Made = unlimited, unlimited, unlimited
 	q := &s.Policy
 	q.Unlimited = append(q.Unlimited, "192.0.2.0/24", "198.51.100.0/24")
 	for _, limit := range []*limit{&q.AddressMinute, &q.AddressDay, &q.NetworkHour, &q.DestinationHour, &q.DomainDay, &q.Total} {

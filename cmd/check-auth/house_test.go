@@ -18,7 +18,7 @@ var allowed = map[string][]string{
 	"verify/share":       {"verify/naming"},
 	"verify/result":      {},
 	"verify/mail":        {"verify/naming", "verify/result"},
-	"verify/dns":         {"verify/naming", "verify/result"},
+	"verify/dns":         {"verify/naming", "verify/share", "verify/result"},
 	"verify/dns/client":  {"verify/naming", "verify/dns", "verify/result"},
 	"verify/dns/dnstest": {"verify/dns", "verify/dns/client", "verify/result"},
 	"verify/spf":         leaves,

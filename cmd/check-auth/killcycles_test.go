@@ -253,7 +253,7 @@ func (c *crowd) serve(state string, more ...string) []string {
 		"--resolver-servers=" + c.world.Addr().String(), "--deliver-allow-private", "--deliver-port=" + c.sink.port(),
 		"--deliver-retries=1s", "--log-level=info", "--smtp-loopback-clients=evaluate"}
 	for _, limit := range []string{"smtp-per-ip", "smtp-per-network", "smtp-commands", "smtp-transactions-per-session",
-		"smtp-transactions-per-minute", "resolver-per-network", "resolver-per-domain", "resolver-per-target",
+		"smtp-transactions-per-minute", "resolver-per-network", "resolver-made-names", "resolver-per-target",
 		"policy-address-per-minute", "policy-address-per-day", "policy-network-per-hour", "policy-destination-per-hour",
 		"policy-domain-per-day", "policy-open-address-per-day", "policy-open-network-per-hour", "policy-open-domain-per-hour",
 		"policy-open-domain-per-day", "policy-total-per-hour"} {

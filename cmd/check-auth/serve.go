@@ -15,6 +15,7 @@ import (
 	"checkauth/reply/compose"
 	"checkauth/reply/policy"
 	"checkauth/reply/respond"
+	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
 	evaluate "checkauth/verify/run"
 )
@@ -73,10 +74,12 @@ const localhost = "localhost"
 // defaults joins what each package says of its own.
 func defaults(getenv func(string) string) settings {
 	run, answers, letters, asks := evaluate.Defaults(), respond.Defaults(), compose.Defaults(), client.Defaults()
+	questions := dns.DefaultQuotas()
 	return settings{
 		Hostname: localhost, State: stateDir(getenv), Listen: []string{"127.0.0.1:2525"},
-		Proxy:    proxySettings{Timeout: duration(5 * time.Second)},
-		Resolver: resolverSettings{Tries: asks.Tries, Timeout: duration(asks.Timeout), PerNet: 1500, PerFrom: 300, PerVoid: 100},
+		Proxy: proxySettings{Timeout: duration(5 * time.Second)},
+		Resolver: resolverSettings{Tries: asks.Tries, Timeout: duration(asks.Timeout), PerNetwork: limit(questions.PerNetwork),
+			PerTarget: limit(questions.PerTarget), Made: limit(questions.Made), PerServer: limit(questions.PerServer)},
 		SMTP:     smtpDefaults(),
 		Evaluate: evaluateSettings{Time: duration(run.Evaluation), SPF: duration(run.SPF), Signatures: run.Signatures},
 		Reply: replySettings{Service: "check-auth", From: "auth-results", Selector: "check-auth", Parts: letters.Parts, Size: size(letters.Size),

@@ -26,6 +26,7 @@ import (
 	"checkauth/reply/store"
 	"checkauth/smtpd"
 	"checkauth/verify"
+	"checkauth/verify/dkim"
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dnsbl"
@@ -156,9 +157,21 @@ func authorities(own *ours) *dns.Authorities {
 	return &a
 }
 
+// authorities are those that may be asked on behalf of strangers: four of a zone tell whether they agree. In a closed
+// network they have other addresses.
+func (s *settings) authorities(own *ours) *dns.Authorities {
+	a := authorities(own)
+	if s.Deliver.AllowPrivate {
+		a.Permit = func(a netip.Addr) bool { return !own.has(a) }
+	}
+	a.Servers = 4
+	return a
+}
+
 func (s *settings) quota(lists []dnsbl.List, e env) *dns.Quotas {
 	r := s.Resolver
-	q := &dns.Quotas{PerNetwork: r.PerNet.number(), PerDomain: r.PerFrom.number(), PerTarget: r.PerVoid.number(), Now: e.now}
+	q := &dns.Quotas{PerNetwork: r.PerNetwork.number(), PerTarget: r.PerTarget.number(), Made: r.Made.number(), PerServer: r.PerServer.number(),
+		Share: s.share(func(string, string, ...any) {}), Selectors: dkim.UsualSelectors, Now: e.now}
 	for _, l := range lists {
 		q.Free = append(q.Free, dns.Canonical(l.Zone))
 	}
@@ -214,7 +227,8 @@ func (s *settings) responder(v *service, resolver dns.Resolver, p parts, e env) 
 		Promised:    v.deliverer.Promised,
 		Config:      answers, Compose: p.composer, Store: v.store, Kick: v.deliverer.Kick, Ease: v.deliverer.Ease,
 		Policy: s.rules(p),
-		Run: evaluate.Evaluator{Config: checks, Standing: standing.Rules{Servers: s.Policy.Servers}, DNS: resolver, Quota: s.quota(p.lists, e), Health: v.health, Authorities: authorities(p.ours), Now: e.now,
+		Run: evaluate.Evaluator{Config: checks, Standing: standing.Rules{Servers: s.Policy.Servers}, DNS: dns.NewNegatives(resolver, e.now),
+			Quota: s.quota(p.lists, e), Health: v.health, Authorities: s.authorities(p.ours), Now: e.now,
 			Receivers: p.rules, Atlas: p.atlas, Lists: p.lists, Spamd: spamd, Loopback: s.evaluateLoopback(),
 			Searches: make(chan struct{}, runtime.GOMAXPROCS(0)), Panicked: func(id, method string, p any, stack []byte) {
 				v.log.Error("a check panicked", "report", id, "check", method, "panic", fmt.Sprint(p), "stack", string(stack))

@@ -24,7 +24,7 @@ func TestClockSetRight(t *testing.T) {
 				h := build(t)
 				h.Policy.Quotas.TotalHour = 2
 				h.Run.DNS = dnstest.Zone(t, zone+"bare.example. MX 10 mx.bare.example.\nmx.bare.example. A 192.0.2.77\n", patient)
-				h.Run.Quota = &dns.Quotas{PerNetwork: 100, PerDomain: 100, PerTarget: 100, Now: h.Run.Now}
+				h.Run.Quota = &dns.Quotas{PerNetwork: 100, PerTarget: 100, Made: 100, PerServer: 60, Now: h.Run.Now}
 				n := 0
 				test := func(from string, code int, line string) {
 					t.Helper()

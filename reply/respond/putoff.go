@@ -87,5 +87,5 @@ func (t *Transaction) warn(ctx context.Context, err error, what string) {
 		return
 	}
 	t.r.Config.Log.WarnContext(ctx, "DNS quota is full", "effect", what, "report", t.env.ID, "network", spent.Network,
-		"bound", "resolver.per-"+string(spent.Bound), "limit", spent.Limit, "until", spent.Until)
+		"bound", spent.Bound.Key(), "limit", spent.Limit, "until", spent.Until)
 }

@@ -13,6 +13,7 @@ import (
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
+	"checkauth/verify/dkim"
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/dnstest"
 	"checkauth/verify/known"
@@ -51,7 +52,8 @@ func served(t *testing.T, zone string) (*house, *warnings) {
 	h.now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	h.Policy.Providers, h.Policy.Servers = policy.Providers(), policy.Servers()
 	h.Run.DNS = dnstest.Zone(t, zone, patient)
-	h.Run.Quota = &dns.Quotas{PerNetwork: 1500, PerDomain: 300, PerTarget: 100, Now: h.Run.Now}
+	h.Run.Quota = dns.DefaultQuotas()
+	h.Run.Quota.Selectors, h.Run.Quota.Now = dkim.UsualSelectors, h.Run.Now
 	var err error
 	if h.Run.Atlas, err = known.Load(); err != nil {
 		t.Fatal(err)
@@ -132,14 +134,13 @@ func TestAFullQuotaOfDNSQuestions(t *testing.T) {
 		want   string
 	}{
 		{dns.PerNetwork, func(q *dns.Quotas) { q.PerNetwork = 12 }, "for one client network"},
-		{dns.PerDomain, func(q *dns.Quotas) { q.PerDomain = 12 }, "for one sender's domain"},
-		{dns.PerTarget, func(q *dns.Quotas) { q.PerTarget = 2 }, "names of one domain do not exist"},
+		{dns.PerTarget, func(q *dns.Quotas) { q.PerTarget = 0 }, "names a minute below one domain for one client network"},
+		{dns.Made, func(q *dns.Quotas) { q.Made = 0 }, "names a minute below one domain is reached"},
 	} {
 		t.Run(string(c.bound), func(t *testing.T) {
 			t.Parallel()
 			h, w := served(t, neighbours(2, false))
 			h.Run.Atlas = nil // no advice
-			h.Run.Quota.PerNetwork, h.Run.Quota.PerDomain, h.Run.Quota.PerTarget = 1000, 1000, 1000
 			c.change(h.Run.Quota)
 			put := h.honest(t, 0)
 			if a := h.answers(t, put, 451, c.want); a.Enhanced != [3]int{4, 7, 1} || !strings.Contains(a.Lines[0], "try again in 1 minute") {
@@ -148,12 +149,12 @@ func TestAFullQuotaOfDNSQuestions(t *testing.T) {
 			h.now = h.now.Add(20 * time.Second)
 			h.answers(t, put, 451, "try again in 40 seconds")
 			warned := w.all()
-			if len(warned) != 1 || !strings.Contains(warned[0], "network=198.51.100.0/24 bound=resolver.per-"+string(c.bound)) {
+			if len(warned) != 1 || !strings.Contains(warned[0], "network=198.51.100.0/24 bound="+c.bound.Key()) {
 				t.Errorf("warnings %q, want one with network and bound", warned)
 			}
 			// Nothing was mailed or counted: the same mail is answered as if it came for the first time.
 			h.now = h.now.Add(40 * time.Second)
-			h.Run.Quota.PerNetwork, h.Run.Quota.PerDomain, h.Run.Quota.PerTarget = 1000, 1000, 1000
+			h.Run.Quota.PerNetwork, h.Run.Quota.PerTarget, h.Run.Quota.Made = 1500, 100, 100
 			if len(h.kicked) != 0 {
 				t.Errorf("%d mailed while the quota was full", len(h.kicked))
 			}

@@ -18,8 +18,8 @@ const (
 	triedBound    = 48 // keys that are computed with, a message
 )
 
-// usualSelectors are those that panels, guides and providers use most, the likeliest first.
-var usualSelectors = []string{
+// UsualSelectors are those that panels, guides and providers use most, the likeliest first.
+var UsualSelectors = []string{
 	"default", "mail", "dkim", "selector1", "selector2", "google", "s1", "s2", "k1", "x",
 	"key1", "smtp", "dkim1", "k2", "k3", "mx", "email",
 }
@@ -183,7 +183,7 @@ func (c *check) selectorNames(s *signature) []string {
 	}
 	slices.Sort(out)
 	free := len(out)
-	for _, selector := range append(numbered(dns.Canonical(aLabels(s.Selector))), usualSelectors...) {
+	for _, selector := range append(numbered(dns.Canonical(aLabels(s.Selector))), UsualSelectors...) {
 		name := selector + below
 		if name != own && !slices.Contains(out, name) && len(out) < free+selectorBound {
 			out = append(out, name)

@@ -1,6 +1,7 @@
 package dns
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,11 +17,15 @@ import (
 // Authorities asks the name servers of a zone themselves: what they say is what resolvers will say once
 // their caches have forgotten.
 type Authorities struct {
-	// Ask puts a question to one server, which answers for its own zones alone.
+	// Ask puts a question to one server, which answers for its own zones alone. It is one try.
 	Ask func(ctx context.Context, server netip.Addr, q Question) (Answer, error)
 	// Refer asks one server where the zone of a name is served; nil: a zone that the resolver does not
 	// find is not looked for.
 	Refer func(ctx context.Context, server netip.Addr, name string) (Delegation, error)
+	// Charge counts one try of asking a server, and with an error forbids it; nil: they may be asked without end.
+	Charge func(server netip.Addr, q Question) error
+	// Servers is how many of a zone's servers are asked; 0 is eight.
+	Servers int
 	// Permit tells whether a server at that address may be asked at all: strangers name them.
 	Permit func(netip.Addr) bool
 	// Top: the servers of a name without a dot (a top level domain) are asked too. Not on behalf of
@@ -56,6 +61,7 @@ var (
 const (
 	maxAuthorities = 8
 	authorityTime  = 2 * time.Second // for all of them, who are asked at once
+	authorityTries = 2               // where there is no answer in time
 )
 
 // Of asks each server of the zone that holds the question's name. The zone and its servers are looked up
@@ -68,10 +74,10 @@ func (a Authorities) Of(ctx context.Context, r Resolver, q Question) (zone strin
 	return z.Name, a.At(ctx, r, z, q)
 }
 
-// At asks the servers of a zone, at most eight of them, side by side: the question, and the zone's
+// At asks the servers of a zone, at most Servers of them, side by side: the question, and the zone's
 // serial.
 func (a Authorities) At(ctx context.Context, r Resolver, z Zone, q Question) []Statement {
-	out := a.find(ctx, r, z, maxAuthorities)
+	out := a.find(ctx, r, z, cmp.Or(a.Servers, maxAuthorities))
 	ctx, cancel := context.WithTimeoutCause(ctx, authorityTime, ErrSilent)
 	defer cancel()
 	var all sync.WaitGroup
@@ -81,17 +87,41 @@ func (a Authorities) At(ctx context.Context, r Resolver, z Zone, q Question) []S
 			continue
 		}
 		all.Go(func() {
-			s.Answer, s.Err = a.Ask(ctx, s.Addr, q)
+			s.Answer, s.Err = a.ask(ctx, s.Addr, q)
 			s.Err = sorted(s.Err)
 		})
 		all.Go(func() {
-			if soa, err := a.Ask(ctx, s.Addr, Question{Name: z.Name, Type: SOA}); err == nil {
+			if soa, err := a.ask(ctx, s.Addr, Question{Name: z.Name, Type: SOA}); err == nil {
 				s.Serial, s.HasSerial = serial(soa)
 			}
 		})
 	}
 	all.Wait()
 	return out
+}
+
+// ask puts a question to one server, once more where it is silent.
+func (a Authorities) ask(ctx context.Context, server netip.Addr, q Question) (answer Answer, err error) {
+	err = a.tries(server, q, func() error {
+		answer, err = a.Ask(ctx, server, q)
+		return err
+	})
+	return answer, err
+}
+
+// tries asks until there is an answer, as often as is allowed and counted.
+func (a Authorities) tries(server netip.Addr, q Question, ask func() error) (err error) {
+	for range authorityTries {
+		if a.Charge != nil {
+			if refused := a.Charge(server, q); refused != nil {
+				return refused
+			}
+		}
+		if err = ask(); err == nil || AsError(q, err).Kind != Timeout {
+			return err
+		}
+	}
+	return err
 }
 
 // sorted gives what went wrong its kind.

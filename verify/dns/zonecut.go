@@ -147,7 +147,11 @@ func (a Authorities) refer(ctx context.Context, r Resolver, from Zone, name stri
 			continue
 		}
 		all.Go(func() {
-			d, err := a.Refer(ctx, s.Addr, name)
+			var d Delegation
+			err := a.tries(s.Addr, Ask(name, NS), func() (err error) {
+				d, err = a.Refer(ctx, s.Addr, name)
+				return err
+			})
 			down := below(d.Zone, from.Name) && (d.Zone == name || below(name, d.Zone))
 			said[i], told[i] = d, err == nil && (down || d.Authoritative)
 		})

@@ -62,7 +62,7 @@ func (e *Evaluation) again(ctx context.Context, m *verify.Message, asked dns.Res
 		over.Set(c.Name, c.Type, c.Records...)
 	}
 	next := &Evaluation{ev: e.ev, env: e.env, found: maps.Clone(e.found), diagnoses: e.diagnoses}
-	in := input{env: e.env, msg: m, diagnose: over, expect: func(dns.Question) {}}
+	in := input{env: e.env, msg: m, diagnose: over, expect: func(dns.Question) {}, expanded: e.expanded}
 	for _, c := range envelopeChecks {
 		next.found[c.method] = c.run(ctx, e.ev, over, in)
 	}

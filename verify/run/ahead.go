@@ -1,7 +1,6 @@
 package run
 
 import (
-	"checkauth/verify"
 	"checkauth/verify/dkim"
 	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
@@ -13,14 +12,15 @@ import (
 
 // askAhead has the memo ask what the envelope's checks will need, before they come to it. Their results
 // and evidence are those of their own walks; only the time is another.
-func (ev Evaluator) askAhead(memo *dns.Memo, env verify.Envelope) {
+func (e *Evaluation) askAhead() {
+	ev, env, memo := e.ev, e.env, e.memo
 	// A check that meets the same fault says so; this is no check.
 	defer func() { _ = recover() }()
 	ip := env.Client.Addr()
 	if !ev.unseen(ip).IsZero() {
 		return
 	}
-	spfOf := spf.Evaluator{Host: env.Host, Now: ev.Now}
+	spfOf := spf.Evaluator{Host: env.Host, Now: ev.Now, Expanded: e.expanded}
 	from, helo := spfOf.Ahead(spfQuery(env)), spfOf.AheadHelo(spfQuery(env))
 	memo.Follow(from.Follow)
 	memo.Follow(helo.Follow)

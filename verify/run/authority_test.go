@@ -1,15 +1,19 @@
 package run
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
 
 	"checkauth/verify"
+	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dns/dnstest"
 	"checkauth/verify/result"
+	"checkauth/verify/share"
 )
 
 // What a zone's own servers say names the cause where a record that they have would pass; it changes no
@@ -92,5 +96,71 @@ func checkStatements(t *testing.T, r *verify.Report, want result.Code) {
 				t.Errorf("%s: data %v, serial %v, error %s", s.Server, s.Data, s.Serial, s.Error)
 			}
 		}
+	}
+}
+
+// Name servers of a stranger's zone may be anybody's machines: four of them are asked, each so often in a minute whatever
+// mail comes, and then that advice is left out.
+func TestServersOfAZoneAreAskedSoOften(t *testing.T) {
+	t.Parallel()
+	var world strings.Builder
+	world.WriteString("example.org. TXT \"v=spf1 -all\"\n")
+	for i := range 8 {
+		fmt.Fprintf(&world, "example.org. NS ns%[1]d.example.org.\nns%[1]d.example.org. A 127.53.205.%[1]d\n;AUTHFAULT ns%[1]d.example.org REFUSED\n", i+1)
+	}
+	server := dnstest.New(t, world.String(), dnstest.WithAuthoritative())
+	authorities := client.Authorities(server.Addr().Port(), netip.Addr.IsLoopback)
+	authorities.Servers = 4
+	quota := &dns.Quotas{PerNetwork: 1500, PerTarget: 100, Made: 100, PerServer: 60, Share: share.Rule{Part: 8}, Now: time.Now}
+	ev := Evaluator{Config: Defaults(), DNS: server.Client(t), Authorities: &authorities, Quota: quota, Now: time.Now}
+	spared := 0
+	for i := range 60 {
+		m := message(t, fmt.Sprintf("198.51.%d.1", i), plain)
+		e := ev.Begin(t.Context(), m.Envelope)
+		e.Header(m.Fields)
+		r, err := e.Finish(m)
+		if err != nil || r.Check(verify.MethodSPF).Result != result.Fail {
+			t.Fatalf("mail %d: %v, spf %s", i, err, r.Check(verify.MethodSPF).Result)
+		}
+		if err := e.Spared(); err != nil {
+			spent, ok := errors.AsType[*dns.QuotaError](err)
+			if !ok || spent.Bound != dns.PerServer {
+				t.Fatalf("mail %d: %v", i, err)
+			}
+			spared++
+		}
+	}
+	asked := map[string]int{}
+	for _, q := range server.Queries() {
+		if _, at, ok := strings.Cut(q, " @"); ok {
+			asked[at]++
+		}
+	}
+	for at, n := range asked {
+		if n > 60 {
+			t.Errorf("%s was asked %d times, want at most 60", at, n)
+		}
+	}
+	if len(asked) != 4 || spared == 0 || spared == 60 {
+		t.Errorf("%v were asked, for %d of 60 mails there was no room; want four", asked, spared)
+	}
+}
+
+// A server that is silent is asked once more, and each time counts.
+func TestASilentServerIsAskedTwice(t *testing.T) {
+	t.Parallel()
+	const world = `
+example.org. TXT "v=spf1 -all"
+example.org. NS ns1.example.org.
+ns1.example.org. A 127.53.206.1
+;AUTHFAULT ns1.example.org TIMEOUT
+`
+	server := dnstest.New(t, world, dnstest.WithAuthoritative())
+	authorities := client.Authorities(server.Addr().Port(), netip.Addr.IsLoopback)
+	quota := &dns.Quotas{PerNetwork: 1500, PerTarget: 100, Made: 100, PerServer: 3, Now: time.Now}
+	ev := Evaluator{Config: Defaults(), DNS: server.Client(t), Authorities: &authorities, Quota: quota, Now: time.Now}
+	ev.Evaluate(t.Context(), message(t, "198.51.100.1", plain))
+	if n := strings.Count(strings.Join(server.Queries(), "\n"), " @127.53.206.1"); n != 3 {
+		t.Errorf("it was asked %d times, want 3", n)
 	}
 }

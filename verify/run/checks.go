@@ -44,6 +44,7 @@ type input struct {
 	spf, dkim []verify.Check
 	diagnose  dns.Resolver // asked why a result is what it is; what it answers changes no result
 	expect    func(dns.Question)
+	expanded  func(name string) // is told of names that SPF macros make
 }
 
 func spfLimit(c Config) time.Duration { return c.SPF }
@@ -96,7 +97,7 @@ func spfQuery(env verify.Envelope) spf.Query {
 }
 
 func checkSPF(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
-	res := spf.Evaluator{DNS: r, Diagnose: in.diagnose, Expect: in.expect, Host: in.env.Host, Now: ev.Now}.Examine(ctx, spfQuery(in.env))
+	res := spf.Evaluator{DNS: r, Diagnose: in.diagnose, Expect: in.expect, Expanded: in.expanded, Host: in.env.Host, Now: ev.Now}.Examine(ctx, spfQuery(in.env))
 	o := spfOutcome(verify.MethodSPF, "smtp.mailfrom", res.Sender, res)
 	// RFC 7208, 2.4: with the null reverse-path the HELO name decided, and that is the cause to name.
 	if in.env.MailFrom == "" && res.Word != result.Pass {
@@ -106,7 +107,7 @@ func checkSPF(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outco
 }
 
 func checkSPFHelo(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
-	res := spf.Evaluator{DNS: r, Host: in.env.Host, Now: ev.Now}.CheckHelo(ctx, spfQuery(in.env))
+	res := spf.Evaluator{DNS: r, Expanded: in.expanded, Host: in.env.Host, Now: ev.Now}.CheckHelo(ctx, spfQuery(in.env))
 	o := spfOutcome(verify.MethodSPFHelo, "smtp.helo", in.env.Helo, res)
 	// What HELO's record lacks is said by its own words; as a finding it would stand beside the one of
 	// MAIL FROM and read as if it were about the sender's domain.

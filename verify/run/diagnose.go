@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"checkauth/verify"
 	"checkauth/verify/diagnose"
@@ -65,13 +66,12 @@ func (e *Evaluation) doubts(r *verify.Report, m *verify.Message, view *dns.View)
 // questions nothing is said of any server: silence would be ours.
 func (e *Evaluation) servers(ctx context.Context, q dns.Question) (string, []dns.Statement) {
 	view := e.memo.View(authorityBudget)
-	zone, said := e.authorities().Of(ctx, view, q)
+	var refused refusal
+	zone, said := e.authorities(&refused).Of(ctx, view, q)
 	e.spare(view.Quota())
-	for _, s := range said {
-		if s.Err != nil && dns.AsError(q, s.Err).Kind == dns.Quota {
-			e.spare(s.Err)
-			return "", nil
-		}
+	if err := refused.first(); err != nil {
+		e.spare(err)
+		return "", nil
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -79,21 +79,34 @@ func (e *Evaluation) servers(ctx context.Context, q dns.Question) (string, []dns
 	return zone, said
 }
 
+// refusal keeps the quota that refused one of several questions.
+type refusal struct {
+	mu  sync.Mutex
+	err error
+}
+
+func (r *refusal) note(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+}
+
+func (r *refusal) first() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.err
+}
+
 // authorities are the Evaluator's, charged to who sent the message.
-func (e *Evaluation) authorities() dns.Authorities {
-	a := e.ev.Authorities
-	out := dns.Authorities{Permit: a.Permit, Ask: func(ctx context.Context, server netip.Addr, q dns.Question) (dns.Answer, error) {
-		there := dns.ResolverFunc(func(ctx context.Context, q dns.Question) (dns.Answer, error) { return a.Ask(ctx, server, q) })
-		return e.ev.charged(e.env, there).Resolve(ctx, q)
-	}}
-	if a.Refer != nil {
-		out.Refer = func(ctx context.Context, server netip.Addr, name string) (d dns.Delegation, err error) {
-			there := dns.ResolverFunc(func(ctx context.Context, _ dns.Question) (dns.Answer, error) {
-				d, err = a.Refer(ctx, server, name)
-				return dns.Answer{Records: make([]dns.Record, len(d.Servers))}, err
-			})
-			_, err = e.ev.charged(e.env, there).Resolve(ctx, dns.Ask(name, dns.NS))
-			return d, err
+func (e *Evaluation) authorities(refused *refusal) dns.Authorities {
+	out := *e.ev.Authorities
+	if e.account != nil {
+		out.Charge = func(server netip.Addr, q dns.Question) error {
+			err := e.account.Direct(server, q)
+			if err != nil {
+				refused.note(err)
+			}
+			return err
 		}
 	}
 	return out
@@ -103,5 +116,5 @@ func (e *Evaluation) authorities() dns.Authorities {
 func (e *Evaluation) spfWith(ctx context.Context, r dns.Resolver, client netip.Addr) result.Word {
 	q := spfQuery(e.env)
 	q.IP = client
-	return spf.Evaluator{DNS: r, Host: e.env.Host, Now: e.ev.Now}.Check(ctx, q).Word
+	return spf.Evaluator{DNS: r, Expanded: e.expanded, Host: e.env.Host, Now: e.ev.Now}.Check(ctx, q).Word
 }

@@ -83,11 +83,13 @@ type Evaluation struct {
 	early  sync.WaitGroup
 	beside sync.WaitGroup // what others ask, of which the report has nothing
 	watch  *dns.Watched   // nil where there is no Health
-	mu     sync.Mutex
-	found  map[string]outcome // by method
-	fault  error              // of ours: see Finish
-	spared error              // the quota that left advice out
-	sender verify.Sender      // what the domain of MAIL FROM says
+
+	account *dns.Account // nil where there is no Quota
+	mu      sync.Mutex
+	found   map[string]outcome // by method
+	fault   error              // of ours: see Finish
+	spared  error              // the quota that left advice out
+	sender  verify.Sender      // what the domain of MAIL FROM says
 
 	diagnoses []diagnose.Diagnosis // once the checks are done
 	heard     []statements         // of the zones' own servers
@@ -106,6 +108,9 @@ var errAbandoned = errors.New("the client gave the message up")
 func (ev Evaluator) Begin(ctx context.Context, env verify.Envelope) *Evaluation {
 	e := &Evaluation{ev: ev, env: env, found: map[string]outcome{}}
 	e.ctx, e.cancel = context.WithCancelCause(ctx)
+	if ev.Quota != nil {
+		e.account = ev.Quota.For(env.Client.Addr(), responsible(env))
+	}
 	e.memo = dns.NewMemo(e.ctx, e.upstream())
 	e.memo.Follow(func(a dns.Answer) []dns.Question {
 		if d := e.author.Load(); d != nil {
@@ -116,7 +121,7 @@ func (ev Evaluator) Begin(ctx context.Context, env verify.Envelope) *Evaluation 
 	if e.faulty() != nil {
 		return e // the resolver is known to be down
 	}
-	ev.askAhead(e.memo, env)
+	e.askAhead()
 	for _, c := range envelopeChecks {
 		e.start(&e.early, c, input{env: env})
 	}
@@ -134,7 +139,10 @@ func (e *Evaluation) upstream() dns.Resolver {
 		})
 		up = e.watch
 	}
-	return e.ev.charged(e.env, up)
+	if e.account != nil {
+		up = e.account.Over(up)
+	}
+	return up
 }
 
 // blame keeps a fault of ours, the first one; nil is none.
@@ -168,16 +176,19 @@ func (e *Evaluation) Spared() error {
 	return e.spared
 }
 
-// charged puts what is asked on behalf of one message on its sender's account.
-func (ev Evaluator) charged(env verify.Envelope, r dns.Resolver) dns.Resolver {
-	if ev.Quota == nil {
-		return r
+// responsible is the domain that SPF is asked about.
+func responsible(env verify.Envelope) string {
+	if domain := env.MailFrom[strings.LastIndexByte(env.MailFrom, '@')+1:]; domain != "" {
+		return domain
 	}
-	domain := env.MailFrom[strings.LastIndexByte(env.MailFrom, '@')+1:]
-	if domain == "" {
-		domain = env.Helo
+	return env.Helo
+}
+
+// expanded tells the sender's account of names that macros make.
+func (e *Evaluation) expanded(name string) {
+	if e.account != nil {
+		e.account.Expanded(name)
 	}
-	return ev.Quota.For(r, env.Client.Addr(), domain)
 }
 
 // Header asks ahead for what the message's checks will need.
@@ -353,7 +364,7 @@ func (e *Evaluation) guarded(c check, in input) (o outcome) {
 	}
 	view := e.memo.View(c.budget + c.own)
 	diagnosis := e.memo.View(c.diagnosis)
-	in.diagnose, in.expect = diagnosis, e.memo.Prefetch
+	in.diagnose, in.expect, in.expanded = diagnosis, e.memo.Prefetch, e.expanded
 	o = c.run(ctx, e.ev, view, in)
 	if c.informs {
 		e.spare(view.Quota())

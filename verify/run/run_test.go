@@ -178,7 +178,7 @@ func TestUnreadableHeaderIsSaid(t *testing.T) {
 // Over the quota of questions nothing passes and nothing fails: it could not be learnt.
 func TestQuotaIsTempError(t *testing.T) {
 	t.Parallel()
-	quota := &dns.Quotas{PerNetwork: 1, PerDomain: 100, PerTarget: 100, Now: time.Now}
+	quota := &dns.Quotas{PerNetwork: 1, PerTarget: 100, Made: 100, PerServer: 60, Now: time.Now}
 	r := Evaluator{Config: Defaults(), DNS: dnstest.Zone(t, zone), Quota: quota, Now: time.Now}.Evaluate(t.Context(), message(t, "192.0.2.1", plain))
 	if got := r.Check(verify.MethodDMARC); got.Result != result.TempError || r.Verdict.Word != verify.Unknown {
 		t.Errorf("dmarc: got %s (%s), verdict %s, want temperror and unknown", got.Result, got.Reason, r.Verdict.Word)

@@ -58,6 +58,7 @@ type walk struct {
 	dns      dns.Resolver
 	diagnose dns.Resolver
 	expect   func(dns.Question)
+	expanded func(name string)
 	host     string
 	now      func() time.Time
 	id       identity
@@ -90,7 +91,7 @@ func (e Evaluator) walk(ctx context.Context, id identity) *walk {
 		pages [4]*page
 	}{}
 	w := &have.walk
-	*w = walk{ctx: ctx, dns: e.DNS, diagnose: e.Diagnose, expect: e.Expect, host: e.Host, now: now, id: id, asked: have.asked[:0], pages: have.pages[:0]}
+	*w = walk{ctx: ctx, dns: e.DNS, diagnose: e.Diagnose, expect: e.Expect, expanded: e.Expanded, host: e.Host, now: now, id: id, asked: have.asked[:0], pages: have.pages[:0]}
 	if w.diagnose == nil {
 		w.diagnose = w.dns
 	}

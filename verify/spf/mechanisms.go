@@ -163,7 +163,11 @@ func (w *walk) expand(p *page, d *Directive) (name string, ok bool) {
 	}
 	// The one dot that may stand at the end is gone by now: the next would end an empty label.
 	ok = ok && dns.Askable(name) && !strings.HasSuffix(name, ".")
-	return dns.Canonical(name), ok
+	name = dns.Canonical(name)
+	if w.expanded != nil && ok && !fixed(d.spec) {
+		w.expanded(name)
+	}
+	return name, ok
 }
 
 // voided counts a look-up that found nothing: RFC 7208, 4.6.4: at most two terms may find nothing. The

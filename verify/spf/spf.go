@@ -44,6 +44,9 @@ type Evaluator struct {
 	// Expect is told of questions that Diagnose is about to be asked one after the other, so that they can
 	// go out side by side; nil: they do not.
 	Expect func(dns.Question)
+	// Expanded is told of each name that macros other than %{d} were expanded to, before that is asked for: whoever sends
+	// the mail or connects has chosen it. nil: nobody is.
+	Expanded func(name string)
 
 	Host string           // our own name, for %{r}; empty gives "unknown" (RFC 7208, 7.3)
 	Now  func() time.Time // for %{t}; nil is time.Now

@@ -11,10 +11,10 @@ import (
 	"checkauth/verify/dns"
 )
 
-// Authorities asks name servers themselves, at that port, each for at most two seconds.
+// Authorities asks name servers themselves, at that port, each try for at most a second.
 func Authorities(port uint16, permit func(netip.Addr) bool) dns.Authorities {
 	at := func(server netip.Addr, q dns.Question) (*Client, error) {
-		c, err := New(Config{Servers: []netip.AddrPort{netip.AddrPortFrom(server, port)}, Tries: 2, Timeout: time.Second, Authoritative: true})
+		c, err := New(Config{Servers: []netip.AddrPort{netip.AddrPortFrom(server, port)}, Tries: 1, Timeout: time.Second, Authoritative: true})
 		if err != nil {
 			return nil, &dns.Error{Question: q, Kind: dns.Unreachable, Err: err}
 		}
@@ -42,21 +42,15 @@ func Authorities(port uint16, permit func(netip.Addr) bool) dns.Authorities {
 // refer asks for the name servers of a name, and takes a referral for the answer that it is.
 func (c *Client) refer(ctx context.Context, name string) (dns.Delegation, error) {
 	q, server := dns.Ask(name, dns.NS), c.upstream.Load().servers[0]
-	var failed *dns.Error
-	for range c.config.Tries {
-		m, err := c.said(ctx, server, q, false)
-		if err == nil {
-			var d dns.Delegation
-			if d, err = delegation(m, q.Name); err == nil {
-				return d, nil
-			}
-			err.Question, err.Server = q, server.String()
+	m, err := c.said(ctx, server, q, false)
+	if err == nil {
+		var d dns.Delegation
+		if d, err = delegation(m, q.Name); err == nil {
+			return d, nil
 		}
-		if failed = err; err.Kind != dns.Timeout {
-			break
-		}
+		err.Question, err.Server = q, server.String()
 	}
-	return dns.Delegation{}, failed
+	return dns.Delegation{}, err
 }
 
 // maxDelegated name servers of a referral are read: a real one has thirteen at most.
