@@ -8,6 +8,7 @@ import (
 	"checkauth/verify/inbound"
 	"checkauth/verify/iprev"
 	"checkauth/verify/mail"
+	"checkauth/verify/panics"
 	"checkauth/verify/spf"
 )
 
@@ -15,7 +16,7 @@ import (
 // and evidence are those of their own walks; only the time is another.
 func (ev Evaluator) askAhead(memo *dns.Memo, env verify.Envelope) {
 	// A check that meets the same fault says so; this is no check.
-	defer func() { _ = recover() }()
+	defer panics.Recover(func(*panics.Recovered) {})
 	ip := env.Client.Addr()
 	if !ev.unseen(ip).IsZero() {
 		return

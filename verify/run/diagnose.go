@@ -3,13 +3,13 @@ package run
 import (
 	"context"
 	"net/netip"
-	"runtime/debug"
 	"strings"
 
 	"checkauth/verify"
 	"checkauth/verify/diagnose"
 	"checkauth/verify/dkim"
 	"checkauth/verify/dns"
+	"checkauth/verify/panics"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
 )
@@ -22,11 +22,7 @@ const (
 
 // diagnose looks for the causes that need several checks. It changes no result.
 func (e *Evaluation) diagnose(ctx context.Context, r *verify.Report, m *verify.Message) (found []diagnose.Diagnosis) {
-	defer func() {
-		if p := recover(); p != nil && e.ev.Panicked != nil {
-			e.ev.Panicked(e.env.ID, "diagnose", p, debug.Stack())
-		}
-	}()
+	defer panics.Recover(e.ev.panicked(e.env.ID, "diagnose"))
 	if !e.ev.unseen(e.env.Client.Addr()).IsZero() || m.Unparsed != nil {
 		return nil
 	}
