@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // unguarded are the functions that start goroutines which do not begin with panics.Recover, and why they need not.
@@ -241,5 +242,15 @@ func TestGoroutinesRecover_sees(t *testing.T) {
 		if len(all) != 1 || all[0].guarded(within) != guarded {
 			t.Errorf("%s: %d places, want one that is guarded: %v", src, len(all), guarded)
 		}
+	}
+}
+
+// Go ends a program that panics with 2, which says here that the DNS gave no answer.
+func TestAPanicOfACommandIsOurFault(t *testing.T) {
+	t.Parallel()
+	var out, errs strings.Builder
+	code := run(t.Context(), []string{"config"}, env{in: strings.NewReader(""), out: &out, err: &errs, now: time.Now, getenv: func(string) string { panic("oops") }})
+	if code != exitSoftware || !strings.Contains(errs.String(), "panic: oops: this is a fault of the program") {
+		t.Errorf("got %d and %q, want %d and what happened", code, errs.String(), exitSoftware)
 	}
 }
