@@ -14,6 +14,7 @@ import (
 
 	"checkauth/smtpd/front"
 	"checkauth/verify"
+	"checkauth/verify/panics"
 	"checkauth/verify/result"
 )
 
@@ -80,9 +81,10 @@ func (s *session) TLSFailed(why result.Reason) {
 
 // Closed implements front.Handler.
 func (s *session) Closed(e front.End) {
+	defer panics.Recover(func(r *panics.Recovered) { s.log.Error("panic at the end of a connection", "error", &PanicError{r}) })
+	defer func() { s.server.reg.remove(s.conn, s.client.Addr(), s.admitted) }()
 	s.logEnd(e)
 	s.Reset()
-	s.server.reg.remove(s.conn, s.client.Addr(), s.admitted)
 }
 
 // Argument implements front.Handler: the path is parsed here and written anew for go-smtp.

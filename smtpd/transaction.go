@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 
 	"checkauth/verify"
 	"checkauth/verify/mail"
+	"checkauth/verify/panics"
 )
 
 // transaction keeps the promises towards an Evaluator's Transaction: Header at most once, then exactly
@@ -24,21 +24,14 @@ type transaction struct {
 // errOver is the cause of the context's end when nothing went wrong.
 var errOver = errors.New("the transaction is over")
 
-// PanicError is a panic of an Evaluator.
-type PanicError struct {
-	Value any
-	Stack []byte
-}
+// PanicError is a panic of an Evaluator; its text has the stack.
+type PanicError struct{ *panics.Recovered }
 
-func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Value, e.Stack) }
+func (e *PanicError) Error() string { return fmt.Sprintf("%v\n%s", e.Recovered, e.Stack) }
 
 // caught runs f and gives its panic as an error.
 func caught(f func() error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = &PanicError{Value: p, Stack: debug.Stack()}
-		}
-	}()
+	defer panics.Recover(func(r *panics.Recovered) { err = &PanicError{r} })
 	return f()
 }
 

@@ -25,6 +25,7 @@ import (
 	"checkauth/reply/sign"
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/dnstest"
+	"checkauth/verify/panics"
 	"checkauth/verify/result"
 )
 
@@ -128,7 +129,10 @@ func openDemo(ctx context.Context, dir string, e env) (*demo, error) {
 	d.plain, d.proxy = d.service.plain[0].Addr(), d.service.proxied[0].Addr()
 	run, stop := context.WithCancel(ctx)
 	d.stop = stop
-	go func() { d.ended <- d.service.run(run) }()
+	go func() {
+		defer panics.Recover(func(r *panics.Recovered) { d.ended <- r })
+		d.ended <- d.service.run(run)
+	}()
 	return d, nil
 }
 
@@ -299,7 +303,10 @@ func openSink() (*sink, error) {
 	s.server = smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &sinkSession{sink: s}, nil }))
 	s.server.Domain = "mx.receiver.example"
 	s.server.ErrorLog = nullLogger{}
-	go func() { s.ended <- s.server.Serve(l) }()
+	go func() {
+		defer panics.Recover(func(r *panics.Recovered) { s.ended <- r })
+		s.ended <- s.server.Serve(l)
+	}()
 	return s, nil
 }
 

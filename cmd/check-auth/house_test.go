@@ -17,9 +17,10 @@ var allowed = map[string][]string{
 	"verify/naming":      {},
 	"verify/share":       {"verify/naming"},
 	"verify/result":      {},
+	"verify/panics":      {},
 	"verify/mail":        {"verify/naming", "verify/result"},
-	"verify/dns":         {"verify/naming", "verify/share", "verify/result"},
-	"verify/dns/client":  {"verify/naming", "verify/dns", "verify/result"},
+	"verify/dns":         {"verify/naming", "verify/panics", "verify/share", "verify/result"},
+	"verify/dns/client":  {"verify/naming", "verify/panics", "verify/dns", "verify/result"},
 	"verify/dns/dnstest": {"verify/dns", "verify/dns/client", "verify/result"},
 	"verify/spf":         leaves,
 	"verify/dkim":        leaves,
@@ -44,18 +45,18 @@ var allowed = map[string][]string{
 	"verify/advise":    append([]string{"verify", "verify/standing", "verify/known", "verify/spf", "verify/dkim", "verify/dmarc", "verify/iprev", "verify/typo"}, leaves...),
 	"verify/run":       {"verify"},
 	"templates":        {},
-	"smtpd":            {"smtpd", "verify", "verify/naming", "verify/share", "verify/mail", "verify/result"},
+	"smtpd":            {"smtpd", "verify", "verify/naming", "verify/panics", "verify/share", "verify/mail", "verify/result"},
 	"reply":            {"verify/share"},
 	"reply/sign":       {},
 	"reply/policy":     {"reply", "verify"},
 	"reply/compose":    {"reply", "verify", "templates"},
-	"reply/store":      {"reply", "reply/store"},
-	"reply/deliver":    {"reply", "verify/naming", "verify/share", "verify/dns", "verify/dane", "verify/mtasts", "verify/inbound", "verify/result"},
+	"reply/store":      {"reply", "reply/store", "verify/panics"},
+	"reply/deliver":    {"reply", "verify/naming", "verify/panics", "verify/share", "verify/dns", "verify/dane", "verify/mtasts", "verify/inbound", "verify/result"},
 	"reply/respond":    {"reply", "verify"},
 	"cmd":              {"cmd", "smtpd", "verify", "reply", "templates"},
 }
 
-var leaves = []string{"verify/naming", "verify/result", "verify/mail", "verify/dns"}
+var leaves = []string{"verify/naming", "verify/panics", "verify/result", "verify/mail", "verify/dns"}
 
 // whole: these may import everything below a folder, the rest the named packages alone.
 var whole = map[string]bool{"verify/run": true, "reply/policy": true, "reply/compose": true, "reply/respond": true, "cmd": true, "smtpd": true, "reply/store": true, "reply/deliver": true}

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"checkauth/verify/panics"
 )
 
 // env is all that a command touches of the outside, so that tests run it whole.
@@ -92,6 +94,11 @@ func process(e env) {
 
 // run is the whole program; it returns the exit code.
 func run(ctx context.Context, args []string, e env) (code int) {
+	// Go's own exit code of a panic is 2, which is a verdict here.
+	defer panics.Recover(func(r *panics.Recovered) {
+		fmt.Fprintf(e.err, "%s\n", r.Stack)
+		code = fail(e, &exitError{exitSoftware, fmt.Errorf("%w: this is a fault of the program, please report it", r)})
+	})
 	var c commands
 	ended := -1
 	k, err := kong.New(&c,

@@ -32,6 +32,7 @@ import (
 	"checkauth/verify/dnsbl"
 	"checkauth/verify/mail"
 	"checkauth/verify/naming"
+	"checkauth/verify/panics"
 	"checkauth/verify/receivers"
 	evaluate "checkauth/verify/run"
 	"checkauth/verify/spam"
@@ -305,7 +306,13 @@ func (v *service) run(ctx context.Context) error {
 	}
 	ended := make(chan error, len(all))
 	for _, f := range all {
-		go func() { ended <- f() }()
+		go func() {
+			defer panics.Recover(func(r *panics.Recovered) {
+				v.log.Error("panic: the service stops", "panic", r.Value, "stack", string(r.Stack))
+				ended <- r
+			})
+			ended <- f()
+		}()
 	}
 	back := len(all)
 	notify(daemon.SdNotifyReady, v.log)

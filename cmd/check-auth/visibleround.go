@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"checkauth/verify/dns"
+	"checkauth/verify/panics"
 	"checkauth/verify/result"
 )
 
@@ -188,9 +188,9 @@ func (h *heard) answer(a dns.Answer) {
 // askResolvers asks all of them side by side.
 func (r *visibleRounds) askResolvers(ctx context.Context) []heard {
 	out := make([]heard, len(r.resolvers))
-	var all sync.WaitGroup
+	var all panics.Group
 	for i, up := range r.resolvers {
-		all.Go(func() {
+		all.Start(func() {
 			h := heard{Server: up.name, Values: []string{}, State: stateNotYet}
 			a, err := up.Resolve(ctx, r.q)
 			if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"checkauth/reply"
+	"checkauth/verify/panics"
 )
 
 // The bounds of a connection that is used again.
@@ -54,13 +55,17 @@ func (i *idle) put(key string, s *session, what taken) {
 	w := &standing{s: s, what: what}
 	i.by[key] = append(i.by[key], w)
 	i.n++
-	w.timer = time.AfterFunc(linger, func() {
-		i.mu.Lock()
-		defer i.mu.Unlock()
-		if i.remove(key, w) {
-			i.leaving.Go(s.bye)
-		}
-	})
+	w.timer = time.AfterFunc(linger, func() { i.expire(key, w) })
+}
+
+// expire ends a connection that nobody has taken.
+func (i *idle) expire(key string, w *standing) {
+	defer panics.Recover(func(*panics.Recovered) {})
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.remove(key, w) {
+		i.leaving.Go(w.s.bye)
+	}
 }
 
 // take gives the connection that was used last, nil where there is none.

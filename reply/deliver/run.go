@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 
 	"checkauth/reply/store"
 	"checkauth/verify/dns"
+	"checkauth/verify/panics"
 	"checkauth/verify/result"
 )
 
@@ -106,10 +106,13 @@ func (d *Deliverer) finish(ctx context.Context, stop context.CancelCauseFunc) {
 
 // one is a try of one entry, in a goroutine of its own.
 func (d *Deliverer) one(ctx context.Context, c store.Claimed) {
+	// Its lease runs out, and it comes again.
+	defer panics.Recover(func(r *panics.Recovered) { d.panicked(ctx, "beside a delivery", c.ID, r) })
 	var slow atomic.Bool
 	var late *time.Timer
 	hung := make(chan struct{})
 	late = time.AfterFunc(patience, func() {
+		defer panics.Recover(func(r *panics.Recovered) { d.panicked(ctx, "while a delivery takes long", c.ID, r) })
 		defer close(hung)
 		slow.Store(true)
 		d.line.slowed()
@@ -156,15 +159,18 @@ func (d *Deliverer) ours(ctx context.Context, c store.Claimed) bool {
 	return false
 }
 
+// panicked logs a fault of ours.
+func (d *Deliverer) panicked(ctx context.Context, where, id string, r *panics.Recovered) {
+	d.cfg.Log.ErrorContext(ctx, "panic "+where, "report", id, "panic", r.Value, "stack", string(r.Stack))
+}
+
 // guarded turns a panic into a failed try: it must not end the process with every session in it.
 func (d *Deliverer) guarded(ctx context.Context, c store.Claimed) (what taken, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			d.cfg.Log.ErrorContext(ctx, "panic in a delivery", "report", c.ID, "panic", p, "stack", string(debug.Stack()))
-			what.talked = true // it is no word on the domain
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
+	defer panics.Recover(func(r *panics.Recovered) {
+		d.panicked(ctx, "in a delivery", c.ID, r)
+		what.talked = true // it is no word on the domain
+		err = r
+	})
 	if now := d.cfg.Now(); !c.Expires.After(now) {
 		if _, set := d.line.clockSet(c.ID, now); !set {
 			return what, permanent(errExpired)

@@ -269,6 +269,54 @@ func TestAPanicIsAFailedTry(t *testing.T) {
 	k.next(t, "done one")
 }
 
+// What comes after the try is a stranger's octets too: his words are written down, and he hears a goodbye.
+func TestAPanicBesideADelivery(t *testing.T) {
+	t.Parallel()
+	t.Run("while the outcome is written down", func(t *testing.T) {
+		t.Parallel()
+		s := &stub{script: map[string][]string{"RCPT": {"450 4.2.0 later", "250 welcome"}}}
+		d, k := service(t, oneHost, func(c *Config) { c.Port = listen(t, map[string]*stub{"127.0.0.1": s}) })
+		k.onRetry = func() { panic("oops") }
+		put(t, k, entry("one"))
+		d.Kick(entry("one"))
+		k.next(t, "retry one: ")
+		put(t, k, entry("two"))
+		d.Kick(entry("two"))
+		for range 2 { // in either order
+			k.next(t, "done ")
+		}
+	})
+	t.Run("at the goodbye", func(t *testing.T) {
+		t.Parallel()
+		said := make(chan struct{}, 1)
+		d, k := service(t, oneHost, func(c *Config) {
+			dial := inMemory(map[string]*stub{"127.0.0.1": {}})
+			c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				conn, err := dial(ctx, network, addr)
+				return rude{conn, said}, err
+			}
+		})
+		put(t, k, entry("one"))
+		d.Kick(entry("one"))
+		k.next(t, "done one")
+		<-said
+	})
+}
+
+// rude panics at the goodbye.
+type rude struct {
+	net.Conn
+	said chan struct{}
+}
+
+func (r rude) Write(b []byte) (int, error) {
+	if strings.HasPrefix(string(b), "QUIT") {
+		r.said <- struct{}{}
+		panic("oops")
+	}
+	return r.Conn.Write(b)
+}
+
 func TestConfigIsChecked(t *testing.T) {
 	t.Parallel()
 	if err := Defaults().check(); err != nil {

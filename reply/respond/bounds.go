@@ -3,7 +3,6 @@ package respond
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"checkauth/reply/policy"
+	"checkauth/verify/panics"
 )
 
 // keyring has the keys of tokens as of one period; the store has them for all nodes.
@@ -63,7 +63,6 @@ func (r *Responder) keys(ctx context.Context, now time.Time) (policy.Keys, error
 
 // loadKeys asks the store, and keeps what it says.
 func (r *Responder) loadKeys(ctx context.Context, load *keyLoad, now time.Time) {
-	load.err = errLoading
 	defer func() {
 		k := &r.tokens
 		k.mu.Lock()
@@ -76,11 +75,9 @@ func (r *Responder) loadKeys(ctx context.Context, load *keyLoad, now time.Time) 
 		}
 		close(load.done)
 	}()
+	defer panics.Recover(func(p *panics.Recovered) { load.err = fmt.Errorf("the keys of tokens were not read: %w", p) })
 	load.keys, load.err = r.storedKeys(ctx, load.period, now)
 }
-
-// errLoading stays where the load came to no end of its own.
-var errLoading = errors.New("the keys of tokens were not read")
 
 // keyPeriod is how long a key makes tokens, in seconds.
 const keyPeriod = int64(policy.KeyLife * 24 * 3600)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"checkauth/verify/panics"
 )
 
 // pgWriter owns the connection that writes, and the node's name with it: an advisory lock that the server gives
@@ -84,11 +86,7 @@ func (w *pgWriter) try(jobs []*pgJob) (err error) {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), w.timeout, errors.New("the database does not answer"))
 	defer cancel()
 	// A panic here would end the process with every session in it.
-	defer func() {
-		if p := recover(); p != nil {
-			err = errors.Join(fmt.Errorf("panic in a write: %v", p), w.drop())
-		}
-	}()
+	defer panics.Recover(func(r *panics.Recovered) { err = errors.Join(fmt.Errorf("in a write: %w", r), w.drop()) })
 	if err := w.awake(ctx); err != nil {
 		return err
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+
+	"checkauth/verify/panics"
 )
 
 // errRefused: a write found that it must not be, before it changed anything. Its neighbours go on.
@@ -76,11 +78,7 @@ func (w *writer) try(jobs []*write) (failed int, err error) {
 // one runs a job. A refusal is no failure.
 func (w *writer) one(ctx context.Context, job *write) (err error) {
 	// A panic here would end the process with every session in it.
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("store: panic in a write: %v", p)
-		}
-	}()
+	defer panics.Recover(func(r *panics.Recovered) { err = fmt.Errorf("store: in a write: %w", r) })
 	job.err = job.run(ctx, w.sql)
 	if errors.Is(job.err, ErrUnknown) || errors.Is(job.err, errRefused) {
 		return nil // nothing was changed

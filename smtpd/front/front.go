@@ -12,7 +12,6 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -21,6 +20,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"checkauth/verify"
+	"checkauth/verify/panics"
 	"checkauth/verify/result"
 )
 
@@ -143,7 +143,7 @@ func (c *Conn) End(r *smtp.SMTPError, why string) { c.drop(r, why, nil) }
 
 // Read gives go-smtp the next command that it is to work on, or the end of the message.
 func (c *Conn) Read(b []byte) (n int, err error) {
-	defer c.survive(&err)
+	defer panics.Recover(c.survive(&err))
 	for len(c.pending) == 0 {
 		switch {
 		case c.gone:
@@ -164,7 +164,7 @@ func (c *Conn) Read(b []byte) (n int, err error) {
 
 // Write takes go-smtp's replies, line by line, and sends each when it is complete.
 func (c *Conn) Write(b []byte) (n int, err error) {
-	defer c.survive(&err)
+	defer panics.Recover(c.survive(&err))
 	if c.gone {
 		return len(b), nil
 	}
@@ -200,11 +200,16 @@ func (c *Conn) welcome() bool {
 	return true
 }
 
-// survive: go-smtp recovers from panics in commands, but not in reading and writing.
-func (c *Conn) survive(err *error) {
-	if p := recover(); p != nil {
-		c.leave("panic", fmt.Errorf("panic: %v", p))
+// survive ends the connection: go-smtp recovers from panics in commands, but not in reading, writing and closing.
+// A fault of ours is a 4xx, as long as the words can be written.
+func (c *Conn) survive(err *error) func(*panics.Recovered) {
+	return func(r *panics.Recovered) {
 		*err = io.EOF
+		_ = panics.Catch(func() error {
+			c.drop(refusal(421, 4, 3, 0, "Local error, closing connection"), "panic", r)
+			return nil
+		})
+		c.leave("panic", r)
 	}
 }
 
@@ -236,20 +241,26 @@ const (
 func (c *Conn) Close() (err error) {
 	c.once.Do(func() {
 		c.gone = true
-		c.wait.close()
-		// RFC 8446, 6.1: without its close_notify the client takes our last words for cut off.
-		if t, ok := c.stream.(*tls.Conn); ok && !c.wait.stopping() {
-			_ = t.CloseWrite()
-		}
-		if w, ok := within(c.Conn).(interface{ CloseWrite() error }); ok && c.linger && !c.wait.stopping() {
-			_ = w.CloseWrite()
-			_ = c.SetReadDeadline(time.Now().Add(lingerTime))
-			_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
-		}
+		c.farewell()
 		err = c.Conn.Close()
 		c.handler.Closed(c.end)
 	})
 	return err
+}
+
+// farewell has the client hear our last words.
+func (c *Conn) farewell() {
+	defer panics.Recover(func(r *panics.Recovered) { c.end = End{Why: "panic", Err: r} })
+	c.wait.close()
+	// RFC 8446, 6.1: without its close_notify the client takes our last words for cut off.
+	if t, ok := c.stream.(*tls.Conn); ok && !c.wait.stopping() {
+		_ = t.CloseWrite()
+	}
+	if w, ok := within(c.Conn).(interface{ CloseWrite() error }); ok && c.linger && !c.wait.stopping() {
+		_ = w.CloseWrite()
+		_ = c.SetReadDeadline(time.Now().Add(lingerTime))
+		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+	}
 }
 
 // within is the connection behind a PROXY header: its wrapper cannot close one direction.

@@ -5,10 +5,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"checkauth/verify"
 	"checkauth/verify/dns"
+	"checkauth/verify/panics"
 	"checkauth/verify/result"
 )
 
@@ -66,9 +66,9 @@ func stale(ctx context.Context, q Query) (Diagnosis, bool) {
 	}
 	all := suspects(q.Report)
 	heard := make([]statements, len(all))
-	var asked sync.WaitGroup
+	var asked panics.Group
 	for i, s := range all {
-		asked.Go(func() { heard[i].zone, heard[i].said = q.Servers(ctx, s.q) })
+		asked.Start(func() { heard[i].zone, heard[i].said = q.Servers(ctx, s.q) })
 	}
 	asked.Wait()
 	for i, s := range all {

@@ -2,11 +2,11 @@ package dkim
 
 import (
 	"context"
-	"runtime/debug"
 	"time"
 
 	"checkauth/verify/dns"
 	"checkauth/verify/mail"
+	"checkauth/verify/panics"
 	"checkauth/verify/result"
 )
 
@@ -72,12 +72,8 @@ func (c *check) result(ctx context.Context) Result {
 }
 
 // safely explains. A fault of the search must not cost the verdicts.
-func (c *check) safely(ctx context.Context, evaluated []*signature) (fault *Fault) {
-	defer func() {
-		if p := recover(); p != nil {
-			fault = &Fault{Value: p, Stack: debug.Stack()}
-		}
-	}()
+func (c *check) safely(ctx context.Context, evaluated []*signature) (fault *panics.Recovered) {
+	defer panics.Recover(func(r *panics.Recovered) { fault = r })
 	c.explain(ctx, evaluated)
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"checkauth/verify/dns"
+	"checkauth/verify/panics"
 	"checkauth/verify/result"
 )
 
@@ -36,13 +37,8 @@ type Verifier struct {
 type Result struct {
 	Signatures []Signature
 	Findings   []result.Finding // of the message as a whole; those of one signature are there
-	Fault      *Fault           // of the search for causes, which changes no verdict; nil mostly
-}
-
-// Fault is a panic in a search: a mistake of ours, to be logged.
-type Fault struct {
-	Value any
-	Stack []byte
+	// Fault is a panic in the search for causes, which changes no verdict: a mistake of ours, to be logged; nil mostly.
+	Fault *panics.Recovered
 }
 
 // Signature is one DKIM-Signature field.

@@ -13,6 +13,7 @@ import (
 	"github.com/emersion/go-msgauth/dkim"
 
 	"checkauth/verify/mail"
+	"checkauth/verify/panics"
 )
 
 // library is go-msgauth's verifier; tests put another in its place.
@@ -59,11 +60,7 @@ func isOfSignature(err error) bool { return strings.HasPrefix(err.Error(), "dkim
 // the process and a failing reader leaks; so the field is moved to the top and it is told to stop after
 // the first. The fields are picked from the bottom, so that what is on top changes nothing.
 func (c *check) askNow(ctx context.Context, s *signature) (o opinion) {
-	defer func() {
-		if p := recover(); p != nil {
-			o = opinion{asked: true, panic: p}
-		}
-	}()
+	defer panics.Recover(func(r *panics.Recovered) { o = opinion{asked: true, panic: r.Value} })
 	verifications, err := c.library(c.withOnTop(ctx, s), &dkim.VerifyOptions{
 		MaxVerifications: 1,
 		LookupTXT:        func(string) ([]string, error) { return c.keys.texts(ctx, s.KeyName) },

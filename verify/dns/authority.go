@@ -8,9 +8,9 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
+	"checkauth/verify/panics"
 	"checkauth/verify/result"
 )
 
@@ -80,17 +80,17 @@ func (a Authorities) At(ctx context.Context, r Resolver, z Zone, q Question) []S
 	out := a.find(ctx, r, z, cmp.Or(a.Servers, maxAuthorities))
 	ctx, cancel := context.WithTimeoutCause(ctx, authorityTime, ErrSilent)
 	defer cancel()
-	var all sync.WaitGroup
+	var all panics.Group
 	for i := range out {
 		s := &out[i]
 		if s.Err != nil {
 			continue
 		}
-		all.Go(func() {
+		all.Start(func() {
 			s.Answer, s.Err = a.ask(ctx, s.Addr, q)
 			s.Err = sorted(s.Err)
 		})
-		all.Go(func() {
+		all.Start(func() {
 			if soa, err := a.ask(ctx, s.Addr, Question{Name: z.Name, Type: SOA}); err == nil {
 				s.Serial, s.HasSerial = serial(soa)
 			}

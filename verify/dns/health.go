@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"checkauth/verify/panics"
 )
 
 // ErrDown: our own resolver does not answer, so that nothing can be said of any name.
@@ -110,14 +112,12 @@ func (h *Health) fresh() bool {
 // probe asks once, on behalf of all who wait.
 func (h *Health) probe(ctx context.Context, p *probe) {
 	defer close(p.done)
-	defer func() {
-		if v := recover(); v != nil {
-			p.err = nil // a fault of ours is no word on the resolver
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			h.running = nil
-		}
-	}()
+	defer panics.Recover(func(*panics.Recovered) {
+		p.err = nil // a fault of ours is no word on the resolver
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.running = nil
+	})
 	if err := h.Probe(ctx); err != nil {
 		p.err = fmt.Errorf("%w: %w", ErrDown, err)
 	}
@@ -171,7 +171,10 @@ func (h *Health) For(ctx context.Context, up Resolver, down func(error)) *Watche
 		w.tell(known)
 	case known != nil: // it may be back
 		w.failed.Store(suspicious)
-		w.asking.Go(func() { w.ask(ctx) })
+		w.asking.Go(func() {
+			defer panics.Recover(func(*panics.Recovered) {}) // as in probe
+			w.ask(ctx)
+		})
 	}
 	return w
 }
@@ -180,6 +183,7 @@ func (h *Health) For(ctx context.Context, up Resolver, down func(error)) *Watche
 func (w *Watched) Resolve(ctx context.Context, q Question) (Answer, error) {
 	w.asking.Add(1)
 	slow := time.AfterFunc(patience, func() {
+		defer panics.Recover(func(*panics.Recovered) {}) // as in probe
 		defer w.asking.Done()
 		w.failed.Add(1)
 		w.ask(ctx)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"checkauth/verify/panics"
 	"checkauth/verify/result"
 )
 
@@ -61,11 +62,9 @@ func (m *Memo) begin(q Question) *entry {
 	m.entries[q] = e
 	m.running.Go(func() {
 		defer close(e.done)
-		defer func() {
-			if p := recover(); p != nil {
-				e.err = &Error{Question: q, Kind: Malformed, Err: fmt.Errorf("panic in the resolver: %v", p)}
-			}
-		}()
+		defer panics.Recover(func(r *panics.Recovered) {
+			e.err = &Error{Question: q, Kind: Malformed, Err: fmt.Errorf("in the resolver: %w", r)}
+		})
 		if e.answer, e.err = m.up.Resolve(m.ctx, q); e.err == nil {
 			m.followed(q, e.answer)
 		}
@@ -76,7 +75,7 @@ func (m *Memo) begin(q Question) *entry {
 // followed asks ahead what an answer leads to. A panic there must not spoil the answer, which is in;
 // whoever evaluates it meets the same fault and reports it.
 func (m *Memo) followed(q Question, a Answer) {
-	defer func() { _ = recover() }()
+	defer panics.Recover(func(*panics.Recovered) {})
 	a.Question = q // whatever the resolver calls it
 	for _, f := range m.follow {
 		for _, next := range f(a) {

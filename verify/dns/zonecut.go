@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
+
+	"checkauth/verify/panics"
 )
 
 // Zone is a zone with the names of its servers.
@@ -141,12 +142,12 @@ func (a Authorities) refer(ctx context.Context, r Resolver, from Zone, name stri
 	told := make([]bool, len(servers))
 	ctx, cancel := context.WithTimeout(ctx, authorityTime)
 	defer cancel()
-	var all sync.WaitGroup
+	var all panics.Group
 	for i, s := range servers {
 		if s.Err != nil {
 			continue
 		}
-		all.Go(func() {
+		all.Start(func() {
 			var d Delegation
 			err := a.tries(s.Addr, Ask(name, NS), func() (err error) {
 				d, err = a.Refer(ctx, s.Addr, name)

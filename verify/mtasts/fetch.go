@@ -13,6 +13,7 @@ import (
 	"net/netip"
 
 	"checkauth/verify/dns"
+	"checkauth/verify/panics"
 	"checkauth/verify/result"
 )
 
@@ -78,11 +79,7 @@ func (c *Client) fetch(ctx context.Context, domain, id string) (p Policy, err *F
 		}
 		return Policy{}, &FetchError{Domain: domain, ID: id, Step: step, Err: cause}
 	}
-	defer func() {
-		if r := recover(); r != nil {
-			p, err = failed(fmt.Errorf("panic: %v", r))
-		}
-	}()
+	defer panics.Recover(func(r *panics.Recovered) { p, err = failed(r) })
 	host := policyHost(domain)
 	raw, cause := c.connect(ctx, host)
 	if cause != nil {

@@ -21,6 +21,7 @@ import (
 
 	"checkauth/verify/dns"
 	"checkauth/verify/naming"
+	"checkauth/verify/panics"
 )
 
 // Mode is what a policy wants of a sender: RFC 8461, 5.
@@ -263,6 +264,12 @@ func ended(p Policy, err error) *flight {
 // fly fetches under the Client's context: the first asker's end must not answer the others.
 func (c *Client) fly(f *flight, name, id string) {
 	defer close(f.done)
+	defer panics.Recover(func(r *panics.Recovered) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.flights, name)
+		f.err = &FetchError{Domain: name, ID: id, Step: Connect, Err: r}
+	})
 	ctx, cancel := context.WithTimeoutCause(c.ctx, c.cfg.Timeout, errTimeout)
 	defer cancel()
 	p, err := c.fetch(ctx, name, id)

@@ -12,6 +12,7 @@ import (
 	"checkauth/verify/advise"
 	"checkauth/verify/dkim"
 	"checkauth/verify/dns"
+	"checkauth/verify/panics"
 	"checkauth/verify/receivers"
 	"checkauth/verify/result"
 )
@@ -28,7 +29,7 @@ func adviceLimit(c Config) time.Duration { return min(8*time.Second, c.Evaluatio
 
 // advise adds what is to be done. A fault of it must not cost the report.
 func (e *Evaluation) advise(ctx context.Context, r *verify.Report, m *verify.Message) {
-	defer e.ev.recovered(e.env.ID, "advise")
+	defer panics.Recover(e.ev.panicked(e.env.ID, "advise"))
 	if e.ev.Atlas == nil || !e.ev.unseen(e.env.Client.Addr()).IsZero() || m.Unparsed != nil {
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"checkauth/verify/inbound"
 	"checkauth/verify/iprev"
 	"checkauth/verify/mail"
+	"checkauth/verify/panics"
 	"checkauth/verify/spf"
 )
 
@@ -15,7 +16,7 @@ import (
 func (e *Evaluation) askAhead() {
 	ev, env, memo := e.ev, e.env, e.memo
 	// A check that meets the same fault says so; this is no check.
-	defer func() { _ = recover() }()
+	defer panics.Recover(func(*panics.Recovered) {})
 	ip := env.Client.Addr()
 	if !ev.unseen(ip).IsZero() {
 		return

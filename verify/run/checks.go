@@ -163,8 +163,8 @@ func checkDKIM(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outc
 	digest := v.Digest(ctx, in.msg.Fields, in.msg.Body)
 	res := v.Judge(ctx, digest)
 	o := outcome{findings: apparent(in.msg.Fields, res.Findings), digest: digest}
-	if res.Fault != nil && ev.Panicked != nil {
-		ev.Panicked(in.env.ID, "dkim search", res.Fault.Value, res.Fault.Stack)
+	if res.Fault != nil {
+		ev.panicked(in.env.ID, "dkim search")(res.Fault)
 	}
 	for i := range res.Signatures {
 		s := &res.Signatures[i]

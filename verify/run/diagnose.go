@@ -3,7 +3,6 @@ package run
 import (
 	"context"
 	"net/netip"
-	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -11,6 +10,7 @@ import (
 	"checkauth/verify/diagnose"
 	"checkauth/verify/dkim"
 	"checkauth/verify/dns"
+	"checkauth/verify/panics"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
 )
@@ -23,11 +23,7 @@ const (
 
 // diagnose looks for the causes that need several checks. It changes no result.
 func (e *Evaluation) diagnose(ctx context.Context, r *verify.Report, m *verify.Message) (found []diagnose.Diagnosis) {
-	defer func() {
-		if p := recover(); p != nil && e.ev.Panicked != nil {
-			e.ev.Panicked(e.env.ID, "diagnose", p, debug.Stack())
-		}
-	}()
+	defer panics.Recover(e.ev.panicked(e.env.ID, "diagnose"))
 	if !e.ev.unseen(e.env.Client.Addr()).IsZero() || m.Unparsed != nil {
 		return nil
 	}

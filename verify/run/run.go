@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +26,7 @@ import (
 	"checkauth/verify/known"
 	"checkauth/verify/mail"
 	"checkauth/verify/naming"
+	"checkauth/verify/panics"
 	"checkauth/verify/receivers"
 	"checkauth/verify/result"
 	"checkauth/verify/spam"
@@ -215,17 +215,19 @@ func (e *Evaluation) Beside(questions int, f func(context.Context, dns.Resolver)
 // ask runs f in a goroutine of its own; what f would have learnt stays unknown if it panics.
 func (e *Evaluation) ask(wg *sync.WaitGroup, what string, questions int, f func(context.Context, dns.Resolver)) {
 	wg.Go(func() {
+		defer panics.Recover(e.ev.panicked(e.env.ID, what))
 		view := e.memo.View(questions)
 		defer func() { e.blame(view.Quota()) }()
-		defer e.ev.recovered(e.env.ID, what)
 		f(e.ctx, view)
 	})
 }
 
-// recovered is deferred: a fault of ours in what a stranger's octets or records led to must not end the process.
-func (ev Evaluator) recovered(id, what string) {
-	if p := recover(); p != nil && ev.Panicked != nil {
-		ev.Panicked(id, what, p, debug.Stack())
+// panicked tells of a panic that was caught.
+func (ev Evaluator) panicked(id, what string) func(*panics.Recovered) {
+	return func(r *panics.Recovered) {
+		if ev.Panicked != nil {
+			ev.Panicked(id, what, r.Value, r.Stack)
+		}
 	}
 }
 
@@ -343,15 +345,11 @@ func (e *Evaluation) start(wg *sync.WaitGroup, c check, in input) {
 
 // guarded runs a check under its own deadline and turns a panic into that check's temperror.
 func (e *Evaluation) guarded(c check, in input) (o outcome) {
-	defer func() {
-		if p := recover(); p != nil {
-			if e.ev.Panicked != nil {
-				e.ev.Panicked(e.env.ID, c.method, p, debug.Stack())
-			}
-			o = only(verify.Check{Method: c.method, Result: result.TempError,
-				Reason: result.Because("check-panicked", "id", e.env.ID), Cause: "our own fault"})
-		}
-	}()
+	defer panics.Recover(func(r *panics.Recovered) {
+		e.ev.panicked(e.env.ID, c.method)(r)
+		o = only(verify.Check{Method: c.method, Result: result.TempError,
+			Reason: result.Because("check-panicked", "id", e.env.ID), Cause: "our own fault"})
+	})
 	ctx := e.ctx
 	if c.limit != nil {
 		limit := c.limit(e.ev.Config)

@@ -21,6 +21,7 @@ import (
 	mdns "github.com/miekg/dns"
 
 	"checkauth/verify/dns"
+	"checkauth/verify/panics"
 )
 
 // Config of a Client. The zero values are refused: start from Defaults.
@@ -136,7 +137,10 @@ func (c *Client) Alive(ctx context.Context) error {
 	servers := c.upstream.Load().servers
 	said := make(chan error, len(servers))
 	for _, server := range servers {
-		go func() { said <- asked.answers(ctx, server) }()
+		go func() {
+			defer panics.Recover(func(r *panics.Recovered) { said <- r })
+			said <- asked.answers(ctx, server)
+		}()
 	}
 	var errs []error
 	for range servers {
