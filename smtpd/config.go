@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"checkauth/verify/mail"
+	"checkauth/verify/share"
 )
 
 // Config of a Server.
@@ -31,9 +32,11 @@ type Config struct {
 	Stop     time.Duration // that open transactions have at a stop
 	MinRate  int           // octets a second over any 60 s of DATA
 
-	Evaluations   int // at once, at the final dot; beyond: 451
-	BeginsSession int // transactions that begin in one session
-	BeginsNetwork int // and in a minute from a client network
+	Evaluations   int        // at once, at the final dot; beyond: 451. Nearly all of the time they wait for the DNS
+	Share         share.Rule // of connections and evaluations, for one client network
+	Buffer        int64      // octets of messages that are held in memory, over all sessions; what is more goes to Spool at once
+	BeginsSession int        // transactions that begin in one session
+	BeginsNetwork int        // and in a minute from a client network
 
 	Trusted  []netip.Prefix // private networks whose clients are taken as they are
 	Loopback bool           // so are clients on loopback; else their tests are put off
@@ -50,7 +53,7 @@ func Defaults() Config {
 		Connections: 1000, PerIP: 20, PerNetwork: 60,
 		Errors: 10, Commands: 100, UnknownUsers: 10,
 		Command: 5 * time.Minute, DataIdle: 3 * time.Minute, Session: 15 * time.Minute, Stop: 30 * time.Second,
-		MinRate: 500, Evaluations: 64, BeginsSession: 10, BeginsNetwork: 60,
+		MinRate: 500, Evaluations: 256, Share: share.Rule{Part: 8}, Buffer: 16 << 20, BeginsSession: 10, BeginsNetwork: 60,
 		Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	}
 }
@@ -106,7 +109,7 @@ func (c Config) numbers() []bound[int64] {
 		{"Header.Folds", int64(c.Header.Folds)}, {"Recipients", int64(c.Recipients)},
 		{"Connections", int64(c.Connections)}, {"PerIP", int64(c.PerIP)}, {"PerNetwork", int64(c.PerNetwork)},
 		{"Errors", int64(c.Errors)}, {"Commands", int64(c.Commands)}, {"UnknownUsers", int64(c.UnknownUsers)},
-		{"MinRate", int64(c.MinRate)}, {"Evaluations", int64(c.Evaluations)},
+		{"MinRate", int64(c.MinRate)}, {"Evaluations", int64(c.Evaluations)}, {"Buffer", c.Buffer},
 		{"BeginsSession", int64(c.BeginsSession)}, {"BeginsNetwork", int64(c.BeginsNetwork)},
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -181,6 +182,7 @@ func serveEvaluator(t testing.TB, rec *recorder, ev smtpd.Evaluator, change func
 	cfg := smtpd.Defaults()
 	cfg.Host, cfg.TLS, cfg.Spool, cfg.Role = host, &tls.Config{Certificates: []tls.Certificate{certificate()}}, t.TempDir(), role
 	cfg.Loopback = true
+	cfg.Share.Unlimited = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	var ids int
 	var mu sync.Mutex
 	cfg.ID = func() string {

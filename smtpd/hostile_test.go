@@ -15,6 +15,7 @@ import (
 
 	"checkauth/smtpd"
 	"checkauth/verify"
+	"checkauth/verify/share"
 )
 
 // smuggle sends a message that has a second one behind something that is no end of DATA.
@@ -286,7 +287,7 @@ func drip(w io.Writer, stop <-chan struct{}) {
 // PROXY.
 func TestHostile_19(t *testing.T) {
 	t.Parallel()
-	b := serve(t, &recorder{}, func(c *smtpd.Config) { c.Connections, c.PerIP, c.PerNetwork = 30, 2, 10 }, proxied)
+	b := serve(t, &recorder{}, func(c *smtpd.Config) { c.Connections, c.PerIP, c.PerNetwork, c.Share = 30, 2, 10, share.Rule{} }, proxied)
 	open := func(ip string) *client {
 		c := b.dial()
 		c.send("PROXY TCP4 " + ip + " 198.51.100.1 4000 25\r\n")

@@ -14,6 +14,7 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
+	"checkauth/verify/share"
 )
 
 // buffers are for reading messages; one a connection would be too many.
@@ -33,7 +34,7 @@ type incoming struct {
 
 // take reads the message to its final dot and answers it.
 func (s *session) take(d *front.Data) error {
-	in := &incoming{spool: &spool{folder: s.server.cfg.Spool}, head: head{bounds: s.server.cfg.Header}}
+	in := &incoming{spool: &spool{folder: s.server.cfg.Spool, buffered: &s.server.buffered, most: s.server.cfg.Buffer}, head: head{bounds: s.server.cfg.Header}}
 	defer func() { _ = in.spool.Close() }() // nothing reads it any more
 	if err := s.read(d, in); err != nil {
 		s.cut = s.tx.env.ID
@@ -43,13 +44,29 @@ func (s *session) take(d *front.Data) error {
 		s.outcome(slog.LevelInfo, "message refused", r.Code, "text", r.Message, "size", in.size)
 		return r
 	}
-	if s.server.running.Add(1) > int64(s.server.cfg.Evaluations) {
-		s.server.running.Add(-1)
-		s.outcome(slog.LevelWarn, "message refused: too many evaluations", 451, "size", in.size)
-		return refusal(451, 4, 3, 2, "Too busy, try again later")
+	give, err := s.server.running.Take(s.client.Addr())
+	if err != nil {
+		s.shared("evaluations", err)
+		s.outcome(slog.LevelInfo, "message refused: too many evaluations", 451, "size", in.size)
+		return refusal(451, 4, 3, 2, busy(err, "tests are running"))
 	}
-	defer s.server.running.Add(-1)
+	defer give()
 	return s.finish(s.message(d, in))
+}
+
+// busy is what a client hears whose network has its share, or where there is nothing left.
+func busy(err error, what string) string {
+	if e := (*share.Error)(nil); errors.As(err, &e) && e.Network.IsValid() {
+		return fmt.Sprintf("Too many %s for your network %s, try again later", what, e.Network)
+	}
+	return fmt.Sprintf("Too many %s, try again later", what)
+}
+
+// shared logs that a network has its share, or that there is nothing left: once a minute each.
+func (s *session) shared(pot string, err error) {
+	if s.server.notices.Due(pot, err, s.server.cfg.Now()) {
+		s.log.Warn("too many "+pot+" at once: clients are put off", "why", err.Error())
+	}
 }
 
 // read fills in. Its error means that the connection is over.

@@ -1,6 +1,7 @@
 package smtpd
 
 import (
+	"errors"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -8,6 +9,7 @@ import (
 
 	"checkauth/smtpd/front"
 	"checkauth/verify/naming"
+	"checkauth/verify/share"
 )
 
 // Limits for one command when there is little room left.
@@ -28,6 +30,8 @@ type registry struct {
 	conns    map[*front.Conn]struct{}
 	ips      map[netip.Addr]int
 	networks map[netip.Prefix]int
+	places   *share.Pot
+	given    map[*front.Conn]func() // places, by who has one
 	begins   map[netip.Prefix]*minute
 	leaving  map[*front.Conn]struct{} // told to make room
 	swept    time.Time                // begins, last
@@ -47,7 +51,7 @@ func (m *minute) over(now time.Time) bool {
 
 func newRegistry(cfg Config) *registry {
 	return &registry{
-		cfg: cfg, conns: map[*front.Conn]struct{}{}, ips: map[netip.Addr]int{},
+		cfg: cfg, places: share.NewPot(cfg.Connections, cfg.Share), given: map[*front.Conn]func(){}, conns: map[*front.Conn]struct{}{}, ips: map[netip.Addr]int{},
 		networks: map[netip.Prefix]int{}, begins: map[netip.Prefix]*minute{}, leaving: map[*front.Conn]struct{}{},
 	}
 }
@@ -92,18 +96,34 @@ func (r *registry) makeRoom() {
 	}
 }
 
-// admit counts a connection's client; false: it has too many, or there are too many at all.
-func (r *registry) admit(client netip.Addr) bool {
+// admit counts a connection's client; an error: it has too many, its network has its share, or there are too many at all.
+func (r *registry) admit(c *front.Conn, client netip.Addr) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := naming.Networks(client)[0]
-	if len(r.conns)-len(r.leaving) > r.cfg.Connections || r.ips[client] >= r.cfg.PerIP || r.networks[n] >= r.cfg.PerNetwork {
-		return false
+	switch {
+	case len(r.conns)-len(r.leaving) > r.cfg.Connections:
+		return &share.Error{Size: r.cfg.Connections}
+	case r.ips[client] >= r.cfg.PerIP:
+		return errPerIP
+	case r.networks[n] >= r.cfg.PerNetwork:
+		return &share.Error{Network: n, Have: r.networks[n], Size: r.cfg.Connections}
 	}
+	give, err := r.places.Take(client)
+	if err != nil {
+		// Who is told to leave has a place until it has gone.
+		if e := (*share.Error)(nil); !errors.As(err, &e) || e.Network.IsValid() || len(r.leaving) == 0 {
+			return err
+		}
+		give = func() {}
+	}
+	r.given[c] = give
 	r.ips[client]++
 	r.networks[n]++
-	return true
+	return nil
 }
+
+var errPerIP = errors.New("smtpd: too many connections of one address")
 
 // remove forgets a connection; admitted tells whether its client was counted.
 func (r *registry) remove(c *front.Conn, client netip.Addr, admitted bool) {
@@ -114,6 +134,10 @@ func (r *registry) remove(c *front.Conn, client netip.Addr, admitted bool) {
 	r.open.Store(int64(len(r.conns)))
 	if !admitted {
 		return
+	}
+	if give := r.given[c]; give != nil {
+		give()
+		delete(r.given, c)
 	}
 	if r.ips[client]--; r.ips[client] == 0 {
 		delete(r.ips, client)

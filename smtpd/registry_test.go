@@ -40,8 +40,8 @@ func TestLoadShortensCommands(t *testing.T) {
 		if got := r.command(); got != want {
 			t.Errorf("%d connections: %s for a command, want %s", n, got, want)
 		}
-		if ok := r.admit(netip.MustParseAddr("192.0.2.1").Next()); ok != (n <= cfg.Connections) {
-			t.Errorf("connection %d admitted: %t", n, ok)
+		if err := r.admit(c, netip.MustParseAddr("192.0.2.1").Next()); (err == nil) != (n <= cfg.Connections) {
+			t.Errorf("connection %d: %v", n, err)
 		}
 		if n <= cfg.Connections {
 			// Its client is forgotten at once, so that other limits do not count here.

@@ -14,6 +14,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"checkauth/smtpd/front"
+	"checkauth/verify/share"
 )
 
 // Bounds that nobody needs to turn.
@@ -31,7 +32,9 @@ type Server struct {
 	smtp     *smtp.Server
 	reg      *registry
 	sessions atomic.Int64 // begun, for their names in the log
-	running  atomic.Int64 // evaluations
+	running  *share.Pot   // evaluations
+	notices  share.Notices
+	buffered atomic.Int64 // octets of messages in memory
 	broken   handshakes   // that clients gave up lately
 	hourly   hourly       // warnings that clients' addresses are not those of senders
 
@@ -54,7 +57,7 @@ func New(cfg Config, ev Evaluator) (*Server, error) {
 		return nil, errors.New("smtpd: there is no evaluator")
 	}
 	cfg.TLS = front.Watched(cfg.TLS)
-	s := &Server{cfg: cfg, eval: ev, reg: newRegistry(cfg), stopped: make(chan struct{})}
+	s := &Server{cfg: cfg, eval: ev, reg: newRegistry(cfg), running: share.NewPot(cfg.Evaluations, cfg.Share), stopped: make(chan struct{})}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.smtp = smtp.NewServer(smtp.BackendFunc(newSession))
 	s.smtp.Domain = cfg.Host

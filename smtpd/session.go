@@ -56,8 +56,9 @@ func (s *session) Admit() error {
 	}
 	s.client = addrPort(s.raw.RemoteAddr())
 	s.log = s.log.With("client", s.client.Addr())
-	if !s.server.reg.admit(s.client.Addr()) {
-		return refusal(421, 4, 7, 0, "Too many connections, try again later")
+	if err := s.server.reg.admit(s.conn, s.client.Addr()); err != nil {
+		s.shared("connections", err)
+		return refusal(421, 4, 7, 0, busy(err, "connections"))
 	}
 	s.admitted, s.origin = true, o
 	if o == told {

@@ -22,11 +22,12 @@ import (
 // settings is the whole configuration: the file's keys, serve's flags and the table of the README come
 // from it. A default is written in the package that it belongs to, and joined in defaults().
 type settings struct {
-	Hostname string   `toml:"hostname" help:"Our name: in the greeting, the reports, Authentication-Results and the service address. Must have A and PTR records that agree."`
-	Domains  []string `toml:"domains" help:"Further domains whose check-auth@ is ours."`
-	Operator string   `toml:"operator" help:"Your address. Mail for postmaster and abuse goes there; needed as soon as a public address is listened on."`
-	State    string   `toml:"state" help:"Folder for the queue, the DKIM key and large messages on their way."`
-	Listen   []string `toml:"listen" help:"Addresses to take mail on: 0.0.0.0:25 is all of IPv4, [::]:25 all of IPv6, :25 both."`
+	Hostname string      `toml:"hostname" help:"Our name: in the greeting, the reports, Authentication-Results and the service address. Must have A and PTR records that agree."`
+	Domains  []string    `toml:"domains" help:"Further domains whose check-auth@ is ours."`
+	Operator string      `toml:"operator" help:"Your address. Mail for postmaster and abuse goes there; needed as soon as a public address is listened on."`
+	State    string      `toml:"state" help:"Folder for the queue, the DKIM key and large messages on their way."`
+	Memory   memoryLimit `toml:"memory-limit" name:"memory-limit" help:"Memory that the garbage collector keeps to, such as 512MiB. auto: a quarter of the control group's limit or of the machine's memory, at least 256 MiB. GOMEMLIMIT in the environment wins."`
+	Listen   []string    `toml:"listen" help:"Addresses to take mail on: 0.0.0.0:25 is all of IPv4, [::]:25 all of IPv6, :25 both."`
 
 	PublicAddresses []string `toml:"public-addresses" name:"public-addresses" help:"Addresses by which others reach this service where they are neither of this machine's interfaces nor what the DNS says of hostname, as behind NAT. No reply and no question is sent to an address of ours."`
 
@@ -117,6 +118,31 @@ func (d duration) MarshalText() ([]byte, error) {
 		}
 	}
 	return []byte(s), nil
+}
+
+// memoryLimit is a size; 0 is auto.
+type memoryLimit int64
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *memoryLimit) UnmarshalText(b []byte) error {
+	if string(b) == "auto" {
+		*m = 0
+		return nil
+	}
+	var z size
+	if err := z.UnmarshalText(b); err != nil {
+		return fmt.Errorf("%w, or \"auto\"", err)
+	}
+	*m = memoryLimit(z)
+	return nil
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (m memoryLimit) MarshalText() ([]byte, error) {
+	if m == 0 {
+		return []byte("auto"), nil
+	}
+	return size(m).MarshalText()
 }
 
 // size is a number of octets, or with KiB or MiB.

@@ -40,9 +40,9 @@ func (c *serveCmd) Run(ctx context.Context, e env) error {
 	if err := c.settings.check(); err != nil {
 		return err
 	}
-	tune(e)
+	memory := tune(e, int64(c.Memory), procFiles)
 	log := c.Log.logger(e)
-	log.Info("check-auth starts", "version", version(), "go", runtime.Version(), "hostname", c.Hostname)
+	log.Info("check-auth starts", "version", version(), "go", runtime.Version(), "hostname", c.Hostname, "memory-limit", memory)
 	for _, w := range c.warnings {
 		log.Warn("configuration put right", "reason", w)
 	}
@@ -58,14 +58,18 @@ func (c *serveCmd) Run(ctx context.Context, e env) error {
 }
 
 // tune lets the garbage collector run less often than it would by itself: what lives is small, and what a message
-// needs is much. GOGC and GOMEMLIMIT in the environment win.
-func tune(e env) {
+// needs is much. It gives the limit of memory that holds, in octets. GOGC and GOMEMLIMIT in the environment win.
+func tune(e env, limit int64, files memoryFiles) int64 {
 	if e.getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
 	if e.getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(38 << 20)
+		if limit == 0 {
+			limit = files.limit()
+		}
+		debug.SetMemoryLimit(limit)
 	}
+	return debug.SetMemoryLimit(-1)
 }
 
 // localhost is the name of who only tries it on one machine.

@@ -31,7 +31,8 @@ type smtpSettings struct {
 	MinRate       size           `toml:"min-rate" help:"Octets a second that a message must come in with, over any minute."`
 	Session       duration       `toml:"session" help:"How long a session may last, our own evaluation not counted."`
 	Stop          duration       `toml:"stop" help:"How long a stop waits for open transactions."`
-	Evaluations   limit          `toml:"evaluations" help:"Messages evaluated at once; one more is put off (451)."`
+	Evaluations   limit          `toml:"evaluations" help:"Messages evaluated at once; one more is put off (451). They wait for the DNS nearly all of the time; what computes is bounded by the processors."`
+	Buffer        size           `toml:"buffer" help:"Octets of messages held in memory, over all sessions: what is more, and a message above 64 KiB, lies in a file in the state folder."`
 	Transactions  limit          `toml:"transactions-per-session" name:"transactions-per-session" help:"Transactions of a session."`
 	PerMinute     limit          `toml:"transactions-per-minute" name:"transactions-per-minute" help:"Transactions a minute of one client network."`
 	TrustedClient []netip.Prefix `toml:"trusted-private" name:"trusted-private" help:"Private networks that mail is taken from all the same (SPF and iprev are not run for it). Any other private client means that we stand behind NAT, and is put off (451)."`
@@ -53,7 +54,7 @@ func smtpDefaults() smtpSettings {
 		Recipients: limit(d.Recipients), Connections: limit(d.Connections), PerIP: limit(d.PerIP), PerNetwork: limit(d.PerNetwork),
 		Errors: limit(d.Errors), Commands: limit(d.Commands), UnknownUsers: limit(d.UnknownUsers),
 		Command: duration(d.Command), DataIdle: duration(d.DataIdle), MinRate: size(d.MinRate),
-		Session: duration(d.Session), Stop: duration(d.Stop), Evaluations: limit(d.Evaluations),
+		Session: duration(d.Session), Stop: duration(d.Stop), Evaluations: limit(d.Evaluations), Buffer: size(d.Buffer),
 		Transactions: limit(d.BeginsSession), PerMinute: limit(d.BeginsNetwork),
 	}
 }
@@ -70,7 +71,7 @@ func (s *settings) smtpd(addresses policy.Addresses, cert *certificate, log *slo
 		Recipients: t.Recipients.number(), Connections: t.Connections.number(), PerIP: t.PerIP.number(), PerNetwork: t.PerNetwork.number(),
 		Errors: t.Errors.number(), Commands: t.Commands.number(), UnknownUsers: t.UnknownUsers.number(),
 		Command: time.Duration(t.Command), DataIdle: time.Duration(t.DataIdle), MinRate: int(t.MinRate),
-		Session: time.Duration(t.Session), Stop: time.Duration(t.Stop), Evaluations: t.Evaluations.number(),
+		Session: time.Duration(t.Session), Stop: time.Duration(t.Stop), Evaluations: t.Evaluations.number(), Share: s.share(func(string, string, ...any) {}), Buffer: int64(t.Buffer), // check reads the networks
 		BeginsSession: t.Transactions.number(), BeginsNetwork: t.PerMinute.number(), Trusted: t.TrustedClient,
 		Loopback: s.evaluateLoopback(),
 		Log:      log, Now: e.now, ID: newID, TLS: s.tlsConfig(cert),

@@ -13,6 +13,7 @@ type wait struct {
 	mu     sync.Mutex
 	inData bool
 	since  time.Time // the command or the last octet of DATA is waited for since then
+	useful time.Time // the last command that leads to a message, or octet of one
 	window time.Time // the rate is measured since then
 	bytes  int       // in the window
 	paused bool      // the one silence as long as a window was there
@@ -29,7 +30,17 @@ func (w *wait) command(c *Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.inData, w.since = false, time.Now()
+	if w.useful.IsZero() {
+		w.useful = w.since
+	}
 	w.set(c)
+}
+
+// leads notes a command that leads to a message: who sends NOOP and RSET for ever only holds a place.
+func (w *wait) leads() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.useful = time.Now()
 }
 
 // data begins the wait for a message.
@@ -37,6 +48,7 @@ func (w *wait) data(c *Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
+	w.useful = now
 	w.inData, w.since, w.window, w.bytes, w.paused, w.slow = true, now, now, 0, false, false
 	w.set(c)
 }
@@ -48,6 +60,7 @@ func (w *wait) progress(c *Conn, n int) bool {
 	defer w.mu.Unlock()
 	silent := time.Since(w.since) >= c.cfg.Window
 	w.since = time.Now()
+	w.useful = w.since
 	w.bytes += n
 	if w.since.Sub(w.window) >= c.cfg.Window {
 		few := float64(w.bytes) < float64(c.cfg.MinRate)*c.cfg.Window.Seconds()
@@ -172,7 +185,7 @@ func (c *Conn) Tighten() {
 	}
 }
 
-// Idle tells for how long we have waited for a command; zero where a message is under way.
+// Idle tells for how long we have waited for a command that leads to a message; zero where one is under way.
 func (c *Conn) Idle() time.Duration {
 	w := &c.wait
 	w.mu.Lock()
@@ -180,7 +193,7 @@ func (c *Conn) Idle() time.Duration {
 	if w.inData || w.over || w.room || w.since.IsZero() {
 		return 0
 	}
-	return time.Since(w.since)
+	return time.Since(w.useful)
 }
 
 // MakeRoom ends a session that is idle, with a word. It may be called from any goroutine.

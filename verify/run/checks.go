@@ -160,7 +160,9 @@ func checkDKIM(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outc
 		return notRead(verify.MethodDKIM)
 	}
 	v := dkim.Verifier{DNS: r, Diagnose: in.diagnose, Expect: in.expect, Now: ev.Now, Signatures: ev.Config.Signatures, Searches: ev.Searches}
+	done := ev.compute(ctx)
 	digest := v.Digest(ctx, in.msg.Fields, in.msg.Body)
+	done()
 	res := v.Judge(ctx, digest)
 	o := outcome{findings: apparent(in.msg.Fields, res.Findings), digest: digest}
 	if res.Fault != nil {

@@ -4,10 +4,12 @@
 package share
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
+	"time"
 
 	"checkauth/verify/naming"
 )
@@ -98,4 +100,34 @@ func (p *Pot) Used() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.used
+}
+
+// Notices lets each network be told of once a minute, so that a log says who has his share and is not filled by him. The
+// zero value is ready.
+type Notices struct {
+	mu    sync.Mutex
+	began time.Time
+	said  map[string]bool
+}
+
+// mostNotices bounds what is told in a minute; strangers choose the networks.
+const mostNotices = 20
+
+// Due tells whether an error of this package for this pot is to be told now: once a minute a network.
+func (n *Notices) Due(pot string, err error, now time.Time) bool {
+	var e *Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if age := now.Sub(n.began); age < 0 || age >= time.Minute {
+		n.began, n.said = now, map[string]bool{}
+	}
+	key := pot + " " + e.Network.String()
+	if n.said[key] || len(n.said) >= mostNotices {
+		return false
+	}
+	n.said[key] = true
+	return true
 }
