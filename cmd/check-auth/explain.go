@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"checkauth/reply/policy"
 	"checkauth/verify"
 	"checkauth/verify/mail"
+	"checkauth/verify/result"
 )
 
 // explainCmd is `check-auth explain`.
@@ -65,13 +67,48 @@ func (c *explainCmd) read(e env) (*verify.Report, error) {
 		return nil, usage("report %q has more than %d octets: give the report.json of one reply", c.Report, maxReport)
 	}
 	r := &verify.Report{}
-	if err := json.Unmarshal(b, r); err != nil {
+	if err := readReport(b, r); err != nil {
 		return nil, usage("report %q is no report (%w): give the report.json of a reply, or what verify --json prints", c.Report, err)
 	}
 	if r.Version != verify.Version || r.Checks == nil {
 		return nil, usage("report %q has version %d: this program reads version %d", c.Report, r.Version, verify.Version)
 	}
 	return r, nil
+}
+
+// readReport decodes a report that a stranger may have sent. Each of its strings is fit to be printed then, and one
+// line: codes and words that are none of ours as well.
+func readReport(b []byte, r *verify.Report) error {
+	var v any
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
+		return err
+	}
+	b, err := json.Marshal(cleaned(v))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, r)
+}
+
+// cleaned is a decoded JSON value with result.Clean on all strings, those of keys too.
+func cleaned(v any) any {
+	switch x := v.(type) {
+	case string:
+		return result.Clean(x)
+	case []any:
+		for i := range x {
+			x[i] = cleaned(x[i])
+		}
+	case map[string]any:
+		out := make(map[string]any, len(x))
+		for k, v := range x {
+			out[result.Clean(k)] = cleaned(v)
+		}
+		return out
+	}
+	return v
 }
 
 // verdictExit: 0 where the message authenticates, 1 where not, 2 where the DNS did not tell.

@@ -17,6 +17,8 @@ import (
 	"syscall"
 	"time"
 	"unicode"
+
+	"checkauth/verify/result"
 )
 
 // Under systemd the log goes to journald by its own protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL): each entry has its
@@ -28,7 +30,7 @@ const journalSocket = "/run/systemd/journal/socket"
 
 // lastWords are an error for standard error; there a line for the journal begins with its priority (sd-daemon(3)).
 func lastWords(e env, err error) string {
-	text := "check-auth: " + err.Error()
+	text := "check-auth: " + result.Lines(err.Error())
 	if isJournal(e.err, e.getenv) {
 		text = withPriority(priority(slog.LevelError), text)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"checkauth/verify/panics"
+	"checkauth/verify/result"
 )
 
 // env is all that a command touches of the outside, so that tests run it whole.
@@ -116,7 +117,7 @@ func run(ctx context.Context, args []string, e env) (code int) {
 		return ended
 	}
 	if err != nil {
-		return fail(e, &exitError{exitUsage, fmt.Errorf("%w (see check-auth --help)", err)})
+		return fail(e, &exitError{exitUsage, fmt.Errorf("%s (see check-auth --help)", result.Clean(err.Error()))})
 	}
 	return fail(e, k2.Run())
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"checkauth/reply/compose"
@@ -85,12 +86,31 @@ func write(e env, s shown, asJSON bool) error {
 	if asJSON {
 		out, err = asciiJSON(s.forJSON())
 	} else {
-		out = []byte(s.text())
+		out = []byte(printed(e, s.text()))
 	}
 	if err == nil {
 		_, err = e.out.Write(out)
 	}
 	return err
+}
+
+// sgr are the colours that paint uses, and its end.
+var sgr = regexp.MustCompile("\x1b\\[(?:" + strings.Join([]string{red, green, yellow, faint, "0"}, "|") + ")m")
+
+// printed is a text for the terminal. Each stranger's word was cleaned where it was put in; this is for the one that
+// was forgotten. Of all that a terminal obeys line feeds stay, and our colours where there are any.
+func printed(e env, text string) string {
+	if !colourful(e) {
+		return result.Lines(text)
+	}
+	var b strings.Builder
+	end := 0
+	for _, at := range sgr.FindAllStringIndex(text, -1) {
+		b.WriteString(result.Lines(text[end:at[0]]) + text[at[0]:at[1]])
+		end = at[1]
+	}
+	b.WriteString(result.Lines(text[end:]))
+	return b.String()
 }
 
 // asciiJSON is pure ASCII, so that no byte of a stranger reaches a terminal raw.

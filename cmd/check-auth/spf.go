@@ -150,7 +150,7 @@ type spfShow struct {
 }
 
 func (s *spfShow) print(e env, x spf.Result, asJSON bool) error {
-	out := []byte(s.text(x))
+	out := []byte(printed(e, s.text(x)))
 	if asJSON {
 		var err error
 		if out, err = s.asJSON(x); err != nil {

@@ -23,6 +23,7 @@ import (
 	"checkauth/verify/dns/dnstest"
 	"checkauth/verify/known"
 	"checkauth/verify/mail"
+	"checkauth/verify/result"
 	evaluate "checkauth/verify/run"
 )
 
@@ -47,6 +48,7 @@ type verifyCmd struct {
 
 // Run evaluates the message; exit 0 where it authenticates, 1 where not, 2 where the DNS did not tell.
 func (c *verifyCmd) Run(ctx context.Context, e env) error {
+	c.Host = result.Clean(c.Host) // it stands in fields of one line
 	m, err := c.message(e)
 	if err != nil {
 		return err
@@ -163,13 +165,14 @@ func (c *verifyCmd) print(e env, r *verify.Report, m *verify.Message) error {
 	cfg := compose.Defaults()
 	cfg.Host, cfg.Service = c.Host, "check-auth@"+c.Host
 	if len(c.RcptTo) > 0 {
-		cfg.Service = c.RcptTo[0]
+		cfg.Service = result.Clean(c.RcptTo[0])
 	}
 	composer, err := compose.New(cfg, nil)
 	if err != nil {
 		return err
 	}
-	d := policy.Config{}.Decide(r, policy.Facts{}, e.now())
+	ours := policy.Addresses{Domains: []string{c.Host}, Service: "check-auth", From: "auth-results"} // which rules name
+	d := policy.Config{Addresses: ours}.Decide(r, policy.Facts{}, e.now())
 	if c.Full {
 		d.Class = policy.Proved
 	}

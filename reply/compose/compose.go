@@ -128,7 +128,8 @@ func newVoice(cfg Config, words *templates.Words, lang string) (_ *Voice, err er
 // longestForm of a report in octets, before it is fitted into a mail: a layout that writes on and on is ended.
 const longestForm = 8 << 20
 
-// bounded takes what a layout writes, so far.
+// bounded takes what a layout writes, so far. Whatever it was made of, nothing leaves it that a terminal or a mail
+// program obeys.
 type bounded struct {
 	layout string
 	*bytes.Buffer
@@ -138,7 +139,8 @@ func (b bounded) Write(p []byte) (int, error) {
 	if b.Len()+len(p) > longestForm {
 		return 0, fmt.Errorf("%s writes more than %d octets", b.layout, longestForm)
 	}
-	return b.Buffer.Write(p)
+	_, err := b.WriteString(result.Lines(string(p)))
+	return len(p), err
 }
 
 // desk has the room that a reply is composed in; only the whole message leaves it.

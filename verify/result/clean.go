@@ -79,3 +79,26 @@ func isClean(s string) bool {
 	}
 	return true
 }
+
+// Lines is Clean for an output of several lines: a line feed stays one. What is written at the end, whatever it is
+// made of, goes through it.
+func Lines(s string) string {
+	if tidy(s) {
+		return s
+	}
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = Clean(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// tidy: Lines would change nothing.
+func tidy(s string) bool {
+	for i, r := range s {
+		if r != '\n' && !printable(r) || r == utf8.RuneError && !strings.HasPrefix(s[i:], "\ufffd") {
+			return false
+		}
+	}
+	return true
+}

@@ -32,8 +32,20 @@ func TestClean(t *testing.T) {
 	}
 }
 
+func TestLines(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"": "", "a\nb\n": "a\nb\n", "\x1b[2J\na\u202eb\r\n\xff": `\x1b[2J` + "\n" + `a\u202eb\x0d` + "\n" + `\xff`, "caf\u00e9 \ufffd\n": "caf\u00e9 \ufffd\n",
+	} {
+		if got := Lines(in); got != want {
+			t.Errorf("Lines(%q): got %q, want %q", in, got, want)
+		}
+	}
+}
+
 func FuzzClean(f *testing.F) {
 	f.Add("\x1b[2J\u202e\xff")
+	f.Add("a\n\u2028\n\ufffd")
 	f.Fuzz(func(t *testing.T, s string) {
 		c := Clean(s)
 		if !utf8.ValidString(c) {
@@ -51,6 +63,13 @@ func FuzzClean(f *testing.F) {
 		}
 		if again := Clean(c); again != c {
 			t.Fatalf("%q: cleaned twice is %q, once %q", s, again, c)
+		}
+		lines := Lines(s)
+		if again := Lines(lines); again != lines || strings.Count(lines, "\n") != strings.Count(s, "\n") {
+			t.Fatalf("%q: lines %q, again %q", s, lines, again)
+		}
+		if got := Clean(strings.ReplaceAll(lines, "\n", "")); got != strings.ReplaceAll(lines, "\n", "") {
+			t.Fatalf("%q: Lines leaves %q", s, lines)
 		}
 	})
 }
