@@ -28,6 +28,8 @@ type Entry struct {
 	Whom    string
 	Created time.Time
 	Expires time.Time // no further try after this
+	// Client sent the message that this answers. It is not stored with it: after a restart the entry counts for no network.
+	Client netip.Addr
 	// Counted are the mail servers' addresses that it was counted at when it was stored. It is not stored with it: a
 	// further try counts anew.
 	Counted []Counted

@@ -89,6 +89,7 @@ func openService(ctx context.Context, s *settings, log *slog.Logger, e env) (_ *
 		return nil, err
 	}
 	p.delivery.Health, p.delivery.Took = v.health, v.took(s.rules(p))
+	p.delivery.Count, p.delivery.Share = v.counts(s.rules(p)), s.share(func(string, string, ...any) {})
 	if v.deliverer, err = s.deliverer(p.delivery, v.store, resolver); err != nil {
 		return nil, err
 	}
@@ -210,6 +211,11 @@ func (v *service) took(rules policy.Config) func(context.Context, reply.Entry, s
 			v.log.Warn("what a mail server took counts at it all the same", "report", e.ID, "error", err)
 		}
 	}
+}
+
+// counts counts each reply at the mail servers that it is brought to, where the decision has not.
+func (v *service) counts(rules policy.Config) func(context.Context, reply.Entry, string, netip.Addr) (reply.Full, error) {
+	return respond.Destinations{Policy: rules, Store: v.store, Now: v.now}.Connect
 }
 
 func (s *settings) responder(v *service, resolver dns.Resolver, p parts, e env) *respond.Responder {

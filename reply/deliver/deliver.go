@@ -32,6 +32,7 @@ import (
 	"checkauth/reply/store"
 	"checkauth/verify/dns"
 	"checkauth/verify/mtasts"
+	"checkauth/verify/share"
 )
 
 // Store is what delivery needs of store.Store; it is called from many goroutines.
@@ -81,6 +82,11 @@ type Config struct {
 	// Took is told of an entry that a mail server took: the host's name and address, and the addresses that were connected
 	// to in this try; nil: nobody asks.
 	Took func(ctx context.Context, e reply.Entry, host string, at netip.Addr, met []netip.Addr)
+	// Count counts an entry at a mail server's address before it is connected to; a full counter postpones the try until it
+	// has room. nil: nobody counts.
+	Count func(ctx context.Context, e reply.Entry, host string, at netip.Addr) (reply.Full, error)
+	// Share is that of a tester's network in what waits and is under way.
+	Share share.Rule
 	// Health is that of our own resolver; nil: nobody watches over it. While it is down nothing is sent by MX.
 	Health *dns.Health
 	Log    *slog.Logger
@@ -183,7 +189,7 @@ func New(cfg Config, st Store, resolver dns.Resolver) (*Deliverer, error) {
 	}
 	d := &Deliverer{
 		cfg: cfg, store: st, dns: resolver, wake: make(chan struct{}, 1),
-		line: newLine(cfg.Concurrency, cfg.PerDomain),
+		line: newLine(cfg.Concurrency, cfg.PerDomain, cfg.Share),
 	}
 	d.line.relayed = cfg.Relay != ""
 	if cfg.MTASTS && cfg.Relay == "" { // the relay's dialer is not guarded

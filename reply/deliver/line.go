@@ -1,12 +1,15 @@
 package deliver
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"checkauth/reply/store"
+	"checkauth/verify/naming"
+	"checkauth/verify/share"
 )
 
 // The bounds of what waits in memory. Beyond them only ids are kept, then nothing: the lease brings
@@ -30,6 +33,12 @@ type line struct {
 	waiting     []store.Claimed
 	queued      map[string]int   // waiting entries by domain
 	running     map[string]int   // by domain
+	places      map[string]int   // that are taken, by group: see groups
+	waits       map[string]int   // waiting entries by network of the tester
+	turns       map[string]int64 // of the tester's network, when it was served last
+	turn        int64
+	took        map[string]bool // domains that took mail lately
+	share       share.Rule
 	known       map[string]stamp // ids that wait, are tried or are kept, since then: an entry is never sent twice at once
 	resting     map[string]rest  // destinations whose servers could not be reached
 	quick, slow int
@@ -37,9 +46,10 @@ type line struct {
 	kept        []ending // not stored yet
 }
 
-func newLine(concurrency, perDomain int) *line {
+func newLine(concurrency, perDomain int, rule share.Rule) *line {
 	return &line{
-		concurrency: concurrency, perDomain: perDomain,
+		concurrency: concurrency, perDomain: perDomain, share: rule,
+		places: map[string]int{}, waits: map[string]int{}, turns: map[string]int64{}, took: map[string]bool{},
 		queued: map[string]int{}, running: map[string]int{}, known: map[string]stamp{}, resting: map[string]rest{},
 	}
 }
@@ -51,9 +61,10 @@ func (l *line) add(c store.Claimed, now time.Time) {
 	_, known := l.known[c.ID]
 	switch {
 	case known:
-	case !l.resting[l.destination(c.To)].on(now) && len(l.waiting) < lineLength && l.queued[domain] < lineDomain:
+	case !l.resting[l.destination(c.To)].on(now) && len(l.waiting) < lineLength && l.queued[domain] < lineDomain && l.waits[l.network(c)] < l.most(c, lineLength):
 		l.waiting = append(l.waiting, c)
 		l.queued[domain]++
+		l.waits[l.network(c)]++
 		l.known[c.ID] = stamped(now)
 	case len(l.back) < returnLength:
 		l.back = append(l.back, c.ID)
@@ -118,6 +129,7 @@ func (l *line) rest(to string, now, until time.Time) {
 		l.back = append(l.back, c.ID)
 		delete(l.known, c.ID)
 		decrease(l.queued, domainOf(c.To))
+		decrease(l.waits, l.network(c))
 		return true
 	})
 }
@@ -154,7 +166,7 @@ func (l *line) behind(now time.Time) bool {
 	}
 	ready := 0
 	for _, c := range l.waiting {
-		if c.Tries > 0 || l.running[domainOf(c.To)] >= l.perDomain {
+		if c.Tries > 0 || !l.free(c) {
 			continue
 		}
 		if ready++; ready >= longLine || now.Sub(l.known[c.ID].wall) > longStand {
@@ -171,18 +183,92 @@ func (l *line) next() (store.Claimed, bool) {
 	if l.quick >= l.concurrency || l.quick+l.slow >= l.concurrency*hanging {
 		return store.Claimed{}, false
 	}
+	best := -1
 	for i, c := range l.waiting {
-		domain := domainOf(c.To)
-		if l.running[domain] >= l.perDomain {
-			continue
+		if l.free(c) && (best < 0 || l.turns[l.network(c)] < l.turns[l.network(l.waiting[best])]) {
+			best = i
 		}
-		l.waiting = append(l.waiting[:i], l.waiting[i+1:]...)
-		decrease(l.queued, domain)
-		l.running[domain]++
-		l.quick++
-		return c, true
 	}
-	return store.Claimed{}, false
+	if best < 0 {
+		return store.Claimed{}, false
+	}
+	c := l.waiting[best]
+	l.waiting = append(l.waiting[:best], l.waiting[best+1:]...)
+	decrease(l.queued, domainOf(c.To))
+	decrease(l.waits, l.network(c))
+	l.running[domainOf(c.To)]++
+	for _, g := range l.groups(c) {
+		l.places[g]++
+	}
+	if len(l.turns) >= mostResting {
+		clear(l.turns)
+	}
+	l.turn++
+	l.turns[l.network(c)] = l.turn
+	l.quick++
+	return c, true
+}
+
+// part of the places and of what waits is the most that one tester's network or one destination's organisation has, so
+// that servers that hang, which strangers name, leave room for others.
+const part = 10
+
+// reserved is the part of the places that is for destinations that took mail before.
+const reserved = 10
+
+// free tells whether an entry has a place: its domain, its tester's networks and its destination's organisation are not
+// at their bounds, and the last places are for destinations that took mail before.
+func (l *line) free(c store.Claimed) bool {
+	all := l.concurrency * hanging
+	switch {
+	case l.running[domainOf(c.To)] >= l.perDomain:
+		return false
+	case l.relayed:
+		return true // everything goes to one server, which is the operator's
+	case l.quick+l.slow >= all-all/reserved && !l.took[domainOf(c.To)]:
+		return false
+	}
+	for _, g := range l.groups(c) {
+		if l.places[g] >= max(1, all/part) {
+			return false
+		}
+	}
+	return true
+}
+
+// groups are what an entry's place is counted for: the networks of its tester, and the organisation of its destination.
+func (l *line) groups(c store.Claimed) []string {
+	out := []string{"to " + cmp.Or(naming.Organisation(domainOf(c.To)), domainOf(c.To))}
+	if l.relayed || !c.Client.IsValid() || l.share.Lifted(c.Client) {
+		return out[:1]
+	}
+	for _, n := range naming.Networks(c.Client) {
+		out = append(out, n.String())
+	}
+	return out
+}
+
+// network is the tester's, by which entries take turns; those of which it is not known take turns together.
+func (l *line) network(c store.Claimed) string {
+	if !c.Client.IsValid() || l.share.Lifted(c.Client) {
+		return ""
+	}
+	return naming.Networks(c.Client)[len(naming.Networks(c.Client))-1].String()
+}
+
+// most is how many entries of one network may wait in memory; more wait in the store.
+func (l *line) most(c store.Claimed, length int) int {
+	if l.relayed || !c.Client.IsValid() || l.share.Lifted(c.Client) {
+		return length
+	}
+	return length / part
+}
+
+// crowded tells whether more than half of the places are held by tries that take long.
+func (l *line) crowded() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.slow > l.concurrency*hanging/2
 }
 
 // slowed says that a delivery takes long.
@@ -232,6 +318,19 @@ func (l *line) end(c store.Claimed, slow bool) {
 		l.quick--
 	}
 	decrease(l.running, domainOf(c.To))
+	for _, g := range l.groups(c) {
+		decrease(l.places, g)
+	}
+}
+
+// delivered notes that a destination takes mail.
+func (l *line) delivered(to string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.took) >= mostResting {
+		clear(l.took)
+	}
+	l.took[domainOf(to)] = true
 }
 
 // returns takes the ids that go back to the store.
@@ -254,6 +353,7 @@ func (l *line) drain() []string {
 	}
 	l.back, l.waiting = nil, nil
 	clear(l.queued)
+	clear(l.waits)
 	return ids
 }
 

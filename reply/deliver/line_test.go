@@ -10,6 +10,7 @@ import (
 
 	"checkauth/reply"
 	"checkauth/reply/store"
+	"checkauth/verify/share"
 )
 
 func waiting(id, to string) store.Claimed {
@@ -29,7 +30,7 @@ func take(l *line) (ids []string, all []store.Claimed) {
 
 func TestLineKeepsOrderAndOvertakesAFullDomain(t *testing.T) {
 	t.Parallel()
-	l := newLine(10, 2)
+	l := newLine(10, 2, share.Rule{})
 	for i, domain := range []string{"a.example", "A.example", "a.example", "b.example", "b.example"} {
 		l.add(waiting(fmt.Sprint(i), "x@"+domain), time.Time{})
 	}
@@ -45,7 +46,7 @@ func TestLineKeepsOrderAndOvertakesAFullDomain(t *testing.T) {
 
 func TestLineHasAnEntryOnce(t *testing.T) {
 	t.Parallel()
-	l := newLine(10, 10)
+	l := newLine(10, 10, share.Rule{})
 	e := waiting("1", "x@a.example")
 	l.add(e, time.Time{})
 	l.add(e, time.Time{})
@@ -66,9 +67,11 @@ func TestLineHasAnEntryOnce(t *testing.T) {
 
 func TestLineGivesTheSlowTheirOwnPlaces(t *testing.T) {
 	t.Parallel()
-	l := newLine(1, 1)
+	l := newLine(1, 1, share.Rule{})
 	for i := range 2 * hanging {
-		l.add(waiting(fmt.Sprint(i), fmt.Sprintf("x@d%d.example", i)), time.Time{})
+		to := fmt.Sprintf("x@d%d.example", i)
+		l.add(waiting(fmt.Sprint(i), to), time.Time{})
+		l.delivered(to)
 	}
 	var running []store.Claimed
 	for range hanging {
@@ -90,7 +93,7 @@ func TestLineGivesTheSlowTheirOwnPlaces(t *testing.T) {
 
 func TestLineIsBounded(t *testing.T) {
 	t.Parallel()
-	l := newLine(1, 1)
+	l := newLine(1, 1, share.Rule{})
 	for i := range lineDomain + 5 {
 		l.add(waiting(fmt.Sprint("a", i), "x@a.example"), time.Time{})
 	}
@@ -116,7 +119,7 @@ func TestLineIsBounded(t *testing.T) {
 
 func TestLineForgetsDomains(t *testing.T) {
 	t.Parallel()
-	l := newLine(5, 5)
+	l := newLine(5, 5, share.Rule{})
 	for i := range 5 {
 		l.add(waiting(fmt.Sprint(i), fmt.Sprintf("x@d%d.example", i)), time.Time{})
 	}
@@ -145,7 +148,7 @@ func TestDomainOf(t *testing.T) {
 func TestLineOfADomainThatRests(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	l := newLine(10, 1)
+	l := newLine(10, 1, share.Rule{})
 	for i, domain := range []string{"a.example", "a.example", "b.example"} {
 		l.add(waiting(fmt.Sprint(i), "x@"+domain), now)
 	}
@@ -174,7 +177,7 @@ func TestLineOfADomainThatRests(t *testing.T) {
 func TestLineOfARelayThatRests(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	l := newLine(10, 1)
+	l := newLine(10, 1, share.Rule{})
 	l.relayed = true
 	l.add(waiting("1", "x@a.example"), now)
 	l.rest("x@b.example", now, now.Add(time.Minute))
@@ -195,7 +198,7 @@ func TestLineOfARelayThatRests(t *testing.T) {
 func TestLineForgetsThoseThatRest(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	l := newLine(1, 1)
+	l := newLine(1, 1, share.Rule{})
 	for i := range 2*mostResting + 1 {
 		l.rest(fmt.Sprintf("x@d%d.example", i), now, now.Add(time.Hour))
 	}
@@ -209,7 +212,7 @@ func TestLineIsBehind(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	before := now.Add(-time.Hour)
-	l := newLine(1, 1)
+	l := newLine(1, 1, share.Rule{})
 	l.add(waiting("runs", "x@slow.example"), before)
 	if got, _ := take(l); len(got) != 1 {
 		t.Fatalf("got %v", got)
@@ -229,7 +232,7 @@ func TestLineIsBehind(t *testing.T) {
 	if now := now.Add(longStand); l.behind(now) || !l.behind(now.Add(1)) {
 		t.Error("one that stands here too long does not count, or too early")
 	}
-	l = newLine(1, 1)
+	l = newLine(1, 1, share.Rule{})
 	for i := range longLine {
 		if l.behind(now) {
 			t.Fatalf("%d are too many", i)
@@ -253,7 +256,7 @@ func TestLineIsBehind(t *testing.T) {
 
 func TestEase(t *testing.T) {
 	t.Parallel()
-	d := &Deliverer{cfg: Config{Now: time.Now}, line: newLine(1, 1)}
+	d := &Deliverer{cfg: Config{Now: time.Now}, line: newLine(1, 1, share.Rule{})}
 	if err := d.Ease(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -90,6 +90,9 @@ func (d *Deliverer) servers(ctx context.Context, key string, all []server, e rep
 // connect tells apart what can never be reached from what cannot be reached now. left is how many addresses of the
 // host there are still to be tried, this one included: each gets its part of the time.
 func (d *Deliverer) connect(ctx context.Context, at server, left int) (net.Conn, error) {
+	if err := attemptOf(ctx).connects(); err != nil {
+		return nil, err
+	}
 	within, cancel := context.WithTimeout(ctx, d.share(ctx, left))
 	defer cancel()
 	conn, err := d.cfg.Dial(within, at.network, at.addr)

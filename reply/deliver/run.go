@@ -24,6 +24,9 @@ const patience = 10 * time.Second
 // bookkeeping bounds one call of the store when everything else ends.
 const bookkeeping = 10 * time.Second
 
+// crowdedFirst is what a first try has when most places are held by tries that take long.
+const crowdedFirst = 90 * time.Second
+
 var errStopping = errors.New("this service is stopping")
 
 // Run delivers until the context ends; then what runs has Grace to finish and what waits goes back to
@@ -176,9 +179,13 @@ func (d *Deliverer) guarded(ctx context.Context, c store.Claimed) (what taken, e
 			return what, permanent(errExpired)
 		}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, d.cfg.Attempt, fmt.Errorf("the %s for one try are over", d.cfg.Attempt))
+	limit := d.cfg.Attempt
+	if c.Tries == 0 && d.line.crowded() {
+		limit = min(limit, crowdedFirst)
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the %s for one try are over", limit))
 	defer cancel()
-	return d.try(ctx, c.Entry)
+	return d.try(withAttempt(ctx), c.Entry)
 }
 
 var errExpired = errors.New("expired")
@@ -202,6 +209,7 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 	switch {
 	case err == nil:
 		log.InfoContext(ctx, "report delivered", what.attrs()...)
+		d.line.delivered(c.To)
 		err = d.settle(ctx, ending{c.ID, func(ctx context.Context) error { return d.store.Done(ctx, c.ID, now, out) }})
 		if d.cfg.Took != nil && d.cfg.Relay == "" {
 			d.cfg.Took(ctx, c.Entry, what.name, what.at, what.met)
@@ -212,6 +220,11 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 	case stopping:
 		d.line.tried(c.ID)
 		err = d.store.Release(ctx, c.ID, now)
+	case postponedUntil(err).After(now):
+		// The counter of a mail server is full: that is no try.
+		log.InfoContext(ctx, "report waits: the counter of its mail server is full", "until", postponedUntil(err), "reason", reason)
+		d.line.tried(c.ID)
+		err = d.store.Release(ctx, c.ID, postponedUntil(err))
 	case d.blind(ctx, err):
 		// Nothing was learnt about the destination: no try is counted, nothing rests or expires.
 		log.InfoContext(ctx, "report waits: our own DNS resolver does not answer", "reason", reason)

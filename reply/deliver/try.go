@@ -263,12 +263,24 @@ func (s server) String() string {
 // server connects to one address and gives it the entry, in clear where it offers TLS and then fails at it: RFC 7435,
 // 3: better so than not at all, as long as nobody promised TLS.
 func (d *Deliverer) server(ctx context.Context, key string, s server, left int, e reply.Entry) (taken, error) {
+	if err := d.counted(ctx, e, s); err != nil {
+		return s.taken(&session{}), err
+	}
 	conn, err := d.connect(ctx, s, left)
 	if err != nil {
 		return s.taken(&session{}), err
 	}
-	session, err := d.speak(ctx, conn, s, e, nil)
-	if failed := err; errors.Is(err, errHandshake) && !s.security.mandatory && ctx.Err() == nil {
+	tries := attemptOf(ctx)
+	var before error // of TLS at another address of the host
+	if !s.security.mandatory {
+		before = tries.noTLS[s.host]
+	}
+	session, err := d.speak(ctx, conn, s, e, before)
+	if before != nil && err != nil {
+		err = inClear(before, err)
+	}
+	if failed := err; errors.Is(err, errHandshake) && before == nil && !s.security.mandatory && ctx.Err() == nil {
+		tries.noTLS[s.host] = failed
 		conn, err = d.connect(ctx, s, left)
 		if err == nil {
 			session, err = d.speak(ctx, conn, s, e, failed)

@@ -258,6 +258,7 @@ func (t *Transaction) mail(ctx context.Context, d policy.Decision, report *verif
 	if err != nil {
 		return d, err
 	}
+	e.Client = t.env.Client.Addr()
 	e.Digest, e.Whom, e.Counted = digest, naming.Fold(d.To), d.Counted
 	full, err = t.put(ctx, e, d.Buckets, now)
 	if err != nil {

@@ -88,7 +88,7 @@ const maxTimeout = time.Minute
 // few lines of text.
 func Defaults() Config {
 	return Config{
-		Port: 443, Timeout: 20 * time.Second, Size: 64 << 10, Refresh: 24 * time.Hour, Again: 5 * time.Minute,
+		Port: 443, Timeout: 10 * time.Second, Size: 64 << 10, Refresh: 24 * time.Hour, Again: 5 * time.Minute,
 		Entries: 10_000, Now: time.Now,
 	}
 }
@@ -129,7 +129,12 @@ type Client struct {
 	flights map[string]*flight // fetches that run, by domain
 	closed  bool
 	running sync.WaitGroup
+	room    chan struct{} // of fetches at once
 }
+
+// mostFetches run at once: strangers name the hosts. Who waits for room has the same deadline, so that no domain delays
+// another's mail for longer.
+const mostFetches = 20
 
 // flight is one fetch that several may wait for. policy and err are set when done is closed.
 type flight struct {
@@ -143,7 +148,7 @@ func New(cfg Config, resolver dns.Resolver) (*Client, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	c := &Client{cfg: cfg, dns: resolver, cache: newCache(cfg.Entries, heldOctets), flights: map[string]*flight{}}
+	c := &Client{cfg: cfg, dns: resolver, cache: newCache(cfg.Entries, heldOctets), flights: map[string]*flight{}, room: make(chan struct{}, mostFetches)}
 	c.ctx, c.end = context.WithCancelCause(context.Background())
 	return c, nil
 }
@@ -250,6 +255,17 @@ func (c *Client) begin(name, id string) *flight {
 	return f
 }
 
+// fetchInTurn fetches when there is room.
+func (c *Client) fetchInTurn(ctx context.Context, name, id string) (Policy, *FetchError) {
+	select {
+	case c.room <- struct{}{}:
+		defer func() { <-c.room }()
+		return c.fetch(ctx, name, id)
+	case <-ctx.Done():
+		return Policy{}, &FetchError{Domain: name, ID: id, Step: Connect, Err: context.Cause(ctx)}
+	}
+}
+
 // within: less than d has gone by since then. Nothing has since a time that has not come: the clock was set back.
 func within(now, since time.Time, d time.Duration) bool {
 	return !now.Before(since) && now.Sub(since) < d
@@ -272,7 +288,7 @@ func (c *Client) fly(f *flight, name, id string) {
 	})
 	ctx, cancel := context.WithTimeoutCause(c.ctx, c.cfg.Timeout, errTimeout)
 	defer cancel()
-	p, err := c.fetch(ctx, name, id)
+	p, err := c.fetchInTurn(ctx, name, id)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.flights, name)

@@ -1,0 +1,119 @@
+package deliver
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"checkauth/reply/store"
+	"checkauth/verify/share"
+)
+
+// of is an entry that waits, and whose test it answers.
+func of(id, client, to string) store.Claimed {
+	c := waiting(id, to)
+	if client != "" {
+		c.Client = netip.MustParseAddr(client)
+	}
+	return c
+}
+
+// hang takes all places that there are, each for a try that takes long, and counts them.
+func hang(l *line) (n int) {
+	for {
+		_, ok := l.next()
+		if !ok {
+			return n
+		}
+		l.slowed()
+		n++
+	}
+}
+
+// Testers from five /56 name servers that hang: each network has a tenth of the places, and an honest reply goes next.
+func TestTarpitsLeaveRoom(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		client func(i int) string
+		to     func(i int) string
+		want   int // places that they get
+	}{
+		"five /56 of five /48":    {func(i int) string { return fmt.Sprintf("2001:db8:%x:%x::1", i%5, i) }, func(i int) string { return fmt.Sprintf("x@d%d.example", i) }, 100},
+		"five /56 of one /48":     {func(i int) string { return fmt.Sprintf("2001:db8:0:%x%02x::1", i%5, i/5) }, func(i int) string { return fmt.Sprintf("x@d%d.example", i) }, 20},
+		"one organisation":        {func(i int) string { return fmt.Sprintf("192.0.%d.1", i) }, func(i int) string { return fmt.Sprintf("x@d%d.evil.org", i) }, 20},
+		"a network for each mail": {func(i int) string { return fmt.Sprintf("192.0.%d.1", i) }, func(i int) string { return fmt.Sprintf("x@d%d.example", i) }, 180},
+	} {
+		l := newLine(20, 4, share.Rule{Part: 8})
+		for i := range 230 {
+			l.add(of(fmt.Sprint(i), c.client(i), c.to(i)), time.Time{})
+		}
+		if got := hang(l); got != c.want {
+			t.Errorf("%s: %d places hang, want %d", name, got, c.want)
+		}
+		if l.behind(time.Time{}.Add(time.Hour)) && c.want < 180 {
+			t.Errorf("%s: everybody is put off", name)
+		}
+		l.delivered("ann@honest.net")
+		l.add(of("honest", "198.51.100.1", "ann@honest.net"), time.Time{})
+		if got, ok := l.next(); !ok || got.ID != "honest" {
+			t.Errorf("%s: the honest reply has no place: %v %t", name, got.ID, ok)
+		}
+	}
+}
+
+// Testers' networks take turns, however many entries one of them has.
+func TestNetworksTakeTurns(t *testing.T) {
+	t.Parallel()
+	l := newLine(20, 4, share.Rule{Part: 8})
+	for i := range 40 {
+		l.add(of(fmt.Sprint(i), "192.0.2.1", fmt.Sprintf("x@d%d.example", i)), time.Time{})
+	}
+	l.add(of("other", "198.51.100.1", "ann@honest.net"), time.Time{})
+	l.next()
+	if got, _ := l.next(); got.ID != "other" {
+		t.Errorf("second is %s, want the other network's", got.ID)
+	}
+}
+
+// One network's entries wait in the store where they are many, so that the others' have room.
+func TestOneNetworkDoesNotFillTheQueueInMemory(t *testing.T) {
+	t.Parallel()
+	l := newLine(20, 4, share.Rule{Part: 8})
+	for i := range 2 * lineLength {
+		l.add(of(fmt.Sprint(i), "192.0.2.1", fmt.Sprintf("x@d%d.example", i)), time.Time{})
+	}
+	if n := len(l.waiting); n != lineLength/part || l.room() == 0 {
+		t.Errorf("%d wait, want %d", n, lineLength/part)
+	}
+	if back := l.returns(); len(back) != 2*lineLength-lineLength/part {
+		t.Errorf("%d go back to the store", len(back))
+	}
+}
+
+func TestConnectionsOfATryAreBounded(t *testing.T) {
+	t.Parallel()
+	ctx := withAttempt(t.Context())
+	for n := range mostConnections {
+		if err := attemptOf(ctx).connects(); err != nil {
+			t.Fatalf("connection %d: %v", n+1, err)
+		}
+	}
+	if err := attemptOf(ctx).connects(); !errors.Is(err, errConnections) || !isFinal(err) || isPermanent(err) {
+		t.Errorf("one more: %v", err)
+	}
+}
+
+// A full counter at connect postpones the try; the entry is neither lost nor has it used up a try.
+func TestAFullCounterPostponesTheTry(t *testing.T) {
+	t.Parallel()
+	until := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	err := &failure{err: &postponed{"destination-hour/192.0.2.1", until}, stop: true}
+	if got := postponedUntil(together([]error{errors.New("x"), err})); !got.Equal(until) {
+		t.Errorf("until %s", got)
+	}
+	if !postponedUntil(errors.New("x")).IsZero() {
+		t.Error("any error postpones")
+	}
+}
