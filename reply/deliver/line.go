@@ -2,11 +2,11 @@ package deliver
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"checkauth/reply/store"
+	"checkauth/verify/naming"
 )
 
 // The bounds of what waits in memory. Beyond them only ids are kept, then nothing: the lease brings
@@ -264,7 +264,7 @@ func decrease(m map[string]int, key string) {
 	}
 }
 
-// domainOf is what stands behind the last @: a quoted local part may hold one too (RFC 5321, 4.1.2).
+// domainOf is whose mail servers an address is brought to, in one spelling.
 func domainOf(address string) string {
-	return strings.ToLower(address[strings.LastIndexByte(address, '@')+1:])
+	return naming.Domain(address)
 }
