@@ -51,17 +51,18 @@ type Class string
 
 // Sender is what the domain of MAIL FROM says of mail in its name, whoever the author is.
 type Sender struct {
-	Policy     string   // of the DMARC record that applies to it: none, quarantine, reject; "" where there is none
-	PolicyName string   // domain of that record
-	MX         []string // its mail servers, in the spelling of naming.ASCII
-	// Undecided: our own bound of questions, or an error of a DMARC record's look-up other than silence, leaves SPF,
-	// DMARC or this policy unknown.
+	// Known: it could be told whether a DMARC record applies to the domain, and what that asks for.
+	Known      bool
+	Policy     string // none, quarantine, reject; "" where no record applies
+	PolicyName string // domain of that record
+	// Aligned are the d= of signatures that pass and align with the domain by that record, in the spelling of naming.Key.
+	Aligned []string
+	MX      []string // its mail servers, in the spelling of naming.ASCII
+	// Host is a name of the client's address, which leads back to it, that is the domain's own or its MX host; "" without.
+	Host string
+	// Undecided: our own bound of questions for one message, or the look-up of a DMARC record, leaves SPF, DMARC or
+	// the policy above unknown. The silence of all of the domain's own servers does not.
 	Undecided bool
-	// Disowns: this policy alone refutes the sender; the checks by themselves would leave it open.
-	Disowns bool
-	// Advised is the class that advice goes by: the report is for the owner of the domain. A policy of DMARC alone does not
-	// keep him from what he asks for, and a name of his organisation that leads to the client and back is his own word.
-	Advised Class
 }
 
 // Authority is one record as the name servers of its zone have it.

@@ -40,7 +40,7 @@ var allowed = map[string][]string{
 		"verify/arc", "verify/header", "verify/inbound", "verify/dnsbl", "verify/spam"}, leaves...),
 	"verify/diagnose":  append([]string{"verify"}, leaves...),
 	"verify/receivers": append([]string{"verify", "verify/header", "verify/typo"}, leaves...),
-	"verify/standing":  append([]string{"verify", "verify/spf", "verify/dkim", "verify/iprev"}, leaves...),
+	"verify/standing":  append([]string{"verify", "verify/known", "verify/spf", "verify/dkim", "verify/iprev"}, leaves...),
 	"verify/known":     leaves,
 	"verify/advise":    append([]string{"verify", "verify/standing", "verify/known", "verify/spf", "verify/dkim", "verify/dmarc", "verify/iprev", "verify/typo"}, leaves...),
 	"verify/run":       {"verify"},

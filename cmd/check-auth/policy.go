@@ -23,7 +23,7 @@ type policySettings struct {
 	Share     limit    `toml:"share" help:"No client network takes more than this part of what is free of connections, evaluations, reports an hour and the like (8 is an eighth), and each gets one. Counted at /24, and at /64, /56 and /48 of IPv6."`
 	Unlimited []string `toml:"unlimited" help:"Client networks that share does not bind."`
 	Providers []string `toml:"providers" help:"Domains of mailbox providers, whose users are many people: domain-per-day does not count them."`
-	Servers   []string `toml:"servers" help:"Names of mail services that are the MX of many domains, each with all below it: destination-per-hour does not count them. Never a hoster's whole domain: its customers' machines have names below it."`
+	Servers   []string `toml:"servers" help:"Names of mail services that are the MX of many domains, each with all below it: destination-per-hour does not count them, and the name of a machine there proves no sender. Never a hoster's whole domain: its customers' machines have names below it."`
 	Allow     []string `toml:"allow" help:"Mailboxes and domains without a quota for what they are proved to send, and client networks without any; total-per-hour holds."`
 	Block     []string `toml:"block" help:"Mailboxes, domains (with all below) and client networks that are never answered."`
 

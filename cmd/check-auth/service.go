@@ -36,7 +36,6 @@ import (
 	"checkauth/verify/receivers"
 	evaluate "checkauth/verify/run"
 	"checkauth/verify/spam"
-	"checkauth/verify/standing"
 )
 
 // service is the whole house: what takes mail, what answers it, what sends the answers.
@@ -234,7 +233,7 @@ func (s *settings) responder(v *service, resolver dns.Resolver, p parts, e env) 
 		Promised:    v.deliverer.Promised,
 		Config:      answers, Compose: p.composer, Store: v.store, Kick: v.deliverer.Kick, Ease: v.deliverer.Ease,
 		Policy: s.rules(p),
-		Run: evaluate.Evaluator{Config: checks, Standing: standing.Rules{Servers: s.Policy.Servers}, DNS: dns.NewNegatives(resolver, e.now),
+		Run: evaluate.Evaluator{Config: checks, Servers: s.Policy.Servers, DNS: dns.NewNegatives(resolver, e.now),
 			Quota: s.quota(p.lists, e), Health: v.health, Authorities: s.authorities(p.ours), Now: e.now,
 			Receivers: p.rules, Atlas: p.atlas, Lists: p.lists, Spamd: spamd, Loopback: s.evaluateLoopback(),
 			Searches: make(chan struct{}, runtime.GOMAXPROCS(0)), Panicked: func(id, method string, p any, stack []byte) {

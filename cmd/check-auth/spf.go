@@ -10,6 +10,7 @@ import (
 
 	"checkauth/reply/compose"
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
 )
@@ -88,7 +89,7 @@ func (c *spfCmd) query(ip netip.Addr) (spf.Query, error) {
 		domain = *c.Domain
 		q.Domain = domain
 	case c.MailFrom != nil && *c.MailFrom != "":
-		domain = strings.TrimSuffix(afterAt(*c.MailFrom), ">")
+		domain = naming.Domain(strings.TrimSuffix(*c.MailFrom, ">"))
 	case c.Helo != "":
 		domain = c.Helo
 	case c.Record != "":
@@ -106,8 +107,6 @@ func (c *spfCmd) query(ip netip.Addr) (spf.Query, error) {
 	}
 	return q, nil
 }
-
-func afterAt(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
 
 // upstream is what the command line names. With --record there may be nothing to ask.
 func (c *spfCmd) upstream() (r dns.Resolver, done func(), err error) {

@@ -3,7 +3,6 @@ package deliver
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -364,7 +363,7 @@ func decrease(m map[string]int, key string) {
 	}
 }
 
-// domainOf is what stands behind the last @: a quoted local part may hold one too (RFC 5321, 4.1.2).
+// domainOf is whose mail servers an address is brought to, in one spelling.
 func domainOf(address string) string {
-	return strings.ToLower(address[strings.LastIndexByte(address, '@')+1:])
+	return naming.Domain(address)
 }

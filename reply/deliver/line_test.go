@@ -136,7 +136,7 @@ func TestLineForgetsDomains(t *testing.T) {
 func TestDomainOf(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"a@Example.ORG": "example.org", `"a@b"@example.org`: "example.org", "a@[192.0.2.1]": "[192.0.2.1]", "a@": "", "a": "a", "": "",
+		"a@Example.ORG": "example.org", `"a@b"@example.org`: "example.org", "a@[192.0.2.1]": "[192.0.2.1]", "a@": "", "a": "", "": "", "j\u00fc@B\u00fccher\u3002example": "xn--bcher-kva.example",
 	} {
 		if got := domainOf(in); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)

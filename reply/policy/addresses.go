@@ -107,7 +107,7 @@ func (a Addresses) form(local string) (Form, bool) {
 		if !ok || at < 1 || at == len(named)-1 || !a.Named {
 			return f, false
 		}
-		return Form{Kind: ToNamed, Named: named[:at] + "@" + strings.ToLower(named[at+1:])}, true
+		return Form{Kind: ToNamed, Named: named[:at] + "@" + naming.Key(named[at+1:])}, true
 	}
 	return f, true
 }

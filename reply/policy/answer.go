@@ -4,6 +4,7 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
+	"checkauth/verify/standing"
 )
 
 // verdict is the first line of what is refused.
@@ -23,7 +24,7 @@ func refutedLines(in *input) (out []result.Reason) {
 		d := c.Details.DMARC
 		out = append(out, result.Because("answer-dmarc-fail", "domain", d.Author, "policy", d.Policy, "name", recordName(d.PolicyName)))
 	}
-	if r.Sender.Disowns { // nothing above is what decides
+	if standing.RefutedBy(r) == standing.OwnPolicy {
 		out = append(out, result.Because("answer-disowned", "domain", domain, "policy", r.Sender.Policy, "name", recordName(r.Sender.PolicyName)))
 	}
 	return append(out, result.Because("answer-refuted-mend", "ip", r.Session.ClientIP, "domain", domain))

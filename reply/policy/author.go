@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"checkauth/verify"
-	"checkauth/verify/dns"
 	"checkauth/verify/mail"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
@@ -50,7 +49,7 @@ func (c Config) provedAuthor(r *verify.Report) bool {
 	}
 	_, domain := naming.Split(authorOf(r))
 	for _, k := range r.All(verify.MethodDKIM) {
-		if k.Result == result.Pass && k.Details.DKIM != nil && domain != "" && dns.Canonical(k.Details.DKIM.Domain) == domain &&
+		if k.Result == result.Pass && k.Details.DKIM != nil && domain != "" && naming.Key(k.Details.DKIM.Domain) == domain &&
 			standing.Addressed(r, k.Details.DKIM) {
 			return true
 		}

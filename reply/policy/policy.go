@@ -9,6 +9,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"time"
@@ -116,7 +117,8 @@ func (c Config) Recipient(r *verify.Report) (to string, f Form) {
 
 // Decide takes a finished report. now is the clock of all windows.
 func (c Config) Decide(r *verify.Report, facts Facts, now time.Time) Decision {
-	in := &input{c: c, r: r, facts: facts, class: r.Class}
+	// A report that nobody ranked proves nothing.
+	in := &input{c: c, r: r, facts: facts, class: cmp.Or(r.Class, Refuted)}
 	in.to, in.form = c.Recipient(r)
 	if in.form.Kind == ToAuthor || in.form.Kind == ToNamed {
 		in.class = c.authorClass(r)
@@ -161,8 +163,9 @@ func (d Decision) refuse(name string, enhanced [3]int, in *input, says ...result
 	d.Rule, d.Mail, d.Buckets, d.Counted = name, false, nil, nil
 	d.Code, d.Enhanced = 550, enhanced
 	d.Lines = append([]result.Reason{verdict(in.r)}, says...)
-	// An answer in SMTP authorises nobody whom the domain's own records refute, whatever advice goes by.
-	if in.class != Refuted || in.r.Sender.Advised == Refuted {
+	// An answer in SMTP authorises nobody whom the domain's own records refute; advice does, where the server has a name of
+	// the domain's own.
+	if in.r.Class != Refuted || in.r.Sender.Host == "" {
 		d.Lines = append(d.Lines, todo(in.r)...)
 	}
 	why := result.Because("answer-refused", "rule", name, "id", in.r.ID)
@@ -175,11 +178,12 @@ func (d Decision) refuse(name string, enhanced [3]int, in *input, says ...result
 
 // mail lets a reply go, within its quotas.
 func (c Config) mail(d Decision, in *input, now time.Time) Decision {
-	// What our own bound or a DMARC record that nobody could read leaves open may be a refusal: then the verdict is
-	// all that is mailed.
-	d.Mail, d.Short = true, in.class == Refuted || in.class == Open && in.r.Sender.Undecided
+	// What our own bound of questions leaves open, or a DMARC record that nobody could read, may refute the mail: then
+	// the verdict is all that is mailed.
+	undecided := in.class == Open && in.r.Sender.Undecided
+	d.Mail, d.Short = true, in.class == Refuted || undecided
 	quota := in.class
-	if in.token {
+	if in.token && !undecided {
 		quota = Proved // its quota, not its content
 	}
 	client := address(in.r.Session.ClientIP)
@@ -203,6 +207,9 @@ func (c Config) mail(d Decision, in *input, now time.Time) Decision {
 	args := verdict(in.r).Args
 	d.Lines = []result.Reason{result.Because("answer-stored", "spf", args.Get("spf"), "dkim", args.Get("dkim"),
 		"dmarc", args.Get("dmarc"), "id", in.r.ID, "to", in.to)}
+	if undecided {
+		d.Lines = append(d.Lines, result.Because("answer-undecided"))
+	}
 	if in.facts.Service != "" && in.form.Kind == ToSender {
 		d.Bounces = c.bounces(in)
 		d.Lines = append(d.Lines, *d.Bounces)

@@ -3,6 +3,7 @@ package policy
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"checkauth/verify/dkim"
 	"checkauth/verify/dmarc"
 	"checkauth/verify/iprev"
+	hosts "checkauth/verify/known"
 	"checkauth/verify/mail"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
@@ -33,7 +35,7 @@ func report(t *testing.T, header string, change func(*verify.Report)) *verify.Re
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &verify.Report{ID: "x", Session: verify.Session{ClientIP: "192.0.2.1", MailFrom: "a@example.org"},
+	r := &verify.Report{ID: "x", Session: verify.Session{ClientIP: "192.0.2.1", MailFrom: "a@example.org"}, Sender: verify.Sender{Known: true},
 		Message: verify.MessageFacts{Fields: fields}}
 	r.Checks = []verify.Check{
 		{Method: verify.MethodSPF, Result: result.None, Details: verify.Details{SPF: &spf.Result{Network: -1}}},
@@ -47,9 +49,17 @@ func report(t *testing.T, header string, change func(*verify.Report)) *verify.Re
 	return classed(r)
 }
 
+var atlas = sync.OnceValue(func() *hosts.Atlas {
+	a, err := hosts.Load()
+	if err != nil {
+		panic(err)
+	}
+	return a
+})
+
 // classed decides the class, as the evaluation does.
 func classed(r *verify.Report) *verify.Report {
-	standing.Rules{Servers: Servers()}.Decide(r)
+	standing.Rules{Servers: Servers(), Atlas: atlas()}.Decide(r)
 	return r
 }
 
@@ -97,6 +107,9 @@ func signed(domain, header string, names ...string) func(*verify.Report) {
 		r.Session.RcptTo = []string{"check-auth@verifier.example"}
 		r.Checks[2].Result = result.Pass
 		r.Checks[2].Details.DKIM = &dkim.Signature{Domain: domain, Signed: names}
+		if naming.SameOrganisation(domain, "example.org") {
+			r.Sender.Aligned = []string{naming.Key(domain)}
+		}
 	}
 }
 
@@ -336,13 +349,14 @@ func TestRFC7372_3_refusals_carry_the_code_of_the_check(t *testing.T) {
 	}
 }
 
-// What would let the client send is not said in the answer to who is disowned, at once or where a counter is full.
+// What would let the client send, which advice says where the client has a name of the domain's own, is not said in the
+// answer to who is refuted, at once or where a counter is full.
 func TestAnAnswerAuthorisesNobody(t *testing.T) {
 	t.Parallel()
 	publish := func(r *verify.Report) {
 		r.Actions = []verify.Action{{Code: "action-spf-publish", Name: "example.org", Type: "TXT", Zone: `example.org. 300 IN TXT "v=spf1 ip4:192.0.2.1 ~all"`}}
 	}
-	open, disowned := report(t, "From: mallory@example.net\n", publish), report(t, "From: mallory@example.net\n", both(publish, asks("reject", "example.org")))
+	open, disowned := report(t, "From: mallory@example.net\n", publish), report(t, "From: mallory@example.net\n", both(both(publish, asks("reject", "example.org")), named("example.org", "x")))
 	c := config()
 	short := c
 	short.ShortToRefuted = true
@@ -377,10 +391,27 @@ func TestUndecidedGetsTheVerdictAlone(t *testing.T) {
 		"SPF of silence":     {setSPF(result.TempError, -1), false},
 		"refuted, undecided": {both(setSPF(result.Fail, -1), undecided), false},
 	} {
-		d := config().Decide(report(t, "", c.change), Facts{}, now)
-		if d.Short != c.short || c.short && (!d.Mail || d.Class != Open) {
-			t.Errorf("%s: class %s, mailed %t, short %t", name, d.Class, d.Mail, d.Short)
+		r := report(t, "", c.change)
+		for token, f := range map[string]Facts{"without a token": {}, "with one": {Keys: keys}} {
+			r.Session.RcptTo = []string{"check-auth@verifier.example"}
+			if f.Keys != nil {
+				r.Session.RcptTo = []string{"check-auth+" + keys.Token(Again, "a@example.org", now) + "@verifier.example"}
+			}
+			d := config().Decide(r, f, now)
+			if d.Short != c.short || c.short && (!d.Mail || d.Class != Open || d.Lines[1].Code != "answer-undecided") {
+				t.Errorf("%s, %s: class %s, mailed %t, short %t, %v", name, token, d.Class, d.Mail, d.Short, d.Lines)
+			}
+			if c.short && (!slices.ContainsFunc(d.Buckets, func(b reply.Bucket) bool { return b.Key == "address-day/a@example.org" && b.Limit == 1 }) ||
+				!slices.ContainsFunc(d.Buckets, func(b reply.Bucket) bool { return b.Key == "open-network-hour/192.0.2.0/24" })) {
+				t.Errorf("%s, %s: counted by %v, want the quotas of class B", name, token, d.Buckets)
+			}
 		}
+	}
+	// Nobody ranked it: nothing is mailed.
+	r := report(t, "", setSPF(result.Pass, 32))
+	r.Class = ""
+	if d := config().Decide(r, Facts{}, now); d.Mail || d.Code != 550 {
+		t.Errorf("without a class: %d, mailed %t", d.Code, d.Mail)
 	}
 }
 

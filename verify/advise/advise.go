@@ -16,6 +16,7 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dns"
 	"checkauth/verify/known"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/standing"
 )
@@ -115,7 +116,7 @@ func Run(ctx context.Context, q Query) []verify.Action {
 }
 
 func newAdviser(q Query) *adviser {
-	a := &adviser{Query: q, class: q.Report.Sender.Advised}
+	a := &adviser{Query: q, class: q.Report.Class}
 	if d := q.Report.Check(verify.MethodSPF).Details.SPF; d != nil {
 		a.sender = dns.Canonical(d.Domain)
 	}
@@ -125,6 +126,12 @@ func newAdviser(q Query) *adviser {
 	a.client, _ = netip.ParseAddr(q.Report.Session.ClientIP)
 	a.client = a.client.Unmap()
 	return a
+}
+
+// refuted: the sender's domain, or the author's, says that the mail is not its own, and the client has no name of the
+// domain's own. Where it has one, the actions say how its record would list it: the answer in SMTP leaves that out.
+func (a *adviser) refuted() bool {
+	return a.class == standing.Refuted && !naming.SameOrganisation(a.Report.Sender.Host, a.sender)
 }
 
 // choose takes candidates in order: those that cannot be tried as they are, the others where they improve
@@ -137,7 +144,7 @@ func (a *adviser) choose(ctx context.Context, all []candidate) []verify.Action {
 		if len(out) == Most {
 			break
 		}
-		if c.barred || c.authorises && a.class == standing.Refuted || len(c.Value) > longestValue || a.said(out, c) {
+		if c.barred || c.authorises && a.refuted() || len(c.Value) > longestValue || a.said(out, c) {
 			continue
 		}
 		if len(c.changes) > 0 {

@@ -54,11 +54,8 @@ func (a *adviser) link(ctx context.Context, kinds ...linkKind) (link, bool) {
 
 // tied: the client sends for the sender, as far as somebody else than the client says.
 func (a *adviser) tied(ctx context.Context) bool {
-	if a.class != standing.Open {
-		return a.class == standing.Proved
-	}
 	_, ok := a.link(ctx)
-	return ok
+	return a.class == standing.Proved || ok && !a.refuted()
 }
 
 // findLinks gives a list, if one without any.

@@ -73,12 +73,12 @@ func (a *adviser) question(ctx context.Context) []candidate {
 	if dns.IsLocal(a.sender) {
 		return []candidate{host(a.failing(), result.Because("action-spf-sender", "sender", a.Report.Session.MailFrom), mends...)}
 	}
-	if _, tied := a.link(ctx); tied && a.class != standing.Refuted && !slices.Contains(mends, "spf-ipv6-not-covered") {
+	if _, tied := a.link(ctx); tied && !a.refuted() && !slices.Contains(mends, "spf-ipv6-not-covered") {
 		return a.aliased(ctx, mends) // else the record with the client in it was tried
 	}
 	c := host(a.failing(), a.asked(none), mends...)
 	c.Why = a.refutedBy()
-	if a.class != standing.Refuted {
+	if !a.refuted() {
 		c.Why = result.Because("why-spf-ask", "ip", a.client.String(), "domain", a.sender)
 		c.Before = []result.Reason{result.Because("before-spf-list", "domain", a.sender)}
 		if none {
@@ -101,9 +101,13 @@ func (a *adviser) aliased(ctx context.Context, mends []result.Code) []candidate 
 func (a *adviser) asked(none bool) result.Reason {
 	ip := a.client.String()
 	switch {
-	case a.class == standing.Refuted && a.Report.Check(verify.MethodSPF).Result != result.Fail:
-		return result.Because("action-spf-ask-refuted-dmarc", "ip", ip, "domain", a.sender, "author", a.author)
-	case a.class == standing.Refuted:
+	case a.refuted():
+		switch standing.RefutedBy(a.Report) {
+		case standing.AuthorPolicy:
+			return result.Because("action-spf-ask-refuted-dmarc", "ip", ip, "domain", a.sender, "author", a.author)
+		case standing.OwnPolicy:
+			return result.Because("action-spf-ask-refuted-dmarc", "ip", ip, "domain", a.sender, "author", a.sender)
+		}
 		return result.Because("action-spf-ask-refuted", "ip", ip, "domain", a.sender)
 	case none:
 		return result.Because("action-spf-ask-first", "ip", ip, "domain", a.sender, "record", "v=spf1 "+literal(a.client)+" ~all")
@@ -111,13 +115,17 @@ func (a *adviser) asked(none bool) result.Reason {
 	return result.Because("action-spf-ask", "ip", ip, "domain", a.sender, "term", literal(a.client))
 }
 
-// refutedBy names the record that has a sender refuted: the SPF record of his domain, or else the DMARC record of the
-// author's, which may be another.
+// refutedBy names the record that has a sender refuted.
 func (a *adviser) refutedBy() result.Reason {
 	ip := a.client.String()
-	c := a.Report.Check(verify.MethodSPF)
-	if d := a.Report.Check(verify.MethodDMARC).Details.DMARC; c.Result != result.Fail && d != nil {
+	switch standing.RefutedBy(a.Report) {
+	case standing.AuthorPolicy:
+		d := a.Report.Check(verify.MethodDMARC).Details.DMARC
 		return result.Because("why-spf-ask-refuted-dmarc", "ip", ip, "domain", d.Author, "policy", d.Policy, "name", "_dmarc."+d.PolicyName)
+	case standing.OwnPolicy:
+		s := a.Report.Sender
+		return result.Because("why-spf-ask-refuted-own", "ip", ip, "domain", a.sender, "policy", s.Policy, "name", "_dmarc."+s.PolicyName)
 	}
-	return result.Because("why-spf-ask-refuted", "ip", ip, "domain", a.sender, "term", c.Reason.Args.Get("term"), "at", c.Reason.Args.Get("domain"))
+	args := a.Report.Check(verify.MethodSPF).Reason.Args
+	return result.Because("why-spf-ask-refuted", "ip", ip, "domain", a.sender, "term", args.Get("term"), "at", args.Get("domain"))
 }

@@ -11,13 +11,12 @@ import (
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
-	"checkauth/verify/standing"
 )
 
 // withSender is the draft with a term for the client, nil where it passes without one, where nothing ties it
 // to the domain, or where the sender is refuted.
 func (d *draft) withSender(ctx context.Context) *draft {
-	if d.domain != d.sender || !d.client.IsValid() || d.Report.Session.MailFrom != "" && d.class == standing.Refuted {
+	if d.domain != d.sender || !d.client.IsValid() || d.Report.Session.MailFrom != "" && d.refuted() {
 		return nil
 	}
 	if len(d.texts) > 0 && d.judge(ctx, d.client, d.domain, d.now.String()).Word == result.Pass {

@@ -45,6 +45,11 @@ func Rented(name string, ip netip.Addr) bool {
 	return Generic(name, ip) || hasWord(strings.TrimSuffix(name, naming.Organisation(name)), rentedWords)
 }
 
+// CustomersWord tells whether a word stands in the names that providers give to lines or machines of their customers.
+func CustomersWord(w string) bool {
+	return slices.Contains(lineWords, w) || slices.Contains(rentedWords, w)
+}
+
 // hasWord: one of the words, and a number.
 func hasWord(host string, words []string) bool {
 	parts := strings.FieldsFunc(host, func(r rune) bool { return r < 'a' || r > 'z' })

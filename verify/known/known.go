@@ -1,6 +1,6 @@
 // Package known tells who hosts a zone, whose mail service a host belongs to, and which software wrote a
 // Received field; and for each what somebody has to know to make a change there. The facts are data:
-// panels.toml, providers.toml and servers.toml.
+// panels.toml, providers.toml, servers.toml and hosters.toml.
 //
 // It is for words and places alone: what it finds of a stranger's names is a guess by their spelling, and
 // proves nothing. It asks no DNS, so who advises a term has to look it up.
@@ -23,6 +23,8 @@ var (
 	providersFile string
 	//go:embed servers.toml
 	serversFile string
+	//go:embed hosters.toml
+	hostersFile string
 )
 
 // Atlas is what is known. It does not change, and nobody may change what its slices hold: one serves any
@@ -37,6 +39,7 @@ type Atlas struct {
 	hosts       index // that send, domains in MAIL FROM and d=: providers
 	includes    index // of SPF terms: providers
 	bounces     index // domains in MAIL FROM that are providers'
+	rented      index // names of hosters' customers' machines
 	returns     index // of MX records of customers' domains in MAIL FROM: providers
 }
 
@@ -48,6 +51,7 @@ func Load() (*Atlas, error) {
 		read func() error
 	}{
 		{"panels.toml", a.readPanels}, {"providers.toml", a.readProviders}, {"servers.toml", a.readServers},
+		{"hosters.toml", a.readHosters},
 	} {
 		if err := f.read(); err != nil {
 			return nil, fmt.Errorf("%s: %w", f.name, err)

@@ -43,6 +43,13 @@ func claims(t *testing.T) (all []claim) {
 		add("bounce", p.ID, p.BounceDomains)
 		add("bounce mx", p.ID, p.BounceMX)
 	}
+	var hs struct {
+		Hosters []string `toml:"hosters"`
+	}
+	if err := decode(hostersFile, &hs); err != nil {
+		t.Fatal(err)
+	}
+	add("hoster", "hosters", hs.Hosters)
 	return all
 }
 
@@ -193,6 +200,20 @@ func TestBrokenFilesAreRefused(t *testing.T) {
 	} {
 		if _, err := e.server(); err == nil {
 			t.Errorf("%+v: got no error", e)
+		}
+	}
+}
+
+// Many people's machines have names below these domains; the others are somebody's own.
+func TestShared(t *testing.T) {
+	t.Parallel()
+	a := atlas(t)
+	for name, want := range map[string]bool{
+		"vps-4711.vps.ovh.net": true, "ovh.net": true, "OVH.NET.": true, "static.7.113.0.203.clients.your-server.de": true,
+		"mail-ed1-f41.google.com": true, "notovh.net": false, "ovh.net.example": false, "mail.example.org": false, "": false,
+	} {
+		if got := a.Shared(name); got != want {
+			t.Errorf("%q: got %t, want %t", name, got, want)
 		}
 	}
 }

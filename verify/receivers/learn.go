@@ -126,7 +126,7 @@ func (f *Facts) learnDKIM(checks []verify.Check) {
 
 func signature(c verify.Check, author string) Signature {
 	d := c.Details.DKIM
-	s := Signature{Domain: dns.Canonical(d.Domain), Word: c.Result, Signed: d.Signed}
+	s := Signature{Domain: naming.Key(d.Domain), Word: c.Result, Signed: d.Signed}
 	if !d.Evaluated {
 		s.Word = result.NotRun // beyond our bound; the receiver may have looked at it
 	}
@@ -197,7 +197,7 @@ func (f *Facts) learnSession(r *verify.Report) {
 	if d := r.Check(verify.MethodHelo).Details.Helo; d != nil {
 		f.HeloGood = Known(d.Kind != "invalid")
 		f.HeloFull = Known(d.Kind == "name" && !dns.IsLocal(r.Session.Helo))
-		f.HeloOwn = Known(!ours(r, dns.Canonical(r.Session.Helo)))
+		f.HeloOwn = Known(!ours(r, naming.Key(r.Session.Helo)))
 		return
 	}
 	f.HeloGood, f.HeloFull, f.HeloOwn = Failed[bool](), Failed[bool](), Failed[bool]()
@@ -205,17 +205,9 @@ func (f *Facts) learnSession(r *verify.Report) {
 
 // ours tells whether a name is that of the server that was spoken to, or of a domain it takes mail for.
 func ours(r *verify.Report, name string) bool {
-	return name == dns.Canonical(r.Host) || slices.ContainsFunc(r.Session.RcptTo, func(to string) bool {
-		return name != "" && name == domainOf(to)
+	return name == naming.Key(r.Host) || slices.ContainsFunc(r.Session.RcptTo, func(to string) bool {
+		return name != "" && name == naming.Domain(to)
 	})
-}
-
-func domainOf(address string) string {
-	at := strings.LastIndexByte(address, '@')
-	if at < 0 {
-		return ""
-	}
-	return dns.Canonical(address[at+1:])
 }
 
 // learnWay: what stood between the author's server and us.

@@ -6,6 +6,7 @@ import (
 
 	"checkauth/verify"
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -16,7 +17,7 @@ func (f *Facts) learnDNS(r *verify.Report) {
 	for _, c := range r.Checks {
 		all = append(all, c.Evidence...)
 	}
-	switch domain := domainOf(r.Session.MailFrom); {
+	switch domain := naming.Domain(r.Session.MailFrom); {
 	case r.Session.MailFrom == "" && r.Check(verify.MethodSPF).Method != "":
 		f.EnvelopeResolvable = Known(true) // a bounce has no domain to look up
 	case domain != "":

@@ -18,6 +18,7 @@ import (
 	"checkauth/verify/inbound"
 	"checkauth/verify/iprev"
 	"checkauth/verify/mail"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/spam"
 	"checkauth/verify/spf"
@@ -250,7 +251,7 @@ func checkDNSBL(ctx context.Context, ev Evaluator, r dns.Resolver, in input) out
 		return outcome{}
 	}
 	var domains []string
-	for _, d := range []string{mail.ParseFrom(in.msg.Fields).Domain, in.env.MailFrom[strings.LastIndexByte(in.env.MailFrom, '@')+1:]} {
+	for _, d := range []string{mail.ParseFrom(in.msg.Fields).Domain, naming.Domain(in.env.MailFrom)} {
 		if d != "" && !slices.Contains(domains, d) {
 			domains = append(domains, d)
 		}

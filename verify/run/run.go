@@ -30,7 +30,6 @@ import (
 	"checkauth/verify/receivers"
 	"checkauth/verify/result"
 	"checkauth/verify/spam"
-	"checkauth/verify/standing"
 )
 
 // Config of the evaluation; each bound must be above zero.
@@ -61,8 +60,8 @@ type Evaluator struct {
 	Receivers *receivers.Set
 	// Atlas knows who hosts zones and mail; nil: no actions are worked out.
 	Atlas *known.Atlas
-	// Standing is what the operator knows of who a name proves.
-	Standing standing.Rules
+	// Servers are domains of mail services that many share: the name of a machine below one proves no sender.
+	Servers []string
 	// Loopback: a client on loopback is evaluated as one of the Internet, for tests on one machine.
 	Loopback bool
 	// Searches is room for so many computations at once that hash a body, once or again and again; nil: any number. Many
@@ -90,7 +89,7 @@ type Evaluation struct {
 	found   map[string]outcome // by method
 	fault   error              // of ours: see Finish
 	spared  error              // the quota that left advice out
-	sender  verify.Sender      // what the domain of MAIL FROM says
+	sender  sender             // what the domain of MAIL FROM says
 
 	diagnoses []diagnose.Diagnosis // once the checks are done
 	heard     []statements         // of the zones' own servers
@@ -179,10 +178,7 @@ func (e *Evaluation) Spared() error {
 
 // responsible is the domain that SPF is asked about.
 func responsible(env verify.Envelope) string {
-	if domain := env.MailFrom[strings.LastIndexByte(env.MailFrom, '@')+1:]; domain != "" {
-		return domain
-	}
-	return env.Helo
+	return cmp.Or(naming.Domain(env.MailFrom), naming.Key(env.Helo))
 }
 
 // expanded tells the sender's account of names that macros make.
@@ -292,7 +288,7 @@ func (e *Evaluation) Finish(m *verify.Message) (*verify.Report, error) {
 	}
 	beside.Wait()
 	r := e.report(m)
-	e.rank(r)
+	e.rank(ctx, r)
 	if e.faulty() == nil {
 		e.diagnoses = e.diagnose(ctx, r, in.msg)
 		e.conclude(r)

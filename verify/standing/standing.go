@@ -3,13 +3,12 @@
 package standing
 
 import (
-	"net/netip"
 	"slices"
 	"strings"
 
 	"checkauth/verify"
 	"checkauth/verify/dkim"
-	"checkauth/verify/iprev"
+	"checkauth/verify/known"
 	"checkauth/verify/mail"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
@@ -26,54 +25,56 @@ const (
 	Refuted Class = "C"
 )
 
-// Rules are what the operator knows.
+// Rules are what is known of names.
 type Rules struct {
-	// Servers are names of mail services that many share: a machine below one of them proves nothing of who uses it.
+	// Servers are domains of mail services that many share: a machine below one of them proves nothing of who uses it.
 	Servers []string
+	// Atlas knows the hosters below whose domains customers' machines have names; nil: none.
+	Atlas *known.Atlas
 }
 
-// Decide sets the class of a report's envelope sender, from its checks and what its domain says (Report.Sender).
+// Decide sets the class of a report, from its checks and from what the sender's domain says (Report.Sender). It is called
+// once, after the checks and before advice; all others read what it set.
 func (rules Rules) Decide(r *verify.Report) {
-	r.Class = rules.of(r)
-	switch r.Sender.Advised = r.Class; {
-	case confirmed(r):
-		r.Sender.Advised = Proved
-	case r.Sender.Disowns:
-		r.Sender.Advised = Open
+	r.Sender.Host = rules.ownHost(r)
+	switch {
+	case provedBySPF(r), provedByDKIM(r), provedByName(r):
+		r.Class = Proved
+	case RefutedBy(r) != "":
+		r.Class = Refuted
+	default:
+		r.Class = Open
 	}
 }
 
-// confirmed: a forward-confirmed name of the client is of the sender's organisation, and of no customer's machine or line.
-func confirmed(r *verify.Report) bool {
-	c := r.Check(verify.MethodIPRev)
-	if c.Result != result.Pass || c.Details.IPRev == nil {
-		return false
-	}
-	domain := Domain(r)
-	ip, _ := netip.ParseAddr(r.Session.ClientIP)
-	return slices.ContainsFunc(c.Details.IPRev.Confirmed, func(name string) bool {
-		host := naming.Key(name)
-		return naming.SameOrganisation(host, domain) && !iprev.Generic(host, naming.Plain(ip)) && !numbered(host, naming.Organisation(host))
-	})
-}
+// Record is whose record refutes a sender that nothing proves.
+type Record string
 
-func (rules Rules) of(r *verify.Report) Class {
-	if provedBySPF(r) || provedByDKIM(r) || rules.provedByName(r) {
-		return Proved
-	}
+// The records, in the order in which they are looked at.
+const (
+	SPFRecord    Record = "spf"    // of the sender's domain
+	AuthorPolicy Record = "dmarc"  // of the author's domain
+	OwnPolicy    Record = "sender" // the DMARC record of the sender's domain, whoever the author is
+)
+
+// RefutedBy names the record that says that a mail was not the domain's, "" where none does.
+func RefutedBy(r *verify.Report) Record {
 	dmarc := r.Check(verify.MethodDMARC)
-	if r.Check(verify.MethodSPF).Result == result.Fail {
-		return Refuted
+	switch d := dmarc.Details.DMARC; {
+	case r.Check(verify.MethodSPF).Result == result.Fail:
+		return SPFRecord
+	case dmarc.Result == result.Fail && d != nil && AsksFor(d.Policy):
+		return AuthorPolicy
+	case disowned(r):
+		return OwnPolicy
 	}
-	if d := dmarc.Details.DMARC; dmarc.Result == result.Fail && d != nil && AsksFor(d.Policy) {
-		return Refuted
-	}
-	// By the rules of DMARC mail of the envelope sender's domain would fail, whoever the author is.
-	if AsksFor(r.Sender.Policy) && len(signatures(r)) == 0 {
-		r.Sender.Disowns = true
-		return Refuted
-	}
-	return Open
+	return ""
+}
+
+// disowned: the DMARC record of the envelope sender's own domain asks for reject or quarantine, and no signature that
+// aligns with it passes: mail of that domain would fail, whoever the author is.
+func disowned(r *verify.Report) bool {
+	return AsksFor(r.Sender.Policy) && len(signatures(r)) == 0
 }
 
 // AsksFor tells whether a DMARC policy disowns what fails: RFC 9989, 4.7.
@@ -105,11 +106,20 @@ func provedByDKIM(r *verify.Report) bool {
 	return slices.ContainsFunc(signatures(r), func(d *dkim.Signature) bool { return Addressed(r, d) })
 }
 
-// signatures are those of the envelope sender's organisation that pass.
+// signatures are those that pass and speak for the envelope sender's domain: as its DMARC record has them align (RFC
+// 9989, 4.4), or of its organisation where it has none.
 func signatures(r *verify.Report) (out []*dkim.Signature) {
 	domain := Domain(r)
 	for _, c := range r.All(verify.MethodDKIM) {
-		if d := c.Details.DKIM; c.Result == result.Pass && d != nil && naming.SameOrganisation(d.Domain, domain) {
+		d := c.Details.DKIM
+		if c.Result != result.Pass || d == nil {
+			continue
+		}
+		aligned := naming.SameOrganisation(d.Domain, domain)
+		if r.Sender.PolicyName != "" {
+			aligned = slices.Contains(r.Sender.Aligned, naming.Key(d.Domain))
+		}
+		if aligned {
 			out = append(out, d)
 		}
 	}
@@ -131,78 +141,6 @@ func Addressed(r *verify.Report, d *dkim.Signature) bool {
 		}
 	}
 	return false
-}
-
-// provedByName: a forward-confirmed name of the client is no word of the domain, so that it proves nobody whom the domain's
-// own records disown. A provider has names below its own domain for the line or the machine of each customer; only three
-// are the domain's own: its name itself, one of its mail servers, and a name that the server also says in HELO.
-func (rules Rules) provedByName(r *verify.Report) bool {
-	c := r.Check(verify.MethodIPRev)
-	if c.Result != result.Pass || c.Details.IPRev == nil || r.Check(verify.MethodSPF).Result == result.Fail || AsksFor(r.Sender.Policy) || r.Sender.Undecided {
-		return false
-	}
-	domain := Domain(r)
-	if naming.Organisation(domain) == "" {
-		return false
-	}
-	ip, _ := netip.ParseAddr(r.Session.ClientIP)
-	return slices.ContainsFunc(c.Details.IPRev.Confirmed, func(confirmed string) bool {
-		host := naming.Key(confirmed)
-		switch {
-		case host == domain, slices.Contains(r.Sender.MX, host):
-			return true
-		case host != naming.Key(r.Session.Helo) || !naming.Below(host, domain):
-			return false
-		}
-		return !iprev.Rented(host, naming.Plain(ip)) && !numbered(host, domain) && !rules.shared(host)
-	})
-}
-
-// shared: the operator's list or ours has a domain that the name stands below.
-func (rules Rules) shared(host string) bool {
-	below := func(d string) bool { return naming.Below(host, d) }
-	return slices.ContainsFunc(rules.Servers, below) || slices.ContainsFunc(hosters, below)
-}
-
-// hosters let machines and lines whose names stand below these domains, as their customers' reverse names show.
-var hosters = []string{
-	"1blu.de", "aruba.it", "a2hosting.com", "amazonaws.com", "azure.com", "bluehost.com", "choopa.net", "clodo.ru", "cloudapp.net", "contabo.net",
-	"contaboserver.net", "datacamp.co.uk", "digitalocean.com", "dreamhost.com", "first-root.com", "gandi.net", "godaddy.com", "googleusercontent.com",
-	"hetzner.com", "hetzner.de", "hostgator.com", "hosteurope.de", "hostinger.com", "hostwindsdns.com", "infomaniak.ch", "inmotionhosting.com",
-	"ionos.com", "kasserver.com", "kundenserver.de", "leaseweb.com", "linode.com", "linodeusercontent.com", "members.linode.com", "netcup.de",
-	"netcup.net", "online.net", "onlinehome-server.com", "onlinehome-server.info", "oraclecloud.com", "oraclevcn.com", "ovh.ca", "ovh.com", "ovh.net",
-	"ovh.us", "plesk.page", "poneytelecom.eu", "quickpacket.com", "racknerd.com", "rackspace.com", "scaleway.com", "secureserver.net", "server4you.de",
-	"serverprofi24.de", "siteground.com", "strato.de", "strato-hosting.eu", "stratoserver.net", "time4vps.cloud", "timeweb.ru", "transip.nl",
-	"transip.net", "ultrasrv.de", "unifiedlayer.com", "upcloud.com", "upcloud.host", "vultr.com", "vultrusercontent.com", "webhostbox.net", "your-server.de",
-}
-
-// numbered: vps-4711, vmi123456, host-12ab and their like are customers' machines by the hundred; mx1 and web07 are
-// one's own. So is any label with a number of three digits or of hexadecimal digits that somebody drew.
-func numbered(host, domain string) bool {
-	for label := range strings.SplitSeq(strings.TrimSuffix(host, domain), ".") {
-		digits, run := 0, 0
-		for _, c := range label {
-			if c < '0' || c > '9' {
-				run = 0
-				continue
-			}
-			digits++
-			if run++; run == 3 {
-				return true
-			}
-		}
-		if digits >= 2 && serial(label) {
-			return true
-		}
-	}
-	return false
-}
-
-// serial: a part of the label between hyphens has digits and hexadecimal letters mixed, at least four in all, such as 12ab.
-func serial(label string) bool {
-	return slices.ContainsFunc(strings.Split(label, "-"), func(part string) bool {
-		return len(part) >= 4 && strings.Trim(part, "0123456789abcdef") == "" && strings.ContainsAny(part, "0123456789") && strings.ContainsAny(part, "abcdef")
-	})
 }
 
 // covered are the fields of a name that a signature is over: RFC 6376, 5.4.2: the lowest, as many as h= names.
