@@ -81,8 +81,6 @@ func TestFoldOfAForwardedStranger(t *testing.T) {
 	}
 }
 
-func isASCII(s string) bool { return !strings.ContainsFunc(s, func(r rune) bool { return r > '~' }) }
-
 // FuzzForm: no local part makes a service address of a form that is switched off, or of two kinds.
 func FuzzForm(f *testing.F) {
 	for _, s := range []string{"check-auth", "CHECK-AUTH+tr+port25", "check-auth2", "check-auth-user=example.org", "check-auth-a=b=c", "check-auth-stop+x", "check-auth-=x"} {
