@@ -84,7 +84,7 @@ type replySettings struct {
 	Selector   string   `toml:"selector" help:"Selector of the DKIM key of our replies."`
 	Templates  string   `toml:"templates" help:"Folder with your own report.txt, report.html and words/LANGUAGE.toml, each in place of the built-in one or beside it; empty: the built-in ones."`
 	Compatible bool     `toml:"compatible-subject" name:"compatible-subject" help:"Subject \"Authentication Report\" as Port25's, without the verdict."`
-	Parts      []string `toml:"parts" help:"What a reply has beside the text: html (the report as a page), json (report.json), headers (headers.txt)."`
+	Parts      []string `toml:"parts" help:"What a reply has beside the text: html (the report as a page), json (report.json), headers (headers.txt, which an unproved sender does not get)."`
 	Size       size     `toml:"size" help:"Octets of a whole reply."`
 	Queue      duration `toml:"queue" help:"How long a reply is tried."`
 	Again      duration `toml:"again" help:"The same message again within this time is not answered twice, unless its client heard the first answer."`
