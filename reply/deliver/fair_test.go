@@ -1,12 +1,15 @@
 package deliver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
+	"checkauth/reply"
 	"checkauth/reply/store"
 	"checkauth/verify/share"
 )
@@ -115,5 +118,52 @@ func TestAFullCounterPostponesTheTry(t *testing.T) {
 	}
 	if !postponedUntil(errors.New("x")).IsZero() {
 		t.Error("any error postpones")
+	}
+}
+
+// Two hosts of five addresses whose TLS is broken get six connections at most, and a handshake each.
+func TestOneTryAgainstManyAddressesWithBrokenTLS(t *testing.T) {
+	t.Parallel()
+	zone, stubs := "example.org. MX 10 mx0.example.org.\nexample.org. MX 20 mx1.example.org.\n", map[string]*stub{}
+	for n := range 10 {
+		ip := fmt.Sprintf("127.0.17.%d", n+1)
+		stubs[ip] = &stub{script: map[string][]string{
+			"EHLO": slices.Repeat([]string{"250-mx.example.org\r\n250 STARTTLS"}, 9),
+			"MAIL": slices.Repeat([]string{"451 4.3.0 later"}, 9),
+		}}
+		zone += fmt.Sprintf("mx%d.example.org. A %s\n", n%2, ip)
+	}
+	c := config(t)
+	c.Port = listen(t, stubs)
+	_, err := deliverer(t, c, zone).try(withAttempt(t.Context()), entry("a"))
+	connections, handshakes := 0, 0
+	for _, s := range stubs {
+		handshakes += count(s, "STARTTLS")
+		s.mu.Lock()
+		connections += len(s.began)
+		s.mu.Unlock()
+	}
+	if !errors.Is(err, errConnections) || connections != mostConnections || handshakes > 2 {
+		t.Errorf("%d connections, %d handshakes: %v", connections, handshakes, err)
+	}
+}
+
+// What was not counted when the reply was stored is counted before the connection; a full counter makes none.
+func TestAServerIsCountedBeforeItIsConnectedTo(t *testing.T) {
+	t.Parallel()
+	s := &stub{}
+	c := config(t)
+	c.Port = listen(t, map[string]*stub{"127.0.0.1": s})
+	until := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	counted := 0
+	c.Count = func(_ context.Context, e reply.Entry, host string, at netip.Addr) (reply.Full, error) {
+		if e.ID == "a" && host == "mx.example.org" && at == netip.MustParseAddr("127.0.0.1") {
+			counted++
+		}
+		return reply.Full{Key: "destination-hour/127.0.0.1", Until: until}, nil
+	}
+	_, err := deliverer(t, c, oneHost).try(withAttempt(t.Context()), entry("a"))
+	if counted != 1 || !postponedUntil(err).Equal(until) || isPermanent(err) || len(s.began) != 0 {
+		t.Errorf("counted %d times, %d connections: %v", counted, len(s.began), err)
 	}
 }
