@@ -15,18 +15,34 @@ type head struct {
 	body   int // where the body begins; valid when done and empty is true
 	empty  bool
 	fields mail.Fields
-	err    error // *mail.BoundError
+	err    error // *mail.BoundError, or *share.Error where there is no memory
+	room   memory
 }
+
+// piece of the octets that come is what is looked at at once: little of the body is taken into memory with the header's end.
+const piece = 4 << 10
 
 // take looks at the next octets of the message. It is true once, when the header is complete.
 func (h *head) take(b []byte) bool {
-	if h.done {
-		return false
+	for len(b) > 0 && !h.done {
+		n := min(piece, len(b))
+		if h.takePiece(b[:n]) {
+			return true
+		}
+		b = b[n:]
 	}
+	return false
+}
+
+func (h *head) takePiece(b []byte) bool {
 	// Two more than allowed, so that a header of exactly the bound is seen with its empty line.
 	room := h.bounds.Bytes + 2 - len(h.bytes)
 	full := len(b) >= room
 	seen := len(h.bytes)
+	if err := h.room.reserve(int64(seen + min(room, len(b)))); err != nil {
+		h.done, h.err, h.bytes = true, err, nil
+		return false
+	}
 	h.bytes = append(h.bytes, b[:min(room, len(b))]...)
 	// Only a line end brings news, and whole lines are looked at once: one long line that comes octet by
 	// octet costs no more than at once.
@@ -57,4 +73,10 @@ func (h *head) parse(header []byte) bool {
 	h.fields, h.err = mail.Parse(header, h.bounds)
 	h.bytes = nil
 	return h.err == nil
+}
+
+// free gives the memory back; the fields are not looked at any more.
+func (h *head) free() {
+	h.bytes, h.fields = nil, nil
+	h.room.free()
 }

@@ -106,6 +106,14 @@ func addrPort(a net.Addr) netip.AddrPort {
 	return netip.AddrPortFrom(p.Addr().Unmap().WithZone(""), p.Port())
 }
 
+// unread is the address of a client whose PROXY header was not read, and is not waited for; invalid where there is to be one.
+func unread(c net.Conn) netip.Addr {
+	if _, ok := c.(interface{ Raw() net.Conn }); ok {
+		return netip.Addr{}
+	}
+	return addrPort(c.RemoteAddr()).Addr()
+}
+
 var shared = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598: carrier-grade NAT
 
 // origin of a client that came to our address local.

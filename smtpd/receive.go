@@ -17,7 +17,7 @@ import (
 	"checkauth/verify/share"
 )
 
-// buffers are for reading messages; one a connection would be too many.
+// buffers are for octets that have come; one a connection would be too many.
 var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
 // far is how many times the allowed size is read and thrown away, so that the client hears its 552.
@@ -29,16 +29,20 @@ type incoming struct {
 	head  head
 	size  int64
 	large bool  // above the bound
-	err   error // of the spool
+	err   error // of the spool, or an *overload: there is no memory for the header
 }
 
 // take reads the message to its final dot and answers it.
 func (s *session) take(d *front.Data) error {
-	in := &incoming{spool: &spool{folder: s.server.cfg.Spool, buffered: &s.server.buffered, most: s.server.cfg.Buffer}, head: head{bounds: s.server.cfg.Header}}
-	defer func() { _ = in.spool.Close() }() // nothing reads it any more
+	room := func() memory { return memory{hold: s.server.memory.Hold(s.client.Addr())} }
+	in := &incoming{spool: &spool{folder: s.server.cfg.Spool, room: room()}, head: head{bounds: s.server.cfg.Header, room: room()}}
+	defer in.close() // nothing reads it any more
 	if err := s.read(d, in); err != nil {
 		s.cut = s.tx.env.ID
 		return err
+	}
+	if o, ok := errors.AsType[*overload](in.err); ok {
+		return s.busy(o, in)
 	}
 	if r := s.unfit(in); r != nil {
 		s.outcome(slog.LevelInfo, "message refused", r.Code, "text", r.Message, "size", in.size)
@@ -46,36 +50,29 @@ func (s *session) take(d *front.Data) error {
 	}
 	give, err := s.server.running.Take(s.client.Addr())
 	if err != nil {
-		s.shared("evaluations", err)
-		s.outcome(slog.LevelInfo, "message refused: too many evaluations", 451, "size", in.size)
-		return refusal(451, 4, 3, 2, busy(err, "tests are running"))
+		return s.busy(shareOf(keyEvaluations, err), in)
 	}
 	defer give()
 	return s.finish(s.message(d, in))
 }
 
-// busy is what a client hears whose network has its share, or where there is nothing left.
-func busy(err error, what string) string {
-	if e := (*share.Error)(nil); errors.As(err, &e) && e.Network.IsValid() {
-		return fmt.Sprintf("Too many %s for your network %s, try again later", what, e.Network)
-	}
-	return fmt.Sprintf("Too many %s, try again later", what)
+// busy puts a message off.
+func (s *session) busy(o *overload, in *incoming) error {
+	r := s.server.putOff(o, s.client.Addr())
+	s.outcome(slog.LevelInfo, "message refused: too busy", r.Code, "bound", o.key, "size", in.size)
+	return r
 }
 
-// shared logs that a network has its share, or that there is nothing left: once a minute each.
-func (s *session) shared(pot string, err error) {
-	if s.server.notices.Due(pot, err, s.server.cfg.Now()) {
-		s.log.Warn("too many "+pot+" at once: clients are put off", "why", err.Error())
-	}
+// close gives back what a message lies in.
+func (in *incoming) close() {
+	_ = in.spool.Close() // it is not read
+	in.head.free()
 }
 
 // read fills in. Its error means that the connection is over.
 func (s *session) read(d *front.Data, in *incoming) error {
-	buf := buffers.Get().(*[32 << 10]byte)
-	defer buffers.Put(buf)
 	for {
-		n, err := d.Read(buf[:])
-		s.keep(in, buf[:n])
+		err := s.some(d, in)
 		switch {
 		case err == io.EOF:
 			if !in.large && in.err == nil && in.head.end() {
@@ -93,6 +90,18 @@ func (s *session) read(d *front.Data, in *incoming) error {
 	}
 }
 
+// some takes what has come. Nothing is held for a client that is waited for.
+func (s *session) some(d *front.Data, in *incoming) error {
+	if err := d.Wait(); err != nil {
+		return err
+	}
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	n, err := d.Read(buf[:])
+	s.keep(in, buf[:n])
+	return err
+}
+
 // keep takes the next octets. What cannot be kept is read on, for the client waits for its answer
 // until it has sent everything.
 func (s *session) keep(in *incoming, b []byte) {
@@ -105,23 +114,28 @@ func (s *session) keep(in *incoming, b []byte) {
 		s.giveUp(in)
 		return
 	}
-	if _, in.err = in.spool.Write(b); in.err != nil {
-		s.log.Error("message not spooled", "report", s.tx.env.ID, "error", in.err)
-		s.giveUp(in)
-		return
+	// The header first: it has to be in memory, the whole has not.
+	known := in.head.take(b)
+	switch {
+	case errors.As(in.head.err, new(*share.Error)):
+		in.err = shareOf(keyBuffer, in.head.err)
+	case in.head.err == nil:
+		if _, in.err = in.spool.Write(b); in.err != nil {
+			s.log.Error("message not spooled", "report", s.tx.env.ID, "error", in.err)
+		}
 	}
-	if in.head.take(b) {
+	switch {
+	case in.err != nil || in.head.err != nil:
+		s.giveUp(in)
+	case known:
 		s.tx.header(in.head.fields)
-	}
-	if in.head.err != nil {
-		s.giveUp(in)
 	}
 }
 
 // giveUp ends what works for a message that will be refused.
 func (s *session) giveUp(in *incoming) {
 	s.tx.abandon()
-	_ = in.spool.Close() // it is not read
+	in.close()
 }
 
 // unfit is the refusal of a message that nobody is to see.

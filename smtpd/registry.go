@@ -1,10 +1,8 @@
 package smtpd
 
 import (
-	"errors"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"checkauth/smtpd/front"
@@ -23,19 +21,22 @@ const tooMany = 100
 
 // registry knows the connections that are open and where they come from.
 type registry struct {
-	cfg Config
+	cfg    Config
+	places *share.Pot // of connections that are admitted and not told to leave
 
-	open     atomic.Int64 // len(conns), for command, which must not wait for mu
 	mu       sync.Mutex
-	conns    map[*front.Conn]struct{}
+	conns    map[*front.Conn]*place // nil: not admitted, or told to leave
 	ips      map[netip.Addr]int
 	networks map[netip.Prefix]int
-	places   *share.Pot
-	given    map[*front.Conn]func() // places, by who has one
 	begins   map[netip.Prefix]*minute
-	leaving  map[*front.Conn]struct{} // told to make room
-	swept    time.Time                // begins, last
-	stop     time.Time                // not zero: we stop, and transactions have until then
+	swept    time.Time // begins, last
+	stop     time.Time // not zero: we stop, and transactions have until then
+}
+
+// place is what an admitted connection has.
+type place struct {
+	client netip.Addr
+	hold   *share.Hold
 }
 
 // minute counts what began since then.
@@ -51,101 +52,105 @@ func (m *minute) over(now time.Time) bool {
 
 func newRegistry(cfg Config) *registry {
 	return &registry{
-		cfg: cfg, places: share.NewPot(cfg.Connections, cfg.Share), given: map[*front.Conn]func(){}, conns: map[*front.Conn]struct{}{}, ips: map[netip.Addr]int{},
-		networks: map[netip.Prefix]int{}, begins: map[netip.Prefix]*minute{}, leaving: map[*front.Conn]struct{}{},
+		cfg: cfg, places: share.NewPot(cfg.Connections, cfg.Share), conns: map[*front.Conn]*place{},
+		ips: map[netip.Addr]int{}, networks: map[netip.Prefix]int{}, begins: map[netip.Prefix]*minute{},
 	}
 }
 
-// add takes a connection in; false: it is to be closed at once.
-func (r *registry) add(c *front.Conn) bool {
+// add takes a connection in; nothing is known of its client yet. An error: it is to be closed at once.
+func (r *registry) add(c *front.Conn) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.stop.IsZero() || len(r.conns)-r.cfg.Connections >= tooMany {
-		return false
+	switch {
+	case !r.stop.IsZero():
+		return errStopped
+	case len(r.conns)-r.cfg.Connections >= tooMany:
+		return &overload{key: keyConnections, size: r.cfg.Connections}
 	}
-	before := r.command()
-	if len(r.conns)-len(r.leaving) >= r.cfg.Connections {
-		r.makeRoom()
+	r.conns[c] = nil
+	return nil
+}
+
+// admit gives a connection's client a place, or an *overload. Whoever has no place left in its network, or there is none
+// at all, takes that of a session there that has been idle for long.
+func (r *registry) admit(c *front.Conn, client netip.Addr) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before, _ := r.command()
+	p := &place{client: client, hold: r.places.Hold(client)}
+	if over := r.take(p); over != nil {
+		idle := r.idlest(over.network)
+		if idle == nil {
+			return over
+		}
+		p.hold.Instead(r.conns[idle].hold)
+		r.leave(idle)
+		idle.MakeRoom()
 	}
-	r.conns[c] = struct{}{}
-	r.open.Store(int64(len(r.conns)))
-	if r.command() < before {
+	r.conns[c] = p
+	r.ips[client]++
+	r.networks[naming.Networks(client)[0]]++
+	if now, _ := r.command(); now < before {
 		for c := range r.conns {
 			c.Tighten()
 		}
 	}
-	return true
+	return nil
+}
+
+// take takes a unit for a place; mu is held.
+func (r *registry) take(p *place) *overload {
+	n := naming.Networks(p.client)[0]
+	switch {
+	case r.ips[p.client] >= r.cfg.PerIP:
+		return &overload{key: keyPerIP, network: netip.PrefixFrom(p.client, p.client.BitLen()), have: r.ips[p.client], size: r.cfg.PerIP}
+	case r.networks[n] >= r.cfg.PerNetwork:
+		return &overload{key: keyPerNetwork, network: n, have: r.networks[n], size: r.cfg.PerNetwork}
+	}
+	return shareOf(keyConnections, p.hold.Take(1))
 }
 
 // longIdle is how long a session must have been idle to be ended for another. A mail server is busy; who
 // only holds places is not.
 const longIdle = 2 * time.Second
 
-// makeRoom ends the session that has been idle longest, if that is long; mu is held.
-func (r *registry) makeRoom() {
-	var victim *front.Conn
+// idlest is the session in a network (the invalid one: anywhere) that has been idle longest, if that is long; mu is held.
+func (r *registry) idlest(in netip.Prefix) (idlest *front.Conn) {
 	longest := longIdle
-	for c := range r.conns {
+	for c, p := range r.conns {
+		if p == nil || in.IsValid() && !in.Contains(p.client) {
+			continue
+		}
 		if idle := c.Idle(); idle >= longest {
-			victim, longest = c, idle
+			idlest, longest = c, idle
 		}
 	}
-	if victim != nil {
-		r.leaving[victim] = struct{}{}
-		victim.MakeRoom()
-	}
+	return idlest
 }
 
-// admit counts a connection's client; an error: it has too many, its network has its share, or there are too many at all.
-func (r *registry) admit(c *front.Conn, client netip.Addr) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := naming.Networks(client)[0]
-	switch {
-	case len(r.conns)-len(r.leaving) > r.cfg.Connections:
-		return &share.Error{Size: r.cfg.Connections}
-	case r.ips[client] >= r.cfg.PerIP:
-		return errPerIP
-	case r.networks[n] >= r.cfg.PerNetwork:
-		return &share.Error{Network: n, Have: r.networks[n], Size: r.cfg.Connections}
-	}
-	give, err := r.places.Take(client)
-	if err != nil {
-		// Who is told to leave has a place until it has gone.
-		if e := (*share.Error)(nil); !errors.As(err, &e) || e.Network.IsValid() || len(r.leaving) == 0 {
-			return err
-		}
-		give = func() {}
-	}
-	r.given[c] = give
-	r.ips[client]++
-	r.networks[n]++
-	return nil
-}
-
-var errPerIP = errors.New("smtpd: too many connections of one address")
-
-// remove forgets a connection; admitted tells whether its client was counted.
-func (r *registry) remove(c *front.Conn, client netip.Addr, admitted bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.conns, c)
-	delete(r.leaving, c)
-	r.open.Store(int64(len(r.conns)))
-	if !admitted {
+// leave takes a connection's place away; mu is held.
+func (r *registry) leave(c *front.Conn) {
+	p := r.conns[c]
+	if p == nil {
 		return
 	}
-	if give := r.given[c]; give != nil {
-		give()
-		delete(r.given, c)
+	r.conns[c] = nil
+	p.hold.Give()
+	if r.ips[p.client]--; r.ips[p.client] == 0 {
+		delete(r.ips, p.client)
 	}
-	if r.ips[client]--; r.ips[client] == 0 {
-		delete(r.ips, client)
-	}
-	n := naming.Networks(client)[0]
+	n := naming.Networks(p.client)[0]
 	if r.networks[n]--; r.networks[n] == 0 {
 		delete(r.networks, n)
 	}
+}
+
+// remove forgets a connection.
+func (r *registry) remove(c *front.Conn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.leave(c)
+	delete(r.conns, c)
 }
 
 // begin counts a transaction; false: that network has begun too many in this minute.
@@ -177,15 +182,16 @@ func (r *registry) sweep(now time.Time) {
 	}
 }
 
-// command is the limit for one command at the present load.
-func (r *registry) command() time.Duration {
-	switch n := int(r.open.Load()); {
+// command is the limit for one command at the present load; pressed: also for a session that comes no nearer to a message.
+// mu may be held or not.
+func (r *registry) command() (limit time.Duration, pressed bool) {
+	switch n := r.places.Used(); {
 	case n > r.cfg.Connections-r.cfg.Connections/10:
-		return min(r.cfg.Command, almostFull)
+		return min(r.cfg.Command, almostFull), true
 	case n > r.cfg.Connections/2:
-		return min(r.cfg.Command, halfFull)
+		return min(r.cfg.Command, halfFull), true
 	}
-	return r.cfg.Command
+	return r.cfg.Command, false
 }
 
 // shut lets no connection in from now on and tells those that are there when they must have ended.

@@ -25,10 +25,15 @@ func TestLoadShortensCommands(t *testing.T) {
 	cfg := Defaults()
 	cfg.Connections = 20
 	r := newRegistry(cfg)
+	client := netip.MustParseAddr("192.0.2.1")
 	for n := 1; n <= cfg.Connections+tooMany; n++ {
 		c := testConn(t, r)
-		if !r.add(c) {
+		if err := r.add(c); err != nil {
 			t.Fatalf("connection %d is closed unheard", n)
+		}
+		client = netip.AddrFrom4([4]byte{192, 0, byte(n), 1})
+		if err := r.admit(c, client); (err == nil) != (n <= cfg.Connections) {
+			t.Errorf("connection %d: %v", n, err)
 		}
 		want := 5 * time.Minute
 		if n > 10 {
@@ -37,23 +42,18 @@ func TestLoadShortensCommands(t *testing.T) {
 		if n > 18 {
 			want = 10 * time.Second
 		}
-		if got := r.command(); got != want {
-			t.Errorf("%d connections: %s for a command, want %s", n, got, want)
-		}
-		if err := r.admit(c, netip.MustParseAddr("192.0.2.1").Next()); (err == nil) != (n <= cfg.Connections) {
-			t.Errorf("connection %d: %v", n, err)
-		}
-		if n <= cfg.Connections {
-			// Its client is forgotten at once, so that other limits do not count here.
-			r.remove(c, netip.MustParseAddr("192.0.2.2"), true)
-			r.add(c)
+		if got, pressed := r.command(); got != want || pressed != (n > 10) {
+			t.Errorf("%d connections: %s for a command, %t, want %s", n, got, pressed, want)
 		}
 	}
-	if r.add(testConn(t, r)) {
+	if r.add(testConn(t, r)) == nil {
 		t.Error("there is no end")
 	}
-	if len(r.ips) != 0 || len(r.networks) != 0 {
-		t.Errorf("left: %v, %v", r.ips, r.networks)
+	for c := range r.conns {
+		r.remove(c)
+	}
+	if len(r.ips) != 0 || len(r.networks) != 0 || r.places.Used() != 0 {
+		t.Errorf("left: %v, %v, %d", r.ips, r.networks, r.places.Used())
 	}
 }
 

@@ -34,9 +34,9 @@ type Server struct {
 	sessions atomic.Int64 // begun, for their names in the log
 	running  *share.Pot   // evaluations
 	notices  share.Notices
-	buffered atomic.Int64 // octets of messages in memory
-	broken   handshakes   // that clients gave up lately
-	hourly   hourly       // warnings that clients' addresses are not those of senders
+	memory   *share.Pot // blocks of messages in memory
+	broken   handshakes // that clients gave up lately
+	hourly   hourly     // warnings that clients' addresses are not those of senders
 
 	ctx context.Context // of all transactions
 	end context.CancelCauseFunc
@@ -57,7 +57,8 @@ func New(cfg Config, ev Evaluator) (*Server, error) {
 		return nil, errors.New("smtpd: there is no evaluator")
 	}
 	cfg.TLS = front.Watched(cfg.TLS)
-	s := &Server{cfg: cfg, eval: ev, reg: newRegistry(cfg), running: share.NewPot(cfg.Evaluations, cfg.Share), stopped: make(chan struct{})}
+	s := &Server{cfg: cfg, eval: ev, reg: newRegistry(cfg), running: share.NewPot(cfg.Evaluations, cfg.Share),
+		memory: share.NewPot(max(1, int(cfg.Buffer/block)), cfg.Share), stopped: make(chan struct{})}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.smtp = smtp.NewServer(smtp.BackendFunc(newSession))
 	s.smtp.Domain = cfg.Host
@@ -160,8 +161,12 @@ func (l *listener) Accept() (net.Conn, error) {
 			return nil, err
 		}
 		f := l.server.front(c)
-		if l.server.reg.add(f) {
+		err = l.server.reg.add(f)
+		if err == nil {
 			return f, nil
+		}
+		if o, ok := errors.AsType[*overload](err); ok {
+			l.server.putOff(o, unread(c))
 		}
 		_ = c.Close()
 	}

@@ -26,9 +26,8 @@ type session struct {
 	conn   *front.Conn
 	log    *slog.Logger
 
-	client   netip.AddrPort
-	admitted bool
-	origin   origin
+	client netip.AddrPort
+	origin origin
 
 	begins, unknown, refusals int
 	said                      string // report id of the last answer, until it is known to be heard
@@ -57,10 +56,12 @@ func (s *session) Admit() error {
 	s.client = addrPort(s.raw.RemoteAddr())
 	s.log = s.log.With("client", s.client.Addr())
 	if err := s.server.reg.admit(s.conn, s.client.Addr()); err != nil {
-		s.shared("connections", err)
-		return refusal(421, 4, 7, 0, busy(err, "connections"))
+		if o, ok := errors.AsType[*overload](err); ok {
+			return s.server.putOff(o, s.client.Addr())
+		}
+		return err
 	}
-	s.admitted, s.origin = true, o
+	s.origin = o
 	if o == told {
 		s.origin = s.server.cfg.origin(s.client.Addr(), addrPort(s.raw.LocalAddr()).Addr())
 	}
@@ -83,7 +84,7 @@ func (s *session) TLSFailed(why result.Reason) {
 // Closed implements front.Handler.
 func (s *session) Closed(e front.End) {
 	defer panics.Recover(func(r *panics.Recovered) { s.log.Error("panic at the end of a connection", "error", &PanicError{r}) })
-	defer func() { s.server.reg.remove(s.conn, s.client.Addr(), s.admitted) }()
+	defer func() { s.server.reg.remove(s.conn) }()
 	s.logEnd(e)
 	s.Reset()
 }

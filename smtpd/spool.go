@@ -3,7 +3,6 @@ package smtpd
 import (
 	"io"
 	"os"
-	"sync/atomic"
 )
 
 // inMemory is how much of a message is held in memory; a larger one lies in a file as a whole.
@@ -16,14 +15,12 @@ type spool struct {
 	file   *os.File
 	size   int64
 
-	buffered *atomic.Int64 // octets in memory of all spools
-	most     int64         // of these
-	held     int64         // of them this one's
+	room memory
 }
 
 // Write implements io.Writer.
 func (s *spool) Write(b []byte) (int, error) {
-	if s.file == nil && (s.size+int64(len(b)) > inMemory || !s.hold(int64(len(b)))) {
+	if s.file == nil && (s.size+int64(len(b)) > inMemory || s.room.reserve(s.size+int64(len(b))) != nil) {
 		if err := s.move(); err != nil {
 			return 0, err
 		}
@@ -35,22 +32,6 @@ func (s *spool) Write(b []byte) (int, error) {
 	}
 	s.size += int64(len(b))
 	return len(b), nil
-}
-
-// hold takes room in memory; false: there is none.
-func (s *spool) hold(n int64) bool {
-	if s.buffered.Add(n) > s.most {
-		s.buffered.Add(-n)
-		return false
-	}
-	s.held += n
-	return true
-}
-
-// free gives that room back.
-func (s *spool) free() {
-	s.buffered.Add(-s.held)
-	s.memory, s.held = nil, 0
 }
 
 // move puts the message into a file without a name, which is gone with the process, however that ends.
@@ -66,7 +47,8 @@ func (s *spool) move() error {
 	if _, err := f.Write(s.memory); err != nil {
 		return err
 	}
-	s.free()
+	s.memory = nil
+	s.room.free()
 	return nil
 }
 
@@ -87,8 +69,8 @@ func (s *spool) ReadAt(b []byte, off int64) (int, error) {
 
 // Close gives the room back.
 func (s *spool) Close() error {
-	s.free()
-	s.size = 0
+	s.memory, s.size = nil, 0
+	s.room.free()
 	if s.file == nil {
 		return nil
 	}

@@ -38,7 +38,7 @@ type program struct {
 }
 
 // start begins a process and waits until it takes mail.
-func start(t *testing.T, state string, args ...string) *program {
+func start(t testing.TB, state string, args ...string) *program {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], append([]string{"serve", "--listen=127.0.0.1:0", "--hostname=verifier.example",
 		"--operator=you@operator.example", "--smtp-loopback-clients=evaluate", "--deliver-allow-private", "--state=" + state}, args...)...)
@@ -61,7 +61,7 @@ func start(t *testing.T, state string, args ...string) *program {
 	return p
 }
 
-func (p *program) waitFor(t *testing.T, want *regexp.Regexp) string {
+func (p *program) waitFor(t testing.TB, want *regexp.Regexp) string {
 	t.Helper()
 	var seen []string
 	for p.log.Scan() {
@@ -124,7 +124,7 @@ func (s *sink) port() string {
 }
 
 // newSink takes replies until the test is over.
-func newSink(t *testing.T) *sink {
+func newSink(t testing.TB) *sink {
 	t.Helper()
 	s, err := openSink()
 	if err != nil {

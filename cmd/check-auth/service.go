@@ -35,6 +35,7 @@ import (
 	"checkauth/verify/panics"
 	"checkauth/verify/receivers"
 	evaluate "checkauth/verify/run"
+	"checkauth/verify/share"
 	"checkauth/verify/spam"
 )
 
@@ -236,7 +237,7 @@ func (s *settings) responder(v *service, resolver dns.Resolver, p parts, e env) 
 		Run: evaluate.Evaluator{Config: checks, Servers: s.Policy.Servers, DNS: dns.NewNegatives(resolver, e.now),
 			Quota: s.quota(p.lists, e), Health: v.health, Authorities: s.authorities(p.ours), Now: e.now,
 			Receivers: p.rules, Atlas: p.atlas, Lists: p.lists, Spamd: spamd, Loopback: s.evaluateLoopback(),
-			Searches: make(chan struct{}, runtime.GOMAXPROCS(0)), Panicked: func(id, method string, p any, stack []byte) {
+			Turns: share.NewTurns(runtime.GOMAXPROCS(0)), Searches: share.NewTurns(runtime.GOMAXPROCS(0)), Panicked: func(id, method string, p any, stack []byte) {
 				v.log.Error("a check panicked", "report", id, "check", method, "panic", fmt.Sprint(p), "stack", string(stack))
 			}},
 	}

@@ -17,9 +17,9 @@ import (
 // own and keeps it over all tries.
 var ofDigest = []string{"Message-ID", "Date", "Subject", "DKIM-Signature", "Received"}
 
-// digest names a message for the rule that the same one is not answered twice. It needs no Message-ID: who heard
+// digestOf names a message for the rule that the same one is not answered twice. It needs no Message-ID: who heard
 // that it was answered is not held to have sent it again by mistake.
-func digest(m *verify.Message) ([]byte, error) {
+func digestOf(m *verify.Message) ([]byte, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q\n", m.Envelope.MailFrom, m.Envelope.RcptTo)
 	for _, name := range ofDigest {

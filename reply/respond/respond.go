@@ -21,6 +21,7 @@ import (
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/run"
+	"checkauth/verify/share"
 )
 
 // Store is what is needed of the store: called from many transactions at once.
@@ -76,7 +77,7 @@ type Responder struct {
 
 	tokens keyring
 	warned lastWarning
-	shorts shortages
+	shorts share.Notices
 }
 
 // claim is false where the message is being worked on already.
@@ -158,7 +159,9 @@ func (t *Transaction) finish(ctx context.Context, m *verify.Message) (reply.Answ
 			return reply.Answer{}, err
 		}
 	}
-	digest, err := digest(m)
+	var digest []byte
+	var err error
+	t.compute(ctx, func() { digest, err = digestOf(m) })
 	if err != nil {
 		t.eval.Abandon()
 		return reply.Answer{}, err
@@ -186,6 +189,9 @@ func (t *Transaction) finish(ctx context.Context, m *verify.Message) (reply.Answ
 	t.warn(ctx, t.eval.Spared(), "advice is left out of a report")
 	return t.settle(ctx, report, m, digest, t.r.Config.Now().Sub(began))
 }
+
+// compute runs what waits for nobody in one of the turns of all that computes.
+func (t *Transaction) compute(ctx context.Context, f func()) { t.r.Run.Turns.Do(ctx, f) }
 
 // settle decides, composes and stores.
 func (t *Transaction) settle(ctx context.Context, report *verify.Report, m *verify.Message, digest []byte, took time.Duration) (reply.Answer, error) {
@@ -254,7 +260,8 @@ func (t *Transaction) mail(ctx context.Context, d policy.Decision, report *verif
 		t.short(ctx, full)
 		return t.r.Policy.Full(d, report, full, now), nil
 	}
-	e, err := t.r.Compose.Reply(report, d, m.Body, now)
+	var e reply.Entry
+	t.compute(ctx, func() { e, err = t.r.Compose.Reply(report, d, m.Body, now) })
 	if err != nil {
 		return d, err
 	}
@@ -308,7 +315,9 @@ func (t *Transaction) put(ctx context.Context, e reply.Entry, buckets []reply.Bu
 // forward passes mail for postmaster and abuse on to the operator.
 func (t *Transaction) forward(ctx context.Context, m *verify.Message) (reply.Answer, error) {
 	now := t.r.Config.Now()
-	e, err := t.r.Compose.Forward(t.env, m.Whole.Reader(), now)
+	var e reply.Entry
+	var err error
+	t.compute(ctx, func() { e, err = t.r.Compose.Forward(t.env, m.Whole.Reader(), now) })
 	if err != nil {
 		return reply.Answer{}, err
 	}

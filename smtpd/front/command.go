@@ -108,9 +108,6 @@ var known = map[string]bool{"HELP": true, "EXPN": true, "SEND": true, "SOML": tr
 var browsers = map[string]bool{"GET": true, "POST": true, "CONNECT": true, "PUT": true, "HEAD": true, "OPTIONS": true,
 	"DELETE": true, "PATCH": true, "TRACE": true, "PRI": true}
 
-// leading are the commands that lead to a message.
-var leading = map[string]bool{"EHLO": true, "HELO": true, "MAIL": true, "RCPT": true, "DATA": true}
-
 func (c *Conn) dispatch(line string) []byte {
 	// RFC 5321, 4.1.1: white space before the line end is no part of a command.
 	line = strings.TrimRight(line, " \t")
@@ -130,9 +127,6 @@ func (c *Conn) dispatch(line string) []byte {
 	case commands[verb] != nil:
 		if r := c.misplaced(verb); r != "" {
 			return c.refuse(503, 5, 5, 1, r)
-		}
-		if leading[verb] && (!c.state.greeted || verb != "EHLO" && verb != "HELO") { // once: a greeting alone brings no mail
-			c.wait.leads()
 		}
 		return commands[verb](c, verb, arg)
 	case known[verb]:

@@ -24,7 +24,20 @@ func (c *Conn) Data() *Data { return c.data }
 // Counts is what was seen of the message's lines.
 func (d *Data) Counts() Counts { return d.dots.Counts }
 
-// Read implements io.Reader. b must have room for two octets.
+// Wait returns when something has come that Read gives; its error is that of Read.
+func (d *Data) Wait() error {
+	if d.err != nil {
+		return d.err
+	}
+	if d.c.in.Buffered() == 0 {
+		if _, err := d.c.in.Peek(1); err != nil {
+			return d.fail(err)
+		}
+	}
+	return nil
+}
+
+// Read implements io.Reader. b must have room for two octets. It may give nothing: what came may be the begin of an end.
 func (d *Data) Read(b []byte) (int, error) {
 	if d.err != nil {
 		return 0, d.err
@@ -32,27 +45,21 @@ func (d *Data) Read(b []byte) (int, error) {
 	if len(b) < 2 {
 		return 0, io.ErrShortBuffer
 	}
-	for {
-		if d.c.in.Buffered() == 0 {
-			if _, err := d.c.in.Peek(1); err != nil {
-				return 0, d.fail(err)
-			}
-		}
-		src, _ := d.c.in.Peek(d.c.in.Buffered())
-		n, used, end := d.dots.take(b, src)
-		_, _ = d.c.in.Discard(used)
-		if end {
-			d.over, d.ended, d.err = true, time.Now(), io.EOF
-			d.c.hear() // a message follows its 354
-			return n, io.EOF
-		}
-		if !d.c.wait.progress(d.c, used) {
-			return 0, d.fail(os.ErrDeadlineExceeded)
-		}
-		if n > 0 {
-			return n, nil
-		}
+	if err := d.Wait(); err != nil {
+		return 0, err
 	}
+	src, _ := d.c.in.Peek(d.c.in.Buffered())
+	n, used, end := d.dots.take(b, src)
+	_, _ = d.c.in.Discard(used)
+	if end {
+		d.over, d.ended, d.err = true, time.Now(), io.EOF
+		d.c.hear() // a message follows its 354
+		return n, io.EOF
+	}
+	if !d.c.wait.progress(d.c, used) {
+		return 0, d.fail(os.ErrDeadlineExceeded)
+	}
+	return n, nil
 }
 
 func (d *Data) fail(err error) error {

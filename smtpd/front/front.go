@@ -26,14 +26,16 @@ import (
 
 // Config of a Conn. Every bound must be above zero.
 type Config struct {
-	Host     string
-	TLS      *tls.Config          // of Watched; nil: no STARTTLS
-	Command  func() time.Duration // for one command, at the present load; must not block
-	Greeting time.Duration        // how long we listen for who talks before our greeting
-	DataIdle time.Duration        // without one octet in DATA
-	Session  time.Duration        // without the time that we take for evaluations
-	Write    time.Duration        // for one reply
-	MinRate  int                  // octets a second in DATA, over any Window
+	Host string
+	TLS  *tls.Config // of Watched; nil: no STARTTLS
+	// Command is how long one command may take at the present load. pressed: it is also how long the client may come no
+	// nearer to a message. It must not block.
+	Command  func() (limit time.Duration, pressed bool)
+	Greeting time.Duration // how long we listen for who talks before our greeting
+	DataIdle time.Duration // without one octet in DATA
+	Session  time.Duration // without the time that we take for evaluations
+	Write    time.Duration // for one reply
+	MinRate  int           // octets a second in DATA, over any Window
 	Window   time.Duration
 	Errors   int // refused commands
 	Commands int
@@ -116,7 +118,7 @@ func New(c net.Conn, cfg Config, h Handler) *Conn {
 	now := time.Now()
 	return &Conn{
 		Conn: c, cfg: cfg, handler: h, stream: c, in: bufio.NewReaderSize(c, 16<<10), began: now,
-		wait: wait{ends: now.Add(cfg.Session)},
+		wait: wait{ends: now.Add(cfg.Session), moved: now},
 	}
 }
 
@@ -256,7 +258,7 @@ func (c *Conn) farewell() {
 	if t, ok := c.stream.(*tls.Conn); ok && !c.wait.stopping() {
 		_ = t.CloseWrite()
 	}
-	if w, ok := within(c.Conn).(interface{ CloseWrite() error }); ok && c.linger && !c.wait.stopping() {
+	if w, ok := within(c.Conn).(interface{ CloseWrite() error }); ok && c.linger && !c.wait.hurried() {
 		_ = w.CloseWrite()
 		_ = c.SetReadDeadline(time.Now().Add(lingerTime))
 		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)

@@ -116,7 +116,7 @@ func (h handler) TLSFailed(result.Reason)                          {}
 func (h handler) Closed(e End)                                     { h.closed <- e }
 
 func testConfig() Config {
-	return Config{Host: "verifier.example.org", Command: func() time.Duration { return 5 * time.Second }, Greeting: time.Millisecond,
+	return Config{Host: "verifier.example.org", Command: func() (time.Duration, bool) { return 5 * time.Second, false }, Greeting: time.Millisecond,
 		DataIdle: 5 * time.Second, Session: 5 * time.Second, Write: 5 * time.Second, MinRate: 500, Window: time.Minute,
 		Errors: 10, Commands: 100, Line: 8 << 10}
 }
@@ -242,12 +242,12 @@ func TestTighten(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig()
 	full := make(chan struct{})
-	cfg.Command = func() time.Duration {
+	cfg.Command = func() (time.Duration, bool) {
 		select {
 		case <-full:
-			return time.Millisecond
+			return time.Millisecond, false
 		default:
-			return time.Hour
+			return time.Hour, false
 		}
 	}
 	cfg.Session = 2 * time.Hour

@@ -87,14 +87,23 @@ func (c *Conn) follow(code int) {
 	case (c.verb == "EHLO" || c.verb == "HELO") && ok:
 		c.clear()
 		c.state.helo, c.state.esmtp, c.state.greeted = c.arg, c.verb == "EHLO", true
+		if c.tls == nil {
+			c.wait.come(greeted)
+		} else {
+			c.wait.come(greetedAgain)
+		}
 	case c.verb == "RSET":
 		c.clear()
 	case c.verb == "MAIL":
 		c.clear()
 		c.state.mail = ok
 		c.wait.busy(ok)
+		if ok {
+			c.wait.come(sender)
+		}
 	case c.verb == "RCPT" && ok:
 		c.state.rcpts++
+		c.wait.come(recipient)
 	}
 	if c.verb == "" {
 		c.verb = "NOOP" // greeted

@@ -48,6 +48,7 @@ func (c *Conn) startTLS(arg string) []byte {
 	c.in.Reset(t)
 	// RFC 3207, 4.2: what was said in clear text is forgotten.
 	c.state = state{}
+	c.wait.come(encrypted)
 	return nil
 }
 

@@ -13,7 +13,8 @@ type wait struct {
 	mu     sync.Mutex
 	inData bool
 	since  time.Time // the command or the last octet of DATA is waited for since then
-	useful time.Time // the last command that leads to a message, or octet of one
+	moved  time.Time // the client came nearer to an answer for a message, last
+	at     step      // that it has come to since the last answer
 	window time.Time // the rate is measured since then
 	bytes  int       // in the window
 	paused bool      // the one silence as long as a window was there
@@ -30,17 +31,28 @@ func (w *wait) command(c *Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.inData, w.since = false, time.Now()
-	if w.useful.IsZero() {
-		w.useful = w.since
-	}
 	w.set(c)
 }
 
-// leads notes a command that leads to a message: who sends NOOP and RSET for ever only holds a place.
-func (w *wait) leads() {
+// step is how far a client has come on the way to a message.
+type step int
+
+const (
+	greeted step = 1 + iota
+	encrypted
+	greetedAgain // in TLS
+	sender
+	recipient
+)
+
+// come notes that a step was taken. It counts once a message: who says NOOP, or MAIL and RSET, again and again only holds
+// a place.
+func (w *wait) come(to step) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.useful = time.Now()
+	if to > w.at {
+		w.at, w.moved = to, time.Now()
+	}
 }
 
 // data begins the wait for a message.
@@ -48,7 +60,6 @@ func (w *wait) data(c *Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
-	w.useful = now
 	w.inData, w.since, w.window, w.bytes, w.paused, w.slow = true, now, now, 0, false, false
 	w.set(c)
 }
@@ -60,7 +71,6 @@ func (w *wait) progress(c *Conn, n int) bool {
 	defer w.mu.Unlock()
 	silent := time.Since(w.since) >= c.cfg.Window
 	w.since = time.Now()
-	w.useful = w.since
 	w.bytes += n
 	if w.since.Sub(w.window) >= c.cfg.Window {
 		few := float64(w.bytes) < float64(c.cfg.MinRate)*c.cfg.Window.Seconds()
@@ -81,12 +91,14 @@ func (w *wait) busy(yes bool) {
 	w.inMail = yes
 }
 
-// evaluated: what we took for an answer is not the client's time.
+// evaluated: a message was answered. What we took for that is not the client's time.
 func (w *wait) evaluated(since time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.moved = time.Now()
+	w.at = greetedAgain
 	if !since.IsZero() {
-		w.ends = w.ends.Add(time.Since(since))
+		w.ends = w.ends.Add(w.moved.Sub(since))
 	}
 }
 
@@ -113,7 +125,11 @@ func (w *wait) nearest(c *Conn) (at time.Time, r *smtp.SMTPError, why string) {
 			earlier(w.window, refusal(421, 4, 4, 2, "Data came too slowly, closing connection"), "too slow in DATA")
 		}
 	} else {
-		earlier(w.since.Add(c.cfg.Command()), refusal(421, 4, 4, 2, "No command came, closing connection"), "timeout")
+		limit, pressed := c.cfg.Command()
+		earlier(w.since.Add(limit), refusal(421, 4, 4, 2, "No command came, closing connection"), "timeout")
+		if pressed {
+			earlier(w.moved.Add(limit), refusal(421, 4, 4, 2, "No mail came while others wait, closing connection"), "no mail came")
+		}
 	}
 	if w.room && !w.inData {
 		earlier(atOnce, refusal(421, 4, 7, 0, "Idle while others wait, closing connection"), "made room")
@@ -146,6 +162,13 @@ func (w *wait) stopping() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return !w.stop.IsZero()
+}
+
+// hurried tells whether there is no time to linger: we stop, or somebody else needs the place.
+func (w *wait) hurried() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.stop.IsZero() || w.room
 }
 
 // stopped is the last reply of a session that is idle when we stop, nil where it goes on.
@@ -185,7 +208,7 @@ func (c *Conn) Tighten() {
 	}
 }
 
-// Idle tells for how long we have waited for a command that leads to a message; zero where one is under way.
+// Idle tells for how long the client has come no nearer to a message; zero where one is under way.
 func (c *Conn) Idle() time.Duration {
 	w := &c.wait
 	w.mu.Lock()
@@ -193,7 +216,7 @@ func (c *Conn) Idle() time.Duration {
 	if w.inData || w.over || w.room || w.since.IsZero() {
 		return 0
 	}
-	return time.Since(w.useful)
+	return time.Since(w.moved)
 }
 
 // MakeRoom ends a session that is idle, with a word. It may be called from any goroutine.

@@ -15,12 +15,14 @@ import (
 
 	"checkauth/verify/dns"
 	"checkauth/verify/result"
+	"checkauth/verify/share"
 )
 
 // Evaluator has no state: one serves any number of goroutines.
 type Evaluator struct {
-	DNS dns.Resolver
-	Now func() time.Time // nil is time.Now
+	DNS   dns.Resolver
+	Now   func() time.Time // nil is time.Now
+	Turns share.Turns      // to hash the body
 }
 
 // Result is what became of the chain.

@@ -22,7 +22,7 @@ func (e Evaluator) Check(ctx context.Context, fields mail.Fields, body mail.Data
 		return v.Result
 	}
 	v.Findings = append(v.Findings, result.Found(result.Info, "arc-present", "count", strconv.Itoa(c.length)))
-	v.message = dkim.Verifier{DNS: &bounded{up: e.DNS}, Now: e.Now}.Foreign(fields)
+	v.message = dkim.Verifier{DNS: &bounded{up: e.DNS}, Now: e.Now, Turns: e.Turns}.Foreign(fields)
 	v.validate(ctx, body)
 	return v.Result
 }

@@ -8,6 +8,7 @@ import (
 	"checkauth/verify/mail"
 	"checkauth/verify/panics"
 	"checkauth/verify/result"
+	"checkauth/verify/share"
 )
 
 // signatureBound is how many signatures are verified where Verifier does not say.
@@ -21,7 +22,8 @@ type check struct {
 
 	diagnose dns.Resolver // nil: nobody is asked
 	expect   func(dns.Question)
-	searches chan struct{} // nil: any number
+	searches share.Turns
+	turns    share.Turns
 }
 
 // Check verifies the signatures of a message, from the top. Where there are no fields there are no
@@ -51,7 +53,7 @@ func (v Verifier) begin(fields mail.Fields, body mail.Data, lib library) *check 
 }
 
 func (v Verifier) over(d *Digest) *check {
-	c := &check{Digest: d, now: v.now(), keys: keys{dns: v.DNS, seen: map[string]keyAnswer{}}, diagnose: v.Diagnose, expect: v.Expect, searches: v.Searches}
+	c := &check{Digest: d, now: v.now(), keys: keys{dns: v.DNS, seen: map[string]keyAnswer{}}, diagnose: v.Diagnose, expect: v.Expect, searches: v.Searches, turns: v.Turns}
 	if c.expect == nil {
 		c.expect = func(dns.Question) {}
 	}
@@ -89,9 +91,11 @@ func (c *check) verdicts(ctx context.Context) []*signature {
 	for _, s := range evaluated {
 		s.lookUp(ctx, &c.keys)
 	}
-	for _, s := range evaluated {
-		s.conclude(c.judge(ctx, s))
-	}
+	c.turns.Do(ctx, func() { // the keys are there
+		for _, s := range evaluated {
+			s.conclude(c.judge(ctx, s))
+		}
+	})
 	for _, s := range signatures[c.evaluated:] {
 		s.conclude(verdict{word: result.Neutral, reason: result.Because("dkim-not-evaluated")})
 	}

@@ -40,7 +40,7 @@ type Digest struct {
 // Digest reads the signatures of a message, from the top, and all that they cover.
 func (v Verifier) Digest(ctx context.Context, fields mail.Fields, body mail.Data) *Digest {
 	d := newDigest(fields, body, dkim.VerifyWithOptions)
-	d.fill(ctx, fields, v.bound())
+	v.Turns.Do(ctx, func() { d.fill(ctx, fields, v.bound()) })
 	return d
 }
 

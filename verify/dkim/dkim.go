@@ -16,6 +16,7 @@ import (
 	"checkauth/verify/dns"
 	"checkauth/verify/panics"
 	"checkauth/verify/result"
+	"checkauth/verify/share"
 )
 
 // Verifier checks signatures. It has no state: one serves any number of goroutines.
@@ -29,8 +30,9 @@ type Verifier struct {
 	Expect     func(dns.Question)
 	Now        func() time.Time // nil is time.Now
 	Signatures int              // at most so many are verified; 0 is 10
-	// Searches is room for so many searches at once that hash a body again and again; nil: any number.
-	Searches chan struct{}
+	// Turns are for hashing and verifying, which take milliseconds; Searches for looking for causes, which hashes a body again
+	// and again: who only wants a verdict must not stand behind those. No turn is held while the DNS is asked.
+	Turns, Searches share.Turns
 }
 
 // Result is what was found, a signature each, from the top of the message.

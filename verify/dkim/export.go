@@ -11,6 +11,7 @@ import (
 
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
+	"checkauth/verify/share"
 )
 
 // What follows is for a protocol whose signatures are made as those of DKIM are and stand in other
@@ -22,13 +23,14 @@ type Foreign struct {
 	places  []int // of each field of the message in header.raw; -1 where the line is no field
 	keys    keys
 	now     time.Time
+	turns   share.Turns
 	bodies  map[bodyForm]bodyHash
 	bodyErr error
 }
 
 // Foreign makes a message ready; keys are asked of v.DNS, each name once. Nothing is hashed yet.
 func (v Verifier) Foreign(fields mail.Fields) *Foreign {
-	m := &Foreign{header: newHeader(fields), now: v.now(), keys: keys{dns: v.DNS, seen: map[string]keyAnswer{}}}
+	m := &Foreign{header: newHeader(fields), now: v.now(), turns: v.Turns, keys: keys{dns: v.DNS, seen: map[string]keyAnswer{}}}
 	n := 0
 	for _, f := range fields {
 		if f.Name == "" {
@@ -119,7 +121,7 @@ func (m *Foreign) HashBody(ctx context.Context, body mail.Data, signed []Foreign
 			forms = append(forms, form)
 		}
 	}
-	m.bodies, m.bodyErr = hashBodies(&ctxReader{ctx, body.Reader()}, forms)
+	m.turns.Do(ctx, func() { m.bodies, m.bodyErr = hashBodies(&ctxReader{ctx, body.Reader()}, forms) })
 }
 
 // The rules for a signature that is no DKIM-Signature: those without v= and i=. What its key must be comes

@@ -28,9 +28,9 @@ func (c *check) explain(ctx context.Context, signatures []*signature) {
 	for _, s := range failed {
 		c.whyKey(ctx, s)
 	}
-	cut := !c.turn(ctx)
+	cut := !c.searches.Take(ctx)
 	if !cut {
-		defer c.turnOver()
+		defer c.searches.Give()
 	}
 	for _, s := range failed {
 		c.whyHeader(ctx, s, cut)
@@ -51,25 +51,6 @@ func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, time.Until(end)/2)
-}
-
-// turn waits until there is room for one more search; false where the time is over before.
-func (c *check) turn(ctx context.Context) bool {
-	if c.searches == nil {
-		return true
-	}
-	select {
-	case c.searches <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func (c *check) turnOver() {
-	if c.searches != nil {
-		<-c.searches
-	}
 }
 
 // headerVerdict tells whether the header is as it was signed, whatever became of the body.

@@ -87,7 +87,7 @@ func (e *Evaluation) rejudged(ctx context.Context, r dns.Resolver) outcome {
 		return was
 	}
 	now := outcome{digest: was.digest, checks: slices.Clone(was.checks)}
-	words := dkim.Verifier{DNS: r, Now: e.ev.Now, Signatures: e.ev.Config.Signatures}.Words(ctx, was.digest)
+	words := dkim.Verifier{DNS: r, Now: e.ev.Now, Signatures: e.ev.Config.Signatures, Turns: e.ev.Turns}.Words(ctx, was.digest)
 	for i := range min(len(words), len(now.checks)) {
 		if k := &now.checks[i]; k.Result != words[i] {
 			k.Result, k.Reason, k.Cause = words[i], result.Reason{}, ""

@@ -160,10 +160,8 @@ func checkDKIM(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outc
 	if in.msg.Unparsed != nil {
 		return notRead(verify.MethodDKIM)
 	}
-	v := dkim.Verifier{DNS: r, Diagnose: in.diagnose, Expect: in.expect, Now: ev.Now, Signatures: ev.Config.Signatures, Searches: ev.Searches}
-	done := ev.compute(ctx)
+	v := dkim.Verifier{DNS: r, Diagnose: in.diagnose, Expect: in.expect, Now: ev.Now, Signatures: ev.Config.Signatures, Turns: ev.Turns, Searches: ev.Searches}
 	digest := v.Digest(ctx, in.msg.Fields, in.msg.Body)
-	done()
 	res := v.Judge(ctx, digest)
 	o := outcome{findings: apparent(in.msg.Fields, res.Findings), digest: digest}
 	if res.Fault != nil {
@@ -207,7 +205,7 @@ func checkARC(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outco
 	if in.msg.Unparsed != nil {
 		return notRead(verify.MethodARC)
 	}
-	res := arc.Evaluator{DNS: r, Now: ev.Now}.Check(ctx, in.msg.Fields, in.msg.Body)
+	res := arc.Evaluator{DNS: r, Now: ev.Now, Turns: ev.Turns}.Check(ctx, in.msg.Fields, in.msg.Body)
 	return outcome{findings: res.Findings, checks: []verify.Check{{
 		Method: verify.MethodARC, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause), Details: verify.Details{ARC: &res},
 	}}}

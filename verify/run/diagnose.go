@@ -49,7 +49,7 @@ func (e *Evaluation) doubts(r *verify.Report, m *verify.Message, view *dns.View)
 			if digest == nil {
 				return "", nil
 			}
-			return "", dkim.Verifier{DNS: over, Now: e.ev.Now}.Words(ctx, digest)
+			return "", dkim.Verifier{DNS: over, Now: e.ev.Now, Turns: e.ev.Turns}.Words(ctx, digest)
 		},
 	}
 	if e.ev.Authorities != nil {

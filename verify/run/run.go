@@ -29,6 +29,7 @@ import (
 	"checkauth/verify/panics"
 	"checkauth/verify/receivers"
 	"checkauth/verify/result"
+	"checkauth/verify/share"
 	"checkauth/verify/spam"
 )
 
@@ -64,9 +65,9 @@ type Evaluator struct {
 	Servers []string
 	// Loopback: a client on loopback is evaluated as one of the Internet, for tests on one machine.
 	Loopback bool
-	// Searches is room for so many computations at once that hash a body, once or again and again; nil: any number. Many
-	// more messages wait for the DNS meanwhile.
-	Searches chan struct{}
+	// Turns are for what computes some milliseconds (hashes, signatures, a reply), Searches for the search for causes, which may
+	// take seconds. Hundreds of messages may wait for the DNS meanwhile, for which nobody holds a turn.
+	Turns, Searches share.Turns
 	// Panicked is told of a check that panicked; that check's result is temperror. It may be nil.
 	Panicked func(id, method string, value any, stack []byte)
 }
@@ -528,18 +529,4 @@ func lineOf(before, fs mail.Fields) int {
 		n += bytes.Count(f.Raw, []byte("\n"))
 	}
 	return n
-}
-
-// compute takes room for a computation, which asks no DNS; done gives it back. Where the context ends first there is no need
-// of room: what computes looks at it too.
-func (ev Evaluator) compute(ctx context.Context) (done func()) {
-	if ev.Searches == nil {
-		return func() {}
-	}
-	select {
-	case ev.Searches <- struct{}{}:
-		return func() { <-ev.Searches }
-	case <-ctx.Done():
-		return func() {}
-	}
 }

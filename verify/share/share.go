@@ -4,12 +4,10 @@
 package share
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
-	"time"
 
 	"checkauth/verify/naming"
 )
@@ -62,35 +60,77 @@ func NewPot(size int, rule Rule) *Pot {
 // Take gives a client one unit, or an *Error. Each of the client's networks (/24; /64, /56 and /48) has its share of
 // what is free at this moment. give returns the unit; it may be called more than once.
 func (p *Pot) Take(client netip.Addr) (give func(), err error) {
+	h := p.Hold(client)
+	if err := h.Take(1); err != nil {
+		return nil, err
+	}
+	var once sync.Once
+	return func() { once.Do(h.Give) }, nil
+}
+
+// Hold is what a client has of a Pot where that grows. One goroutine at a time may have it.
+type Hold struct {
+	pot      *Pot
+	networks []netip.Prefix
+	lifted   bool
+	n        int
+}
+
+// Hold gives a client nothing as yet.
+func (p *Pot) Hold(client netip.Addr) *Hold {
+	return &Hold{pot: p, networks: naming.Networks(client), lifted: p.rule.Lifted(client)}
+}
+
+// Take takes n more units, all or none; the error is an *Error. Where nothing is free a network that has units hears that
+// it has its share, for it would have it too with one unit more.
+func (h *Hold) Take(n int) error {
+	p := h.pot
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	free := p.size - p.used
-	if free <= 0 {
-		return nil, &Error{Free: 0, Size: p.size}
-	}
-	networks := naming.Networks(client)
-	if !p.rule.Lifted(client) {
-		for _, n := range networks {
-			if p.by[n] >= p.rule.Most(free) {
-				return nil, &Error{Network: n, Have: p.by[n], Free: free, Size: p.size}
+	if !h.lifted {
+		for _, net := range h.networks {
+			if have := p.by[net]; have+n > p.rule.Most(free) && (have > 0 || n <= free) {
+				return &Error{Network: net, Have: have, Free: max(0, free), Size: p.size}
 			}
 		}
 	}
-	p.used++
-	for _, n := range networks {
-		p.by[n]++
+	if n > free {
+		return &Error{Free: max(0, free), Size: p.size}
 	}
-	var once sync.Once
-	return func() { once.Do(func() { p.give(networks) }) }, nil
+	p.count(h, n)
+	return nil
 }
 
-func (p *Pot) give(networks []netip.Prefix) {
+// Instead takes over all that another Hold of the same Pot has, which is left with nothing. Nobody's share is asked: it is
+// for who takes a place within the network, or of the pot, that has none left.
+func (h *Hold) Instead(other *Hold) {
+	p := h.pot
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.used--
-	for _, n := range networks {
-		if p.by[n]--; p.by[n] == 0 {
-			delete(p.by, n)
+	n := other.n
+	p.count(other, -n)
+	p.count(h, n)
+}
+
+// Give returns all of it.
+func (h *Hold) Give() { h.Return(h.n) }
+
+// Return returns n units.
+func (h *Hold) Return(n int) {
+	p := h.pot
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.count(h, -n)
+}
+
+// count changes what a hold has; mu is held.
+func (p *Pot) count(h *Hold, n int) {
+	h.n += n
+	p.used += n
+	for _, net := range h.networks {
+		if p.by[net] += n; p.by[net] == 0 {
+			delete(p.by, net)
 		}
 	}
 }
@@ -100,34 +140,4 @@ func (p *Pot) Used() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.used
-}
-
-// Notices lets each network be told of once a minute, so that a log says who has his share and is not filled by him. The
-// zero value is ready.
-type Notices struct {
-	mu    sync.Mutex
-	began time.Time
-	said  map[string]bool
-}
-
-// mostNotices bounds what is told in a minute; strangers choose the networks.
-const mostNotices = 20
-
-// Due tells whether an error of this package for this pot is to be told now: once a minute a network.
-func (n *Notices) Due(pot string, err error, now time.Time) bool {
-	var e *Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if age := now.Sub(n.began); age < 0 || age >= time.Minute {
-		n.began, n.said = now, map[string]bool{}
-	}
-	key := pot + " " + e.Network.String()
-	if n.said[key] || len(n.said) >= mostNotices {
-		return false
-	}
-	n.said[key] = true
-	return true
 }
