@@ -25,7 +25,7 @@ type settings struct {
 	Hostname string   `toml:"hostname" help:"Our name: in the greeting, the reports, Authentication-Results and the service address. Must have A and PTR records that agree."`
 	Domains  []string `toml:"domains" help:"Further domains whose check-auth@ is ours."`
 	Operator string   `toml:"operator" help:"Your address. Mail for postmaster and abuse goes there; needed as soon as a public address is listened on."`
-	State    string   `toml:"state" help:"Folder for the queue, the DKIM key and large messages on their way."`
+	State    string   `toml:"state" help:"Folder for the queue, the DKIM key and large messages on their way. It is this user's alone (mode 0700), or nothing starts."`
 	Listen   []string `toml:"listen" help:"Addresses to take mail on: 0.0.0.0:25 is all of IPv4, [::]:25 all of IPv6, :25 both."`
 
 	PublicAddresses []string `toml:"public-addresses" name:"public-addresses" help:"Addresses by which others reach this service where they are neither of this machine's interfaces nor what the DNS says of hostname, as behind NAT. No reply and no question is sent to an address of ours."`
