@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -24,6 +25,7 @@ func TestMain(m *testing.M) {
 		process(env{in: os.Stdin, out: os.Stdout, err: os.Stderr, now: time.Now, getenv: os.Getenv, stay: stay,
 			resolvConf: os.Getenv(asResolvConf), journal: os.Getenv(asJournal)})
 	}
+	syscall.Umask(0o077) // a state folder of t.TempDir is ours alone
 	os.Exit(m.Run())
 }
 

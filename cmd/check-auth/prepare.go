@@ -12,6 +12,7 @@ import (
 
 	"checkauth/reply/compose"
 	"checkauth/reply/deliver"
+	"checkauth/reply/folder"
 	"checkauth/reply/sign"
 	"checkauth/reply/store"
 	"checkauth/verify/dns/client"
@@ -92,18 +93,26 @@ func resolvConfExit(err error) int {
 	return exitTemp
 }
 
-// makeState makes the state folder, for us alone. What keeps it from being made may be a disk that is not there
-// yet; what stands in its place stays.
+// makeState makes the state folder, for us alone, and refuses one that is not. What keeps it from being made may be a
+// disk that is not there yet; what stands in its place stays.
 func (s *settings) makeState() error {
-	err := os.MkdirAll(s.State, 0o700)
+	err := folder.Make(s.State)
 	if err == nil {
 		return nil
+	}
+	if notOurs(err) {
+		return s.unusable("state", err)
 	}
 	code := exitTemp
 	if errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.EINVAL) {
 		code = exitConfig
 	}
 	return &exitError{code, fmt.Errorf("configuration: %w", s.fault("state", "%w: make the folder, or name another one with state or --state", err))}
+}
+
+// notOurs: the folder is not this user's alone, so that somebody has to look.
+func notOurs(err error) bool {
+	return errors.Is(err, folder.ErrOpen) || errors.Is(err, folder.ErrForeign)
 }
 
 // lookTime is how long the look at a database may take.
@@ -177,6 +186,11 @@ func (s *settings) lookState() (*sign.Key, error) {
 // lookStore looks at the state folder, and at the database where there is one.
 func (s *settings) lookStore(ctx context.Context, c store.PostgresConfig) (user string, err error) {
 	user, err = store.Look(ctx, s.State)
+	if err == nil {
+		if err = folder.Look(s.State); errors.Is(err, fs.ErrNotExist) {
+			err = nil // it is made for us alone
+		}
+	}
 	if err != nil {
 		return "", s.unusable("state", err)
 	}

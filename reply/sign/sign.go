@@ -20,6 +20,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"checkauth/reply/folder"
 )
 
 // Open reads the key of a domain from dir, or makes it there: selector.key (PKCS#8 in PEM, mode 0600)
@@ -36,7 +38,7 @@ func Open(dir, domain, selector string) (k *Key, made bool, err error) {
 		return nil, false, err
 	}
 	// Written at every start: the domain may have changed in the configuration.
-	if err := os.WriteFile(filepath.Join(dir, selector+".dns"), []byte(k.Record()+"\n"), 0o644); err != nil {
+	if err := folder.WriteFile(recordFile(dir, selector), []byte(k.Record()+"\n"), 0o644); err != nil {
 		return nil, false, fmt.Errorf("DKIM record beside the key: %w", err)
 	}
 	return k, made, nil
@@ -46,7 +48,10 @@ func Open(dir, domain, selector string) (k *Key, made bool, err error) {
 func Read(dir, domain, selector string) (*Key, error) {
 	k := &Key{Domain: domain, Selector: selector}
 	file := keyFile(dir, selector)
-	b, err := os.ReadFile(file)
+	b, err := folder.ReadFile(file)
+	if err == nil {
+		err = folder.Sound(recordFile(dir, selector)) // which Open writes
+	}
 	if err == nil {
 		k.signer, err = parse(b)
 	}
@@ -56,7 +61,8 @@ func Read(dir, domain, selector string) (*Key, error) {
 	return k, nil
 }
 
-func keyFile(dir, selector string) string { return filepath.Join(dir, selector+".key") }
+func keyFile(dir, selector string) string    { return filepath.Join(dir, selector+".key") }
+func recordFile(dir, selector string) string { return filepath.Join(dir, selector+".dns") }
 
 func (k *Key) create(file string) error {
 	made, err := Make(k.Domain, k.Selector, RSA, Bits)

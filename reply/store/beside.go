@@ -57,7 +57,11 @@ func OpenBeside(ctx context.Context, dir string) (_ *Beside, err error) {
 // usable asks the file system alone. To open and close the file here would take its locks from a service
 // within the same process (sqlite.org/howtocorrupt.html, 2.2).
 func usable(file string) error {
-	info, err := os.Stat(file)
+	// Root, too, looks into the folder of a user who has fewer rights.
+	if err := sane(file); err != nil {
+		return err
+	}
+	info, err := os.Lstat(file)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("store: %w: no service has used this folder, or it is not the service's", err)

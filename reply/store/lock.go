@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"checkauth/reply/folder"
 )
 
 // unlock gives the folder back. Closing the file alone would not do while a child that was just forked
@@ -21,9 +24,12 @@ func unlock(f *os.File) error {
 // however it ends, so none is ever stale; that is what allows Open to take over all leases at once.
 func lockFolder(dir string) (*os.File, error) {
 	name := filepath.Join(dir, "lock")
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := folder.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("store: lock file: %w: make the folder writable for this user", err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("store: lock file: %w: make the folder writable for this user", err)
+		return nil, strange(err)
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {

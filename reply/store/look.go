@@ -13,6 +13,8 @@ import (
 
 	"github.com/jackc/pgx/v5/stdlib"
 	"golang.org/x/sys/unix"
+
+	"checkauth/reply/folder"
 )
 
 // Look tells whether Open would take the folder, and changes nothing in it: no file is made, and the folder is
@@ -34,7 +36,11 @@ func Look(ctx context.Context, dir string) (user string, err error) {
 	if user, err := holder(dir); user != "" || err != nil {
 		return user, err
 	}
-	return "", sound(ctx, filepath.Join(dir, "queue.db"))
+	file := filepath.Join(dir, "queue.db")
+	if err := sane(file); err != nil {
+		return "", err
+	}
+	return "", sound(ctx, file)
 }
 
 // makeable tells whether the folder could be made.
@@ -66,12 +72,14 @@ func access(name string, mode uint32) error {
 // holder is the process that has taken the folder; empty where none has. The lock is shared and given back at
 // once: a service that starts within that moment says that the folder is in use, and is started again.
 func holder(dir string) (string, error) {
-	f, err := os.Open(filepath.Join(dir, "lock"))
-	if errors.Is(err, fs.ErrNotExist) {
+	f, err := folder.OpenFile(filepath.Join(dir, "lock"), os.O_RDONLY, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return "", nil
-	}
-	if err != nil {
+	case errors.Is(err, fs.ErrPermission):
 		return "", fmt.Errorf("store: lock file: %w: run this as the service's user, or as root", err)
+	case err != nil:
+		return "", strange(err)
 	}
 	defer func() { _ = f.Close() }()
 	switch err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); {

@@ -13,6 +13,9 @@ import (
 	"strings"
 
 	"github.com/pressly/goose/v3"
+
+	"checkauth/reply/folder"
+	"golang.org/x/sys/unix"
 )
 
 //go:embed migrations/*.sql
@@ -64,6 +67,9 @@ func Open(ctx context.Context, dir string, cfg Config) (_ *SQLite, err error) {
 }
 
 func (s *SQLite) open(ctx context.Context, file string) (err error) {
+	if err := sane(file); err != nil {
+		return err
+	}
 	fresh, err := inspect(ctx, file)
 	if err != nil {
 		return err
@@ -119,10 +125,30 @@ func (s *SQLite) startWriter(ctx context.Context, file string) error {
 	return nil
 }
 
+// sane refuses a database one of whose files (sqlite.org/tempfiles.html) is a link or another user's: SQLite would
+// read and write what it leads to.
+func sane(file string) error {
+	return strange(folder.Sound(file, file+"-wal", file+"-shm", file+"-journal"))
+}
+
+// strange gives what is wrong with a file its kind, ErrForeign; nil stays nil.
+func strange(err error) error {
+	if errors.Is(err, folder.ErrLink) || errors.Is(err, folder.ErrForeign) || errors.Is(err, folder.ErrNoFile) {
+		return &strangeFile{err}
+	}
+	return err
+}
+
+type strangeFile struct{ cause error }
+
+func (s *strangeFile) Error() string        { return "store: " + s.cause.Error() }
+func (s *strangeFile) Unwrap() error        { return s.cause }
+func (s *strangeFile) Is(target error) bool { return target == ErrForeign }
+
 // private makes the file, readable for us alone: it has strangers' mail in it. SQLite gives its -wal
 // and -shm files the same mode.
 func private(file string) error {
-	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return fmt.Errorf("store: %w: let this user read and write it", err)
 	}
