@@ -25,13 +25,12 @@ func TestLoadShortensCommands(t *testing.T) {
 	cfg := Defaults()
 	cfg.Connections = 20
 	r := newRegistry(cfg)
-	client := netip.MustParseAddr("192.0.2.1")
 	for n := 1; n <= cfg.Connections+tooMany; n++ {
 		c := testConn(t, r)
 		if err := r.add(c); err != nil {
 			t.Fatalf("connection %d is closed unheard", n)
 		}
-		client = netip.AddrFrom4([4]byte{192, 0, byte(n), 1})
+		client := netip.AddrFrom4([4]byte{192, 0, byte(n), 1})
 		if err := r.admit(c, client); (err == nil) != (n <= cfg.Connections) {
 			t.Errorf("connection %d: %v", n, err)
 		}
