@@ -16,7 +16,7 @@ import (
 type Config struct {
 	Host  string
 	TLS   *tls.Config                     // nil: no STARTTLS
-	Spool string                          // folder for messages above 256 KiB while they are here
+	Spool string                          // folder for messages above 64 KiB, and those that Buffer has no room for, while they are here
 	Role  func(local, domain string) Role // local unquoted, domain as written, "" for <postmaster>
 
 	Message    int64       // octets; exactly that many are accepted
@@ -26,15 +26,15 @@ type Config struct {
 	Connections, PerIP, PerNetwork int // at once; a network is a /24 or /64
 	Errors, Commands, UnknownUsers int // of one session
 
-	Command  time.Duration // for one command; 60 s above half of the connections, 10 s above 90 %
+	Command  time.Duration // for one command; 60 s above half of the connections, 10 s above 90 %, and then for a step towards a mail too
 	DataIdle time.Duration // without an octet in DATA
 	Session  time.Duration // of one session, without our own evaluations
 	Stop     time.Duration // that open transactions have at a stop
 	MinRate  int           // octets a second over any 60 s of DATA
 
 	Evaluations   int        // at once, at the final dot; beyond: 451. Nearly all of the time they wait for the DNS
-	Share         share.Rule // of connections and evaluations, for one client network
-	Buffer        int64      // octets of messages that are held in memory, over all sessions; what is more goes to Spool at once
+	Share         share.Rule // of connections, evaluations and Buffer, for one client network
+	Buffer        int64      // octets of messages in memory, over all sessions; what is more goes to Spool at once, and a header hears 452
 	BeginsSession int        // transactions that begin in one session
 	BeginsNetwork int        // and in a minute from a client network
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/emersion/go-smtp"
 
@@ -43,21 +44,34 @@ func shareOf(key string, err error) *overload {
 	return &overload{key: key, network: e.Network, have: e.Have, size: e.Size}
 }
 
-// puttingOff is what the client hears.
-var puttingOff = map[string]struct {
-	code     int
+// pot is what all clients share, and who has his part of it is put off.
+type pot struct {
+	key      string
+	size     func(Config) int64
+	unit     string // of size
+	code     int    // what the client hears
 	enhanced smtp.EnhancedCode
-	what     string
-}{
-	keyConnections: {421, smtp.EnhancedCode{4, 7, 0}, "connections"},
-	keyPerIP:       {421, smtp.EnhancedCode{4, 7, 0}, "connections"},
-	keyPerNetwork:  {421, smtp.EnhancedCode{4, 7, 0}, "connections"},
-	keyEvaluations: {451, smtp.EnhancedCode{4, 3, 2}, "messages in evaluation"},
-	keyBuffer:      {452, smtp.EnhancedCode{4, 3, 1}, "message headers in memory"},
+	what     string // that there are too many of
+	why      string // for docs/abuse.md, and the test that proves it
+	test     string
+}
+
+// pots are in the order of docs/abuse.md.
+var pots = []pot{
+	{keyConnections, func(c Config) int64 { return int64(c.Connections) }, "connections", 421, smtp.EnhancedCode{4, 7, 0}, "connections",
+		"all that are open; of what is free one network has its share. Who has no place left gets that of a session of his network, and where none is left at all of anybody's, that has brought no mail nearer for 2 s", "TestHostile_connections_kept_with_NOOP"},
+	{keyPerNetwork, func(c Config) int64 { return int64(c.PerNetwork) }, "connections", 421, smtp.EnhancedCode{4, 7, 0}, "connections",
+		"of one /24, or /64 of IPv6, whatever its share is", "TestHostile_19"},
+	{keyPerIP, func(c Config) int64 { return int64(c.PerIP) }, "connections", 421, smtp.EnhancedCode{4, 7, 0}, "connections",
+		"of one address, whatever its share is", "TestHostile_20"},
+	{keyEvaluations, func(c Config) int64 { return int64(c.Evaluations) }, "messages", 451, smtp.EnhancedCode{4, 3, 2}, "messages in evaluation",
+		"that are evaluated, nearly all of which wait for the DNS; of what is free one network has its share", "TestEvaluationsAreShared"},
+	{keyBuffer, func(c Config) int64 { return c.Buffer >> 20 }, "MiB", 452, smtp.EnhancedCode{4, 3, 1}, "message headers in memory",
+		"of messages in memory; of what is free one network has its share. What finds no room lies on the disk, as do messages above 64 KiB; only a header cannot", "TestMemoryForMessagesIsShared"},
 }
 
 func (o *overload) refusal() *smtp.SMTPError {
-	p := puttingOff[o.key]
+	p := pots[slices.IndexFunc(pots, func(p pot) bool { return p.key == o.key })]
 	text := fmt.Sprintf("Too many %s in all, try again later", p.what)
 	switch {
 	case o.network.IsSingleIP():

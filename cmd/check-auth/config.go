@@ -26,7 +26,7 @@ type settings struct {
 	Domains  []string    `toml:"domains" help:"Further domains whose check-auth@ is ours."`
 	Operator string      `toml:"operator" help:"Your address. Mail for postmaster and abuse goes there; needed as soon as a public address is listened on."`
 	State    string      `toml:"state" help:"Folder for the queue, the DKIM key and large messages on their way. It is this user's alone (mode 0700), or nothing starts."`
-	Memory   memoryLimit `toml:"memory-limit" name:"memory-limit" help:"Memory that the garbage collector keeps to, such as 512MiB. auto: a quarter of the control group's limit or of the machine's memory, at least 256 MiB. GOMEMLIMIT in the environment wins."`
+	Memory   memoryLimit `toml:"memory-limit" name:"memory-limit" help:"Memory that the garbage collector keeps to, such as 512MiB. auto: a quarter of the control group's limit or of the machine's memory, at least 256 MiB, at most three quarters of it. GOMEMLIMIT in the environment wins."`
 	Listen   []string    `toml:"listen" help:"Addresses to take mail on: 0.0.0.0:25 is all of IPv4, [::]:25 all of IPv6, :25 both."`
 
 	PublicAddresses []string `toml:"public-addresses" name:"public-addresses" help:"Addresses by which others reach this service where they are neither of this machine's interfaces nor what the DNS says of hostname, as behind NAT. No reply and no question is sent to an address of ours."`

@@ -23,13 +23,16 @@ type memoryFiles struct {
 var procFiles = memoryFiles{"/proc/self/cgroup", "/sys/fs/cgroup", "/proc/meminfo"}
 
 // limit is a quarter of the cgroup's limit, or of the machine's memory where that is less or there is no limit; in octets,
-// at least leastMemory.
+// at least leastMemory, and never so much that the kernel would end us before the garbage collector works for it.
 func (m memoryFiles) limit() int64 {
 	all := m.machine()
 	if c := m.group(); c > 0 && (all == 0 || c < all) {
 		all = c
 	}
-	return max(all/4, leastMemory)
+	if all == 0 {
+		return leastMemory
+	}
+	return min(max(all/4, leastMemory), all/4*3)
 }
 
 // group is the least limit of the process's cgroup and of those above it, of version 2 (memory.max) or 1

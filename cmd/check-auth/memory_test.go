@@ -12,9 +12,10 @@ func TestMemoryLimit(t *testing.T) {
 		files map[string]string
 		want  int64
 	}{
-		"nothing can be read": {nil, 256 << 20},
-		"the machine's":       {map[string]string{"meminfo": "MemFree: 1 kB\nMemTotal: 8388608 kB\n"}, 2 << 30},
-		"a small machine":     {map[string]string{"meminfo": "MemTotal: 524288 kB\n"}, 256 << 20},
+		"nothing can be read":     {nil, 256 << 20},
+		"the machine's":           {map[string]string{"meminfo": "MemFree: 1 kB\nMemTotal: 8388608 kB\n"}, 2 << 30},
+		"a small machine":         {map[string]string{"meminfo": "MemTotal: 524288 kB\n"}, 256 << 20},
+		"less than there must be": {map[string]string{"meminfo": "MemTotal: 8388608 kB\n", "cgroup": "0::/a\n", "fs/a/memory.max": "134217728\n"}, 96 << 20},
 		"cgroup v2": {map[string]string{"meminfo": "MemTotal: 8388608 kB\n", "cgroup": "0::/system.slice/check-auth.service\n",
 			"fs/system.slice/check-auth.service/memory.max": "2147483648\n"}, 512 << 20},
 		"cgroup v2, a limit above it": {map[string]string{"meminfo": "MemTotal: 8388608 kB\n", "cgroup": "0::/a/b\n",

@@ -20,19 +20,19 @@ type smtpSettings struct {
 	Fields        limit          `toml:"fields" help:"Header fields of a message."`
 	Folds         limit          `toml:"folds" help:"Continuation lines of one header field."`
 	Recipients    limit          `toml:"recipients" help:"Recipients of one transaction."`
-	Connections   limit          `toml:"connections" help:"Connections at once."`
-	PerIP         limit          `toml:"per-ip" help:"Connections at once from one address."`
-	PerNetwork    limit          `toml:"per-network" help:"Connections at once from one network: /24, or /64 of IPv6."`
+	Connections   limit          `toml:"connections" help:"Connections at once; one more is refused (421). Of what is free a client network has its share (policy.share). Where all are taken, a session that brings no mail makes room."`
+	PerIP         limit          `toml:"per-ip" help:"Connections at once from one address, whatever its share is."`
+	PerNetwork    limit          `toml:"per-network" help:"Connections at once from one network, /24 or /64 of IPv6, whatever its share is."`
 	Errors        limit          `toml:"errors" help:"Wrong commands of a session before it is closed."`
 	Commands      limit          `toml:"commands" help:"Commands of a session before it is closed."`
 	UnknownUsers  limit          `toml:"unknown-users" help:"Unknown recipients of a session before it is closed."`
-	Command       duration       `toml:"command" help:"How long a client may take for one command."`
+	Command       duration       `toml:"command" help:"How long a client may take for one command: 60 s at most where more than half of the connections are taken, 10 s above nine tenths, and then also for each step towards a mail; NOOP and RSET are none."`
 	DataIdle      duration       `toml:"data-idle" help:"How long a client may be silent within its message."`
 	MinRate       size           `toml:"min-rate" help:"Octets a second that a message must come in with, over any minute."`
 	Session       duration       `toml:"session" help:"How long a session may last, our own evaluation not counted."`
 	Stop          duration       `toml:"stop" help:"How long a stop waits for open transactions."`
-	Evaluations   limit          `toml:"evaluations" help:"Messages evaluated at once; one more is put off (451). They wait for the DNS nearly all of the time; what computes is bounded by the processors."`
-	Buffer        size           `toml:"buffer" help:"Octets of messages held in memory, over all sessions: what is more, and a message above 64 KiB, lies in a file in the state folder."`
+	Evaluations   limit          `toml:"evaluations" help:"Messages evaluated at once; one more is put off (451). Of what is free a client network has its share (policy.share). They wait for the DNS nearly all of the time; what computes is bounded by the processors."`
+	Buffer        size           `toml:"buffer" help:"Octets of messages held in memory, over all sessions, of which a client network has its share (policy.share). What is more, and a message above 64 KiB, lies in a file in the state folder; a header that finds no room puts its message off (452)."`
 	Transactions  limit          `toml:"transactions-per-session" name:"transactions-per-session" help:"Transactions of a session."`
 	PerMinute     limit          `toml:"transactions-per-minute" name:"transactions-per-minute" help:"Transactions a minute of one client network."`
 	TrustedClient []netip.Prefix `toml:"trusted-private" name:"trusted-private" help:"Private networks that mail is taken from all the same (SPF and iprev are not run for it). Any other private client means that we stand behind NAT, and is put off (451)."`

@@ -260,8 +260,7 @@ func (t *Transaction) mail(ctx context.Context, d policy.Decision, report *verif
 		t.short(ctx, full)
 		return t.r.Policy.Full(d, report, full, now), nil
 	}
-	var e reply.Entry
-	t.compute(ctx, func() { e, err = t.r.Compose.Reply(report, d, m.Body, now) })
+	e, err := t.r.Compose.Reply(report, d, m.Body, now) // which has turns of its own
 	if err != nil {
 		return d, err
 	}

@@ -65,8 +65,8 @@ type Evaluator struct {
 	Servers []string
 	// Loopback: a client on loopback is evaluated as one of the Internet, for tests on one machine.
 	Loopback bool
-	// Turns are for what computes some milliseconds (hashes, signatures, a reply), Searches for the search for causes, which may
-	// take seconds. Hundreds of messages may wait for the DNS meanwhile, for which nobody holds a turn.
+	// Turns are for what computes some milliseconds (hashes, signatures), Searches for the search for causes, which may take
+	// seconds. Hundreds of messages may wait for the DNS meanwhile, for which nobody holds a turn.
 	Turns, Searches share.Turns
 	// Panicked is told of a check that panicked; that check's result is temperror. It may be nil.
 	Panicked func(id, method string, value any, stack []byte)
