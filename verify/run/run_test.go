@@ -179,9 +179,14 @@ func TestUnreadableHeaderIsSaid(t *testing.T) {
 func TestQuotaIsTempError(t *testing.T) {
 	t.Parallel()
 	quota := &dns.Quotas{PerNetwork: 1, PerTarget: 100, Made: 100, PerServer: 60, Now: time.Now}
-	r := Evaluator{Config: Defaults(), DNS: dnstest.Zone(t, zone), Quota: quota, Now: time.Now}.Evaluate(t.Context(), message(t, "192.0.2.1", plain))
-	if got := r.Check(verify.MethodDMARC); got.Result != result.TempError || r.Verdict.Word != verify.Unknown {
-		t.Errorf("dmarc: got %s (%s), verdict %s, want temperror and unknown", got.Result, got.Reason, r.Verdict.Word)
+	m := message(t, "192.0.2.1", plain)
+	e := Evaluator{Config: Defaults(), DNS: dnstest.Zone(t, zone), Quota: quota, Now: time.Now}.Begin(t.Context(), m.Envelope)
+	e.Header(m.Fields)
+	r, err := e.Finish(m)
+	// Where the quota is met before the message is in, its checks are not even begun.
+	got := r.Check(verify.MethodDMARC).Result
+	if _, quota := errors.AsType[*dns.QuotaError](err); !quota || got != result.TempError && got != "" || r.Verdict.Word != verify.Unknown {
+		t.Errorf("dmarc: got %q, verdict %s, error %v; want temperror or nothing, unknown, and the quota", got, r.Verdict.Word, err)
 	}
 }
 
