@@ -16,6 +16,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 	"github.com/pelletier/go-toml/v2/unstable"
 
+	"checkauth/reply/store"
 	"checkauth/verify/typo"
 )
 
@@ -383,6 +384,15 @@ func joined[T any](items []T, text func(T) string) string {
 	return strings.Join(out, ",")
 }
 
+// shown is the text without a password.
+func (f setting) shown() string {
+	if f.key == "store.url" {
+		shown, _ := store.Masked(f.text())
+		return shown
+	}
+	return f.text()
+}
+
 // flag is the setting's name on the command line.
 func (f setting) flag() string { return strings.ReplaceAll(f.key, ".", "-") }
 
@@ -409,6 +419,9 @@ func setDefaults(root *kong.Node, c *serveCmd, args []string, e env) {
 			for _, flag := range group {
 				if f, ok := values[flag.Name]; ok {
 					flag.Default, flag.HasDefault = f.text(), f.text() != "" && f.text() != "false"
+					if shown := f.shown(); shown != f.text() {
+						flag.PlaceHolder = strconv.Quote(shown) // in place of the default, in --help
+					}
 				}
 			}
 		}

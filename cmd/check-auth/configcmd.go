@@ -61,7 +61,11 @@ func (s *settings) print() string {
 			table = prefix
 			fmt.Fprintf(&b, "\n[%s]\n", table)
 		}
-		fmt.Fprintf(&b, "# %s\n%s = %s\n", f.help, key, f.toml())
+		value := f.toml()
+		if shown := f.shown(); shown != f.text() {
+			value = strconv.Quote(shown) + " # the password is not shown"
+		}
+		fmt.Fprintf(&b, "# %s\n%s = %s\n", f.help, key, value)
 	}
 	return b.String()
 }

@@ -60,9 +60,12 @@ func (c PostgresConfig) check() error {
 
 // connection is how we connect.
 func (c PostgresConfig) connection() (*pgx.ConnConfig, error) {
+	if _, clear := Masked(c.URL); !clear {
+		return nil, unreadable(c.URL, errUnclear)
+	}
 	conn, err := pgx.ParseConfig(c.URL)
 	if err != nil {
-		return nil, fmt.Errorf("store: %w: %w: want postgres://USER@HOST:PORT/DATABASE", ErrURL, err) // pgx leaves the password out
+		return nil, unreadable(c.URL, err)
 	}
 	if c.Password != "" {
 		conn.Password = c.Password
