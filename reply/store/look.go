@@ -128,7 +128,7 @@ func LookPostgres(ctx context.Context, cfg PostgresConfig) (err error) {
 	if err != nil {
 		return err
 	}
-	db := stdlib.OpenDB(*conn)
+	db := stdlib.OpenDB(*tied(ctx, conn))
 	defer func() { err = errors.Join(err, db.Close()) }()
 	failed := func(err error) error { return fmt.Errorf("store: %s: %w", databaseName(conn), knownPostgres(err)) }
 	one, err := db.Conn(ctx)

@@ -147,7 +147,7 @@ func (p *Postgres) open(ctx context.Context, conn *pgx.ConnConfig) (err error) {
 // migratePostgres looks whether this is a database that we can use, and brings the tables up to date, one node
 // after the other.
 func migratePostgres(ctx context.Context, conn *pgx.ConnConfig) (err error) {
-	patient := conn.Copy()
+	patient := tied(ctx, conn)
 	patient.RuntimeParams["statement_timeout"], patient.RuntimeParams["lock_timeout"] = "0", "0"
 	db := stdlib.OpenDB(*patient)
 	defer func() { err = errors.Join(err, db.Close()) }()
@@ -168,6 +168,21 @@ func migratePostgres(ctx context.Context, conn *pgx.ConnConfig) (err error) {
 		err = errors.Join(err, unlocked)
 	}()
 	return knownPostgres(up(ctx, goose.DialectPostgres, db, databaseName(conn), "name another schema or database"))
+}
+
+// tied makes connections that the context's end cuts, so that nothing waits for a server that hangs: neither what is
+// done without the context, nor a goodbye. The server takes a session's locks and transaction back with it.
+func tied(ctx context.Context, conn *pgx.ConnConfig) *pgx.ConnConfig {
+	out := conn.Copy()
+	dial := conn.DialFunc
+	out.DialFunc = func(dialing context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(dialing, network, addr)
+		if err == nil {
+			context.AfterFunc(ctx, func() { _ = c.Close() })
+		}
+		return c, err
+	}
+	return out
 }
 
 // lockKey is an advisory lock's, of something of ours within the schema.
