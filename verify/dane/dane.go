@@ -104,8 +104,9 @@ func forms(all []TLSA) string {
 	return strings.Join(out, ", ")
 }
 
-// read makes Records of a set. One that cannot be read stays in it, because it was promised all the same.
-func read(base string, set []dns.Record) Records {
+// Read makes Records of a set, whether or not it was validated. One that cannot be read stays in it, because it was
+// promised all the same. The report goes by it too: it must not praise what our own delivery does not use.
+func Read(base string, set []dns.Record) Records {
 	r := Records{Base: base}
 	for _, rr := range set[:min(len(set), maxRecords)] {
 		t, err := parse(rr.Data())
@@ -140,12 +141,9 @@ func parse(data string) (TLSA, error) {
 	return TLSA{numbers[0], numbers[1], numbers[2], octets}, nil
 }
 
-// Usable tells whether a record, written as in a zone file, can vouch for a mail server. There is one rule of it: the
-// report must not praise what our own delivery does not use.
-func Usable(data string) bool {
-	t, err := parse(data)
-	return err == nil && t.usable()
-}
+// Usable tells whether a record can vouch for a mail server by itself; a stronger one of the set may put it aside
+// (RFC 7671, 9).
+func (t TLSA) Usable() bool { return t.usable() }
 
 // usable: RFC 7672, 3.1: usages 2 and 3 of selectors 0 and 1. RFC 7672, 3.1.3: PKIX-TA and PKIX-EE are not
 // for SMTP, where nobody agrees on the public CAs.

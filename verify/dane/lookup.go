@@ -54,7 +54,7 @@ func lookup(ctx context.Context, r dns.Resolver, host, prefix string) (Records, 
 			return Records{}, err
 		}
 		if a.AD && len(a.Records) > 0 {
-			return read(base, a.Records), nil
+			return Read(base, a.Records), nil
 		}
 	}
 	return Records{}, nil

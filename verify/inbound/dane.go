@@ -2,13 +2,14 @@ package inbound
 
 import (
 	"context"
+	"slices"
 
 	"checkauth/verify/dane"
 	"checkauth/verify/dns"
 	"checkauth/verify/result"
 )
 
-// maxTLSA records are looked at.
+// maxTLSA records are shown.
 const maxTLSA = 10
 
 // dane looks for TLSA records of the first mail server: RFC 7672, 2.2.
@@ -36,17 +37,20 @@ func (s *state) dane(ctx context.Context) {
 func (s *state) judgeTLSA(a dns.Answer) {
 	d := &s.res.DANE
 	d.State, d.Validated = Malformed, a.AD && s.secure
-	bad := ""
 	for _, r := range a.Records[:min(len(a.Records), maxTLSA)] {
 		d.Records = append(d.Records, shown(r.Data()))
-		if dane.Usable(r.Data()) {
-			d.State = Present
-		} else if bad == "" {
-			bad = shown(r.Data())
-		}
 	}
-	d.Usable = d.Validated && d.State == Present
+	records, bad := dane.Read(s.first, a.Records), ""
+	if i := slices.IndexFunc(records.All, func(t dane.TLSA) bool { return !t.Usable() }); i >= 0 {
+		bad = shown(a.Records[i].Data())
+	}
+	if records.Usable() {
+		d.State = Present
+	}
+	d.Usable = d.Validated && records.Usable()
 	switch {
+	case d.Validated && records.Impossible():
+		s.found(result.Found(result.Warning, "inbound-tlsa-impossible", "name", d.Name), a.Evidence())
 	case bad != "":
 		s.found(result.Found(result.Info, "inbound-tlsa-unusable", "name", d.Name, "record", bad), a.Evidence())
 	case !d.Validated:
