@@ -89,6 +89,10 @@ func savedReports(t *testing.T) (out [][]byte) {
 func TestExplainEscapesEveryString(t *testing.T) {
 	t.Parallel()
 	done, shown := map[string]int{}, 0
+	composer, err := compose.New(compose.Defaults(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, saved := range savedReports(t) {
 		var places []string
 		change := func(only string) string {
@@ -111,10 +115,10 @@ func TestExplainEscapesEveryString(t *testing.T) {
 			}
 			return string(b)
 		}
-		explained(t, "every string", change(""))
+		explained(t, composer, "every string", change(""))
 		slices.Sort(places)
 		for _, at := range slices.Compact(places) {
-			if done[at]++; done[at] <= 1 && explained(t, at, change(at)) {
+			if done[at]++; done[at] <= 1 && explained(t, composer, at, change(at)) {
 				shown++
 			}
 		}
@@ -125,9 +129,12 @@ func TestExplainEscapesEveryString(t *testing.T) {
 }
 
 // explained gives a report to the command, and to the page as well. It tells whether it was taken for a report.
-func explained(t *testing.T, where, report string) bool {
+func explained(t *testing.T, composer *compose.Composer, where, report string) bool {
 	t.Helper()
-	got := play(t, t.Context(), report, "explain", "-")
+	var out, errs strings.Builder
+	e := env{in: strings.NewReader(report), out: &out, err: &errs, getenv: func(string) string { return "" }}
+	code := fail(e, (&explainCmd{Report: "-"}).Run(t.Context(), e)) // as run does
+	got := ended{code, out.String(), errs.String()}
 	if bad := raw(got.out); bad != "" {
 		t.Errorf("%s: the terminal gets %s", where, bad)
 	}
@@ -139,12 +146,6 @@ func explained(t *testing.T, where, report string) bool {
 	}
 	r := &verify.Report{}
 	if err := json.Unmarshal([]byte(report), r); err != nil {
-		t.Fatal(err)
-	}
-	cfg := compose.Defaults()
-	cfg.Host, cfg.Service = "verifier.example", "check-auth@verifier.example"
-	composer, err := compose.New(cfg, nil)
-	if err != nil {
 		t.Fatal(err)
 	}
 	// A reply is made of a report that was never read: the last step alone must do.

@@ -177,8 +177,9 @@ func TestQueueBesideConcurrentDeliveries(t *testing.T) {
 	t.Parallel()
 	dir, replies := t.TempDir(), newSink(t)
 	s, d := delivering(t, dir, func(c *deliver.Config) {
-		c.Relay, c.Every, c.Retries = replies.addr(), 5*time.Millisecond, []time.Duration{500 * time.Millisecond}
-		// The first connections fail, and one now and then, so that entries wait.
+		c.Relay, c.Every, c.Retries = replies.addr(), 5*time.Millisecond, []time.Duration{3 * time.Second}
+		// The first connections fail, and one now and then, so that entries wait: long enough for a busy machine to see
+		// them.
 		var n atomic.Int64
 		c.Dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if i := n.Add(1); i < 10 || i%3 == 0 {
