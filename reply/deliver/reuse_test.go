@@ -292,6 +292,9 @@ func TestReuseInService(t *testing.T) {
 		for i := range n {
 			e := entry(fmt.Sprint("e", i))
 			put(t, k, e)
+			if d.line.full(domainOf(e.To)) {
+				time.Sleep(time.Millisecond) // else it would go back to the store
+			}
 			d.Kick(e)
 			wanted = append(wanted, received(e))
 		}
@@ -323,4 +326,11 @@ func TestRunWaitsForGoodbyes(t *testing.T) {
 			t.Errorf("it took %s, want %s", took, farewell)
 		}
 	})
+}
+
+// full tells whether no further entry of a domain may wait here.
+func (l *line) full(domain string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.queued[domain] >= lineDomain
 }
