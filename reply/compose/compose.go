@@ -340,7 +340,7 @@ func (c *Composer) subject(r *verify.Report, d policy.Decision) string {
 	}
 	domain := dmarc.Identities["header.from"]
 	if domain == "" || domain == otherDomain {
-		_, domain = naming.Split(r.Session.MailFrom)
+		domain = naming.Domain(r.Session.MailFrom)
 	}
 	return fmt.Sprintf("%s: %s %s", title, word, result.Cut(result.ASCII(domain), 100))
 }

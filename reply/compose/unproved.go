@@ -90,7 +90,7 @@ func newFilter(r *verify.Report) *filter {
 			u.texts = append(u.texts, e.Data...)
 			for _, data := range e.Data {
 				u.texts = append(u.texts, unquotedData(data))
-				for word := range strings.FieldsFuncSeq(data, func(c rune) bool { return strings.ContainsRune(` "=:/~?+-`, c) && c != '-' }) {
+				for word := range strings.FieldsFuncSeq(data, func(c rune) bool { return strings.ContainsRune(` "=:/~?+`, c) }) {
 					u.name(word)
 				}
 			}
@@ -122,7 +122,7 @@ func evidenceIn(r *verify.Report) (out []result.Evidence) {
 
 // name takes in a host name; what is none stays unknown.
 func (u *filter) name(s string) {
-	if host, ok := naming.Host(strings.TrimSuffix(s, ".")); ok && strings.Contains(host, ".") {
+	if host, ok := fullName(s); ok {
 		u.names[host] = true
 	}
 }
@@ -161,18 +161,19 @@ func ofClient(method string) bool {
 
 // shown is a text as an unproved sender may see it.
 func (u *filter) shown(s string) string {
-	switch {
-	case u.allowed(s):
+	if u.allowed(s) {
 		return s
-	case isHost(s):
+	}
+	if _, ok := fullName(s); ok {
 		return otherDomain
 	}
 	return hidden(s)
 }
 
-func isHost(s string) bool {
-	host, ok := naming.Host(strings.TrimSuffix(s, "."))
-	return ok && strings.Contains(host, ".")
+// fullName is a host name of more than one label.
+func fullName(s string) (host string, ok bool) {
+	host, ok = naming.Host(strings.TrimSuffix(s, "."))
+	return host, ok && strings.Contains(host, ".")
 }
 
 // otherDomain stands for a name of somebody else.
@@ -262,15 +263,8 @@ func isHelo(s string) bool {
 	if _, ok := naming.Host(s); ok {
 		return true
 	}
-	if inner, ok := strings.CutPrefix(s, "["); ok {
-		inner = strings.TrimSuffix(inner, "]")
-		if len(inner) > 5 && strings.EqualFold(inner[:5], "IPv6:") {
-			inner = inner[5:]
-		}
-		a, err := netip.ParseAddr(inner)
-		return err == nil && a.Zone() == ""
-	}
-	return false
+	a, ok := naming.Literal(s)
+	return ok && a.Zone() == ""
 }
 
 var verbs = []string{"EHLO", "HELO", "STARTTLS", "AUTH", "MAIL FROM:", "RCPT TO:", "DATA", "RSET", "NOOP", "VRFY", "QUIT"}
@@ -309,7 +303,6 @@ var ourTexts = map[reflect.Type][]string{
 	reflect.TypeFor[result.Finding]():         {},
 	reflect.TypeFor[verify.TLS]():             {"ServerName", "Client"},
 	reflect.TypeFor[verify.Action]():          {},
-	reflect.TypeFor[result.Arg]():             {"Value"},
 	reflect.TypeFor[verify.Place]():           {},
 	reflect.TypeFor[verify.VerdictShift]():    {},
 	reflect.TypeFor[verify.AuthorityServer](): {"Data"},
@@ -364,8 +357,7 @@ func (u *filter) copyStruct(v reflect.Value) reflect.Value {
 	case result.Evidence:
 		out.Set(reflect.ValueOf(u.evidence(x)))
 		return out
-	}
-	if x, ok := v.Interface().(result.Finding); ok {
+	case result.Finding:
 		u.about = ofClient(x.Check)
 		defer func() { u.about = false }()
 	}

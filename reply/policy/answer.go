@@ -16,7 +16,7 @@ func verdict(r *verify.Report) result.Reason {
 // refutedLines are class C's: each record that refutes the mail, and what to do where that is a mistake.
 func refutedLines(in *input) (out []result.Reason) {
 	r := in.r
-	_, domain := naming.Split(r.Session.MailFrom)
+	domain := naming.Domain(r.Session.MailFrom)
 	if c := r.Check(verify.MethodSPF); c.Result == result.Fail {
 		out = append(out, spfFails(c, r.Session.ClientIP, domain))
 	}

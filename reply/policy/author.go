@@ -47,7 +47,7 @@ func (c Config) provedAuthor(r *verify.Report) bool {
 	if r.Check(verify.MethodDMARC).Result != result.Pass {
 		return false
 	}
-	_, domain := naming.Split(authorOf(r))
+	domain := naming.Domain(authorOf(r))
 	for _, k := range r.All(verify.MethodDKIM) {
 		if k.Result == result.Pass && k.Details.DKIM != nil && domain != "" && naming.Key(k.Details.DKIM.Domain) == domain &&
 			standing.Addressed(r, k.Details.DKIM) {

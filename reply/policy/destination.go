@@ -3,7 +3,6 @@ package policy
 import (
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"checkauth/reply"
@@ -51,7 +50,7 @@ func Known(at netip.Addr, to string, now time.Time) reply.Bucket {
 // service tells whether a mail server is one of those that many domains share.
 func (c Config) service(host string) bool {
 	host = naming.Key(host)
-	return slices.ContainsFunc(c.Servers, func(s string) bool { return host == s || strings.HasSuffix(host, "."+s) })
+	return slices.ContainsFunc(c.Servers, func(s string) bool { return naming.Below(host, s) })
 }
 
 // destinations are the addresses that the first try of a reply leads to, each with its counters. Where one of them is

@@ -28,7 +28,7 @@ func ParseList(entries []string) (List, error) {
 			return l, badEntry(e)
 		}
 		if local, domain := naming.Split(e); domain != "" {
-			if local == "" || !dns.Askable(naming.Key(domain)) {
+			if local == "" || !dns.Askable(domain) {
 				return l, badEntry(e)
 			}
 			l.addresses[naming.Fold(e)] = true
@@ -63,8 +63,7 @@ func (l List) Sender(address string) bool {
 	if l.addresses[naming.Fold(address)] {
 		return true
 	}
-	_, domain := naming.Split(address)
-	for name := naming.Key(domain); name != ""; _, name, _ = strings.Cut(name, ".") {
+	for name := naming.Domain(address); name != ""; _, name, _ = strings.Cut(name, ".") {
 		if l.domains[name] {
 			return true
 		}

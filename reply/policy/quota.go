@@ -191,8 +191,7 @@ func (c Config) buckets(class Class, to string, client netip.Addr, now time.Time
 }
 
 func (c Config) provider(to string) bool {
-	_, domain := naming.Split(to)
-	return slices.Contains(c.Providers, naming.Key(domain))
+	return slices.Contains(c.Providers, naming.Domain(to))
 }
 
 // Providers are the large mailbox providers' domains, as a beginning of the operator's list.

@@ -102,8 +102,7 @@ var rules = []rule{
 		}},
 	{"no sender domain", "there is nowhere to bring a reply to", "TestRFC3834_2_no_answer_to_automatic_mail", dropped,
 		func(in *input) bool {
-			_, domain := naming.Split(in.r.Session.MailFrom)
-			return domain == ""
+			return naming.Domain(in.r.Session.MailFrom) == ""
 		}},
 	{"bulk mail of an unproved sender", "newsletters are tested by who is proved to send them (List-Unsubscribe, Precedence: bulk)", "TestRFC3834_2_no_answer_to_automatic_mail", automatic,
 		func(in *input) bool {

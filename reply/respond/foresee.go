@@ -23,7 +23,7 @@ const policyTime = 3 * time.Second
 // as findings, and the first in the answer at the final dot, for that is all that the sender hears where no reply comes.
 // The reply is stored and tried all the same: it may be fixed within its day.
 func (t *Transaction) foresee(ctx context.Context, report *verify.Report, to string) (line result.Reason, err error) {
-	_, domain := naming.Split(to)
+	domain := naming.Domain(to)
 	// Only the domain of who is proved makes us fetch something. What is remembered counts while the domain announces it.
 	proved := report.Class == policy.Proved
 	p := t.r.promised(ctx, domain, proved)

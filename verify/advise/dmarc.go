@@ -52,7 +52,7 @@ func postmaster(domain string) string { return "mailto:postmaster@" + domain }
 // firstPolicy: the first record asks nobody to refuse anything; its reports show who sends. At the organisational
 // domain it is for all names below, and there is a mailbox (RFC 9989, 4.10: the tree is walked up to it).
 func (a *adviser) firstPolicy(ctx context.Context, f result.Finding) []candidate {
-	domain := cmp.Or(naming.Organisation(a.author), a.author)
+	domain := naming.Registered(a.author)
 	value, why, mailbox := "v=DMARC1; p=none; rua="+postmaster(domain), result.Because("why-dmarc-first", "domain", domain), result.Because("before-dmarc-mailbox")
 	if a.nullMX(ctx, domain) {
 		value, why, mailbox = "v=DMARC1; p=none", result.Because("why-dmarc-first-null", "domain", domain), result.Because("before-dmarc-null", "domain", domain)

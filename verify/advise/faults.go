@@ -1,7 +1,6 @@
 package advise
 
 import (
-	"cmp"
 	"context"
 	"strconv"
 	"strings"
@@ -71,7 +70,7 @@ func (a *adviser) zoneOf(ctx context.Context, name string) string {
 			return z
 		}
 	}
-	return cmp.Or(naming.Organisation(name), name)
+	return naming.Registered(name)
 }
 
 // bogus: RFC 8914, 4: the extended error tells what is wrong with the signatures.

@@ -232,7 +232,7 @@ func (a *adviser) signer() string {
 // isUnder: the sender is that domain, or below it in one organisation.
 func (a *adviser) isUnder(domain string) bool {
 	domain = dns.Canonical(domain)
-	return naming.SameOrganisation(domain, a.sender) && (a.sender == domain || strings.HasSuffix(a.sender, "."+domain))
+	return naming.SameOrganisation(domain, a.sender) && naming.Below(a.sender, domain)
 }
 
 // literal is the client as an SPF term.

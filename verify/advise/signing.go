@@ -144,7 +144,7 @@ func (a *adviser) alignVendor(ctx context.Context, f result.Finding) candidate {
 	domain := f.Args.Get("domain")
 	signers := strings.Split(domain, ", ")
 	hosts := slices.Concat(signers, []string{a.sender}, a.clientNames())
-	vendor := cmp.Or(naming.Organisation(signers[0]), signers[0])
+	vendor := naming.Registered(signers[0])
 	names := ""
 	if p, ok := a.Atlas.ProviderOf(hosts...); ok {
 		vendor = p.Name

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -179,8 +180,7 @@ func sameIdentity(s *signature, _ time.Time) *verdict {
 }
 
 func isUnder(name, domain string) bool {
-	name, domain = strings.ToLower(name), strings.ToLower(domain)
-	return name == domain || strings.HasSuffix(name, "."+domain)
+	return naming.Below(strings.ToLower(name), strings.ToLower(domain))
 }
 
 // inOrder: RFC 6376, 3.5: x= must be greater than t=.

@@ -127,7 +127,7 @@ func (s *state) orgOf(ctx context.Context, name string) (string, *dns.Error) {
 		}
 		return "", s.author.err
 	}
-	if name != s.res.Org && !strings.HasSuffix(name, "."+s.res.Org) {
+	if !naming.Below(name, s.res.Org) {
 		return "", nil
 	}
 	w := s.walkFrom(ctx, name)

@@ -23,16 +23,11 @@ type View struct {
 	Pct        int         `json:"pct,omitempty"` // where it is under 100: for so much of the failing mail
 }
 
-// registered is the organisational domain by RFC 7489, 3.2: one label below the public suffix.
-func registered(name string) string {
-	return cmp.Or(naming.Organisation(name), name) // a public suffix has none
-}
-
 // Belongs tells whether a domain is the author's or of the same organisation. It is relaxed alignment where no DMARC
 // record applies: nothing marks the organisation in the DNS then, so that the registered domain has to do.
 func (r *Result) Belongs(domain string) bool {
 	name := identifierName(domain)
-	return name != "" && r.Author != "" && (name == r.Author || registered(name) == registered(r.Author))
+	return name != "" && r.Author != "" && (name == r.Author || naming.Registered(name) == naming.Registered(r.Author))
 }
 
 // lintOld tells where the rules before RFC 9989 come to another word or policy.
@@ -58,7 +53,7 @@ func inShort(w result.Word, policy string) string {
 
 // old evaluates by RFC 7489, 6.6.3; ok is false where a name that it needs could not be asked.
 func (s *state) old(ctx context.Context) (v View, rec Record, ok bool) {
-	v = View{Word: s.oldWord(result.None), Org: registered(s.res.Author)}
+	v = View{Word: s.oldWord(result.None), Org: naming.Registered(s.res.Author)}
 	for _, name := range []string{s.res.Author, v.Org} {
 		n, err := s.known(ctx, name)
 		switch {
@@ -131,7 +126,7 @@ func (s *state) judgeOld(rec Record, org string) result.Word {
 		if r.method == "spf" {
 			mode = rec.ASPF
 		}
-		aligned := r.name != "" && (r.name == s.res.Author || mode == Relaxed && registered(r.name) == org)
+		aligned := r.name != "" && (r.name == s.res.Author || mode == Relaxed && naming.Registered(r.name) == org)
 		switch {
 		case aligned && r.out.Word == result.Pass:
 			return result.Pass

@@ -1,6 +1,9 @@
 package dmarc
 
-import "checkauth/verify/result"
+import (
+	"checkauth/verify/naming"
+	"checkauth/verify/result"
+)
 
 // UnderReject is what would become of a message if its domain asked for p=reject, at a receiver that
 // obeys.
@@ -44,7 +47,7 @@ func (s *state) underReject() UnderReject {
 	if word == result.None || word == result.PermError {
 		// There is no record that can be used, so one is assumed at the registered domain, where it
 		// belongs: then that is the organisational domain.
-		word = s.judgeOld(Record{ADKIM: Relaxed, ASPF: Relaxed}, registered(s.res.Author))
+		word = s.judgeOld(Record{ADKIM: Relaxed, ASPF: Relaxed}, naming.Registered(s.res.Author))
 	}
 	switch word {
 	case result.Pass:

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
 
@@ -109,9 +110,9 @@ func (s *state) own(domain string) bool {
 		org = s.source // a public suffix is an organisation by itself
 	}
 	if org == "" { // the walk failed above the record
-		return registered(domain) == registered(s.source)
+		return naming.Registered(domain) == naming.Registered(s.source)
 	}
-	return domain == org || strings.HasSuffix(domain, "."+org)
+	return naming.Below(domain, org)
 }
 
 func (s *state) expectReports(domains []string) {

@@ -4,8 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
+
+	"checkauth/verify/naming"
 )
 
 // Overlay is a resolver in which some sets are other than in the one below: what would be if a record
@@ -99,7 +100,7 @@ func (o *Overlay) speaksOf(name string) bool {
 // exists: RFC 8020, 2: a name exists where it or one below it has a record.
 func (o *Overlay) exists(name string) bool {
 	for q, set := range o.sets {
-		if len(set) > 0 && (q.Name == name || strings.HasSuffix(q.Name, "."+name)) {
+		if len(set) > 0 && naming.Below(q.Name, name) {
 			return true
 		}
 	}

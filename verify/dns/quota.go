@@ -115,7 +115,7 @@ type Account struct {
 
 // For opens the account of one message. domain is that of MAIL FROM, or HELO's name where the reverse-path is null.
 func (q *Quotas) For(addr netip.Addr, domain string) *Account {
-	a := &Account{quota: q, lifted: q.Share.Lifted(addr), own: naming.Organisation(naming.Key(domain)), made: map[string]bool{}}
+	a := &Account{quota: q, lifted: q.Share.Lifted(addr), own: naming.Organisation(domain), made: map[string]bool{}}
 	for _, n := range naming.Networks(addr) {
 		a.networks = append(a.networks, client{n, n.String()})
 	}
@@ -290,5 +290,5 @@ func (m *minute) set(name uint64, s standing) bool {
 
 // free tells whether a name is of a zone that is not spared.
 func (q *Quotas) free(name string) bool {
-	return slices.ContainsFunc(q.Free, func(z string) bool { return name == z || below(name, z) })
+	return slices.ContainsFunc(q.Free, func(z string) bool { return naming.Below(name, z) })
 }

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 )
 
 // knowledge is what a list says of itself: the words for its answers, and which answers are none.
@@ -105,7 +105,7 @@ func knowledgeOf(zone string) *knowledge {
 	zone = dns.Canonical(zone)
 	for i := range known {
 		for _, z := range known[i].zones {
-			if zone == z || strings.HasSuffix(zone, "."+z) {
+			if naming.Below(zone, z) {
 				return &known[i]
 			}
 		}

@@ -3,6 +3,7 @@
 package naming
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
 	"unicode"
@@ -68,19 +69,28 @@ func Host(s string) (host string, ok bool) {
 // Key is the form of a domain for counters, lists and comparison: ASCII, an address literal in one form. What is
 // neither stays as it is, in lower case, and counts for itself.
 func Key(domain string) string {
-	if inner, ok := strings.CutPrefix(domain, "["); ok {
-		inner = strings.TrimSuffix(inner, "]")
-		if len(inner) > 5 && strings.EqualFold(inner[:5], "IPv6:") {
-			inner = inner[5:]
-		}
-		if a, err := netip.ParseAddr(inner); err == nil {
-			return "[" + Plain(a).String() + "]"
-		}
+	if a, ok := Literal(domain); ok {
+		return "[" + Plain(a).String() + "]"
 	}
 	if a, ok := ASCII(domain); ok {
 		return a
 	}
 	return strings.TrimSuffix(strings.ToLower(dots.Replace(domain)), ".")
+}
+
+// Literal reads an address literal, [192.0.2.1] or [IPv6:2001:db8::1] (RFC 5321, 4.1.3), without regard to the tag and
+// to whether it is closed: it is for comparison.
+func Literal(s string) (a netip.Addr, ok bool) {
+	inner, ok := strings.CutPrefix(s, "[")
+	if !ok {
+		return a, false
+	}
+	inner = strings.TrimSuffix(inner, "]")
+	if len(inner) > 5 && strings.EqualFold(inner[:5], "IPv6:") {
+		inner = inner[5:]
+	}
+	a, err := netip.ParseAddr(inner)
+	return a, err == nil
 }
 
 // Organisation is the organisational domain by the public suffix list, so that no DNS is asked; "" where the name
@@ -96,6 +106,9 @@ func Organisation(domain string) string {
 	}
 	return org
 }
+
+// Registered is the organisational domain, or the name as it is where it has none: what an owner is counted by.
+func Registered(domain string) string { return cmp.Or(Organisation(domain), domain) }
 
 // SameOrganisation tells whether two names are in one organisation.
 func SameOrganisation(a, b string) bool {

@@ -133,7 +133,7 @@ func Addressed(r *verify.Report, d *dkim.Signature) bool {
 			for _, box := range mail.Mailboxes(f) {
 				if slices.ContainsFunc(r.Session.RcptTo, func(to string) bool {
 					local, domain := naming.Split(to)
-					return strings.EqualFold(local, box.Local) && naming.Key(domain) == naming.Key(box.Domain)
+					return strings.EqualFold(local, box.Local) && domain == naming.Key(box.Domain)
 				}) {
 					return true
 				}
