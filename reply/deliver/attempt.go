@@ -13,25 +13,14 @@ import (
 // mostConnections are made in one try, however many hosts and addresses a domain names.
 const mostConnections = 6
 
-// attempt is what one try keeps in mind over all its hosts. One goroutine has it.
+// attempt is one try of an entry, and what it keeps in mind over all hosts. One goroutine has it.
 type attempt struct {
+	reply.Entry
 	connections int
 	noTLS       map[string]error // hosts whose TLS failed, and how: the next address of one is spoken to in clear at once
 }
 
-type attemptKey struct{}
-
-func withAttempt(ctx context.Context) context.Context {
-	return context.WithValue(ctx, attemptKey{}, &attempt{noTLS: map[string]error{}})
-}
-
-// attemptOf is the try's; one of its own where there is none.
-func attemptOf(ctx context.Context) *attempt {
-	if a, ok := ctx.Value(attemptKey{}).(*attempt); ok {
-		return a
-	}
-	return &attempt{noTLS: map[string]error{}}
-}
+func newAttempt(e reply.Entry) *attempt { return &attempt{Entry: e, noTLS: map[string]error{}} }
 
 var errConnections = errors.New("no further address is tried")
 

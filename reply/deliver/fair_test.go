@@ -97,13 +97,13 @@ func TestOneNetworkDoesNotFillTheQueueInMemory(t *testing.T) {
 
 func TestConnectionsOfATryAreBounded(t *testing.T) {
 	t.Parallel()
-	ctx := withAttempt(t.Context())
+	a := newAttempt(entry("a"))
 	for n := range mostConnections {
-		if err := attemptOf(ctx).connects(); err != nil {
+		if err := a.connects(); err != nil {
 			t.Fatalf("connection %d: %v", n+1, err)
 		}
 	}
-	if err := attemptOf(ctx).connects(); !errors.Is(err, errConnections) || !isFinal(err) || isPermanent(err) {
+	if err := a.connects(); !errors.Is(err, errConnections) || !isFinal(err) || isPermanent(err) {
 		t.Errorf("one more: %v", err)
 	}
 }
@@ -135,7 +135,7 @@ func TestOneTryAgainstManyAddressesWithBrokenTLS(t *testing.T) {
 	}
 	c := config(t)
 	c.Port = listen(t, stubs)
-	_, err := deliverer(t, c, zone).try(withAttempt(t.Context()), entry("a"))
+	_, err := deliverer(t, c, zone).try(t.Context(), entry("a"))
 	connections, handshakes := 0, 0
 	for _, s := range stubs {
 		handshakes += count(s, "STARTTLS")
@@ -162,7 +162,7 @@ func TestAServerIsCountedBeforeItIsConnectedTo(t *testing.T) {
 		}
 		return reply.Full{Key: "destination-hour/127.0.0.1", Until: until}, nil
 	}
-	_, err := deliverer(t, c, oneHost).try(withAttempt(t.Context()), entry("a"))
+	_, err := deliverer(t, c, oneHost).try(t.Context(), entry("a"))
 	if counted != 1 || !postponedUntil(err).Equal(until) || isPermanent(err) || len(s.began) != 0 {
 		t.Errorf("counted %d times, %d connections: %v", counted, len(s.began), err)
 	}

@@ -1,7 +1,6 @@
 package deliver
 
 import (
-	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -29,7 +28,7 @@ type line struct {
 	concurrency int
 	perDomain   int
 	relayed     bool // everything goes to one server
-	waiting     []store.Claimed
+	waiting     []inLine
 	queued      map[string]int   // waiting entries by domain
 	running     map[string]int   // by domain
 	places      map[string]int   // that are taken, by group: see groups
@@ -45,6 +44,14 @@ type line struct {
 	kept        []ending // not stored yet
 }
 
+// inLine is an entry that waits, with what its place depends on: each that waits is looked at for each place that gets free.
+type inLine struct {
+	store.Claimed
+	domain  string   // of its destination
+	network string   // of the tester, by which entries take turns; those of which it is not known take turns together
+	groups  []string // that its place is counted for
+}
+
 func newLine(concurrency, perDomain int, rule share.Rule) *line {
 	return &line{
 		concurrency: concurrency, perDomain: perDomain, share: rule,
@@ -56,14 +63,14 @@ func newLine(concurrency, perDomain int, rule share.Rule) *line {
 func (l *line) add(c store.Claimed, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	domain := domainOf(c.To)
+	e := l.place(c)
 	_, known := l.known[c.ID]
 	switch {
 	case known:
-	case !l.resting[l.destination(c.To)].on(now) && len(l.waiting) < lineLength && l.queued[domain] < lineDomain && l.waits[l.network(c)] < l.most(c, lineLength):
-		l.waiting = append(l.waiting, c)
-		l.queued[domain]++
-		l.waits[l.network(c)]++
+	case !l.resting[l.destination(c.To)].on(now) && len(l.waiting) < lineLength && l.queued[e.domain] < lineDomain && l.waits[e.network] < l.most(e):
+		l.waiting = append(l.waiting, e)
+		l.queued[e.domain]++
+		l.waits[e.network]++
 		l.known[c.ID] = stamped(now)
 	case len(l.back) < returnLength:
 		l.back = append(l.back, c.ID)
@@ -121,14 +128,13 @@ func (l *line) rest(to string, now, until time.Time) {
 		until = old.until
 	}
 	l.resting[where] = rest{now, until}
-	l.waiting = slices.DeleteFunc(l.waiting, func(c store.Claimed) bool {
-		if l.destination(c.To) != where || len(l.back) >= returnLength {
+	l.waiting = slices.DeleteFunc(l.waiting, func(e inLine) bool {
+		if l.destination(e.To) != where || len(l.back) >= returnLength {
 			return false
 		}
-		l.back = append(l.back, c.ID)
-		delete(l.known, c.ID)
-		decrease(l.queued, domainOf(c.To))
-		decrease(l.waits, l.network(c))
+		l.back = append(l.back, e.ID)
+		delete(l.known, e.ID)
+		l.leave(e)
 		return true
 	})
 }
@@ -164,11 +170,11 @@ func (l *line) behind(now time.Time) bool {
 		return false
 	}
 	ready := 0
-	for _, c := range l.waiting {
-		if c.Tries > 0 || !l.free(c) {
+	for _, e := range l.waiting {
+		if e.Tries > 0 || !l.free(e) {
 			continue
 		}
-		if ready++; ready >= longLine || now.Sub(l.known[c.ID].wall) > longStand {
+		if ready++; ready >= longLine || now.Sub(l.known[e.ID].wall) > longStand {
 			return true
 		}
 	}
@@ -183,29 +189,34 @@ func (l *line) next() (store.Claimed, bool) {
 		return store.Claimed{}, false
 	}
 	best := -1
-	for i, c := range l.waiting {
-		if l.free(c) && (best < 0 || l.turns[l.network(c)] < l.turns[l.network(l.waiting[best])]) {
+	for i, e := range l.waiting {
+		if l.free(e) && (best < 0 || l.turns[e.network] < l.turns[l.waiting[best].network]) {
 			best = i
 		}
 	}
 	if best < 0 {
 		return store.Claimed{}, false
 	}
-	c := l.waiting[best]
+	e := l.waiting[best]
 	l.waiting = append(l.waiting[:best], l.waiting[best+1:]...)
-	decrease(l.queued, domainOf(c.To))
-	decrease(l.waits, l.network(c))
-	l.running[domainOf(c.To)]++
-	for _, g := range l.groups(c) {
+	l.leave(e)
+	l.running[e.domain]++
+	for _, g := range e.groups {
 		l.places[g]++
 	}
 	if len(l.turns) >= mostResting {
 		clear(l.turns)
 	}
 	l.turn++
-	l.turns[l.network(c)] = l.turn
+	l.turns[e.network] = l.turn
 	l.quick++
-	return c, true
+	return e.Claimed, true
+}
+
+// leave forgets that an entry waits.
+func (l *line) leave(e inLine) {
+	decrease(l.queued, e.domain)
+	decrease(l.waits, e.network)
 }
 
 // part of the places and of what waits is the most that one tester's network or one destination's organisation has, so
@@ -217,50 +228,42 @@ const reserved = 10
 
 // free tells whether an entry has a place: its domain, its tester's networks and its destination's organisation are not
 // at their bounds, and the last places are for destinations that took mail before.
-func (l *line) free(c store.Claimed) bool {
+func (l *line) free(e inLine) bool {
 	all := l.concurrency * hanging
 	switch {
-	case l.running[domainOf(c.To)] >= l.perDomain:
+	case l.running[e.domain] >= l.perDomain:
 		return false
 	case l.relayed:
 		return true // everything goes to one server, which is the operator's
-	case l.quick+l.slow >= all-all/reserved && !l.took[domainOf(c.To)]:
+	case l.quick+l.slow >= all-all/reserved && !l.took[e.domain]:
 		return false
 	}
-	for _, g := range l.groups(c) {
-		if l.places[g] >= max(1, all/part) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(e.groups, func(g string) bool { return l.places[g] >= max(1, all/part) })
 }
 
-// groups are what an entry's place is counted for: the networks of its tester, and the organisation of its destination.
-func (l *line) groups(c store.Claimed) []string {
-	out := []string{"to " + cmp.Or(naming.Organisation(domainOf(c.To)), domainOf(c.To))}
-	if l.relayed || !c.Client.IsValid() || l.share.Lifted(c.Client) {
-		return out[:1]
+// place works out what the place of one that was claimed depends on: the organisation of its destination, and the
+// networks of its tester, where it is known and has a bound.
+func (l *line) place(c store.Claimed) inLine {
+	e := inLine{Claimed: c, domain: domainOf(c.To)}
+	e.groups = []string{"to " + naming.Registered(e.domain)}
+	if !c.Client.IsValid() || l.share.Lifted(c.Client) {
+		return e
 	}
 	for _, n := range naming.Networks(c.Client) {
-		out = append(out, n.String())
+		e.network = n.String() // the largest, in the end
+		if !l.relayed {
+			e.groups = append(e.groups, e.network)
+		}
 	}
-	return out
-}
-
-// network is the tester's, by which entries take turns; those of which it is not known take turns together.
-func (l *line) network(c store.Claimed) string {
-	if !c.Client.IsValid() || l.share.Lifted(c.Client) {
-		return ""
-	}
-	return naming.Networks(c.Client)[len(naming.Networks(c.Client))-1].String()
+	return e
 }
 
 // most is how many entries of one network may wait in memory; more wait in the store.
-func (l *line) most(c store.Claimed, length int) int {
-	if l.relayed || !c.Client.IsValid() || l.share.Lifted(c.Client) {
-		return length
+func (l *line) most(e inLine) int {
+	if l.relayed || e.network == "" {
+		return lineLength
 	}
-	return length / part
+	return lineLength / part
 }
 
 // crowded tells whether more than half of the places are held by tries that take long.
@@ -316,8 +319,9 @@ func (l *line) end(c store.Claimed, slow bool) {
 	} else {
 		l.quick--
 	}
-	decrease(l.running, domainOf(c.To))
-	for _, g := range l.groups(c) {
+	e := l.place(c)
+	decrease(l.running, e.domain)
+	for _, g := range e.groups {
 		decrease(l.places, g)
 	}
 }
@@ -346,9 +350,9 @@ func (l *line) drain() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ids := l.back
-	for _, c := range l.waiting {
-		ids = append(ids, c.ID)
-		delete(l.known, c.ID)
+	for _, e := range l.waiting {
+		ids = append(ids, e.ID)
+		delete(l.known, e.ID)
 	}
 	l.back, l.waiting = nil, nil
 	clear(l.queued)

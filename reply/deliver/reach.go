@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"checkauth/reply"
 	"checkauth/verify/dns"
 )
 
@@ -64,13 +63,13 @@ func (d *Deliverer) inOrder(ctx context.Context, addrs []netip.Addr) (out []neti
 
 // servers tries one address after another until one takes the entry. The last error is the one that ended it.
 // Where a host refuses our address of one family for its missing name, only the other family is left to try.
-func (d *Deliverer) servers(ctx context.Context, key string, all []server, e reply.Entry) (last taken, failed []error) {
+func (d *Deliverer) servers(ctx context.Context, key string, all []server, a *attempt) (last taken, failed []error) {
 	refused := map[string]bool{} // families
 	for i, s := range all {
 		if refused[s.network] {
 			continue
 		}
-		what, err := d.server(ctx, key, s, len(all)-i, e)
+		what, err := d.server(ctx, key, s, len(all)-i, a)
 		if err == nil {
 			what.met = slices.Concat(last.met, what.met)
 			return what, nil
@@ -89,8 +88,8 @@ func (d *Deliverer) servers(ctx context.Context, key string, all []server, e rep
 
 // connect tells apart what can never be reached from what cannot be reached now. left is how many addresses of the
 // host there are still to be tried, this one included: each gets its part of the time.
-func (d *Deliverer) connect(ctx context.Context, at server, left int) (net.Conn, error) {
-	if err := attemptOf(ctx).connects(); err != nil {
+func (d *Deliverer) connect(ctx context.Context, at server, left int, a *attempt) (net.Conn, error) {
+	if err := a.connects(); err != nil {
 		return nil, err
 	}
 	within, cancel := context.WithTimeout(ctx, d.share(ctx, left))

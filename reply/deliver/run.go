@@ -185,7 +185,7 @@ func (d *Deliverer) guarded(ctx context.Context, c store.Claimed) (what taken, e
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the %s for one try are over", limit))
 	defer cancel()
-	return d.try(withAttempt(ctx), c.Entry)
+	return d.try(ctx, c.Entry)
 }
 
 var errExpired = errors.New("expired")

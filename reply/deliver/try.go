@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -94,8 +95,9 @@ func (d *Deliverer) try(ctx context.Context, e reply.Entry) (taken, error) {
 	if err := sendable(e); err != nil {
 		return taken{}, permanent(err)
 	}
+	a := newAttempt(e)
 	if d.cfg.Relay != "" {
-		return d.relay(ctx, e)
+		return d.relay(ctx, a)
 	}
 	key := domainOf(e.To)
 	if what, done, err := d.again(ctx, key, e); done {
@@ -109,13 +111,13 @@ func (d *Deliverer) try(ctx context.Context, e reply.Entry) (taken, error) {
 	if err != nil {
 		return taken{}, err
 	}
-	return d.hosts(ctx, hosts, promised, e)
+	return d.hosts(ctx, hosts, promised, a)
 }
 
-func (d *Deliverer) hosts(ctx context.Context, hosts []host, promised mtasts.Policy, e reply.Entry) (last taken, err error) {
+func (d *Deliverer) hosts(ctx context.Context, hosts []host, promised mtasts.Policy, a *attempt) (last taken, err error) {
 	var failed []error
 	for _, h := range hosts {
-		what, errs := d.host(ctx, h, promised, e)
+		what, errs := d.host(ctx, h, promised, a)
 		if what.bye != nil {
 			what.met = slices.Concat(last.met, what.met)
 			return what, nil
@@ -147,8 +149,8 @@ func sendable(e reply.Entry) error {
 func control(r rune) bool { return r < ' ' || r == 0x7f }
 
 // relay hands the entry to the operator's relay.
-func (d *Deliverer) relay(ctx context.Context, e reply.Entry) (taken, error) {
-	if what, done, err := d.again(ctx, "", e); done {
+func (d *Deliverer) relay(ctx context.Context, a *attempt) (taken, error) {
+	if what, done, err := d.again(ctx, "", a.Entry); done {
 		return what, err
 	}
 	name, port, err := net.SplitHostPort(d.cfg.Relay)
@@ -161,15 +163,15 @@ func (d *Deliverer) relay(ctx context.Context, e reply.Entry) (taken, error) {
 		s.security = security{mandatory: true, by: "relay", verify: d.webPKI(name)}
 	}
 	var all []server
-	if a, err := netip.ParseAddr(name); err == nil {
-		s.network = family(a)
+	if ip, err := netip.ParseAddr(name); err == nil {
+		s.network = family(ip)
 		all = append(all, s)
 	} else {
 		for _, s.network = range d.families(ctx) {
 			all = append(all, s)
 		}
 	}
-	what, failed := d.servers(ctx, "", all, e)
+	what, failed := d.servers(ctx, "", all, a)
 	if what.bye != nil {
 		return what, nil
 	}
@@ -198,26 +200,26 @@ func existing(failed []error) []error {
 const submissions = "465"
 
 // host goes through the addresses of one host. The last error is the one that ended it.
-func (d *Deliverer) host(ctx context.Context, h host, promised mtasts.Policy, e reply.Entry) (last taken, failed []error) {
+func (d *Deliverer) host(ctx context.Context, h host, promised mtasts.Policy, a *attempt) (last taken, failed []error) {
 	last.host = server{host: h.name}.String()
 	addrs, alias, err := addresses(ctx, d.dns, h)
 	if err != nil {
 		return last, []error{err}
 	}
-	secure, err := d.security(ctx, domainOf(e.To), h, promised)
+	secure, err := d.security(ctx, domainOf(a.To), h, promised)
 	if err != nil {
 		return last, []error{err}
 	}
 	var all []server
-	for _, a := range d.inOrder(ctx, addrs) {
+	for _, ip := range d.inOrder(ctx, addrs) {
 		// check saw to the port's range
-		addr := netip.AddrPortFrom(a, uint16(d.cfg.Port)).String()
-		all = append(all, server{host: h.name, alias: alias, addr: addr, network: family(a), security: secure})
+		addr := netip.AddrPortFrom(ip, uint16(d.cfg.Port)).String()
+		all = append(all, server{host: h.name, alias: alias, addr: addr, network: family(ip), security: secure})
 	}
 	if len(all) == 0 {
 		return last, []error{fmt.Errorf("%w of the family %s: %q", ErrNoAddress, d.cfg.Family, h.name)}
 	}
-	return d.servers(ctx, domainOf(e.To), all, e)
+	return d.servers(ctx, domainOf(a.To), all, a)
 }
 
 // together makes one error of those of all hosts. One that ended the try decides alone; else it is
@@ -262,38 +264,40 @@ func (s server) String() string {
 
 // server connects to one address and gives it the entry, in clear where it offers TLS and then fails at it: RFC 7435,
 // 3: better so than not at all, as long as nobody promised TLS.
-func (d *Deliverer) server(ctx context.Context, key string, s server, left int, e reply.Entry) (taken, error) {
-	if err := d.counted(ctx, e, s); err != nil {
+func (d *Deliverer) server(ctx context.Context, key string, s server, left int, a *attempt) (taken, error) {
+	if err := d.counted(ctx, a.Entry, s); err != nil {
 		return s.taken(&session{}), err
 	}
-	conn, err := d.connect(ctx, s, left)
-	if err != nil {
-		return s.taken(&session{}), err
-	}
-	tries := attemptOf(ctx)
-	var before error // of TLS at another address of the host
+	var failed error // how TLS failed at this host, maybe at another address of it
 	if !s.security.mandatory {
-		before = tries.noTLS[s.host]
+		failed = a.noTLS[s.host]
 	}
-	session, err := d.speak(ctx, conn, s, e, before)
-	if before != nil && err != nil {
-		err = inClear(before, err)
-	}
-	if failed := err; errors.Is(err, errHandshake) && before == nil && !s.security.mandatory && ctx.Err() == nil {
-		tries.noTLS[s.host] = failed
-		conn, err = d.connect(ctx, s, left)
-		if err == nil {
-			session, err = d.speak(ctx, conn, s, e, failed)
-		}
-		if err != nil {
-			// What failed first is what somebody has to fix: in clear a server that insists on TLS says only that.
-			err = inClear(failed, err)
+	said, err := d.converse(ctx, s, left, a, failed)
+	if failed == nil && errors.Is(err, errHandshake) && !s.security.mandatory && ctx.Err() == nil {
+		a.noTLS[s.host] = err
+		var again *session
+		if again, err = d.converse(ctx, s, left, a, err); again != nil {
+			said = again
 		}
 	}
 	if err != nil {
-		return s.taken(session), err
+		return s.taken(cmp.Or(said, &session{})), err
 	}
-	return d.keeping(key, session, s.taken(session)), nil
+	return d.keeping(key, said, s.taken(said)), nil
+}
+
+// converse connects and gives the server the entry: in clear where failed says how TLS did. There is no session where
+// it could not connect.
+func (d *Deliverer) converse(ctx context.Context, s server, left int, a *attempt, failed error) (of *session, err error) {
+	conn, err := d.connect(ctx, s, left, a)
+	if err == nil {
+		of, err = d.speak(ctx, conn, s, a.Entry, failed)
+	}
+	if err != nil && failed != nil {
+		// What failed first is what somebody has to fix: in clear a server that insists on TLS says only that.
+		err = inClear(failed, err)
+	}
+	return of, err
 }
 
 // inClear joins why TLS failed with what came of the try without it, which decides.
