@@ -1,11 +1,8 @@
 package policy
 
 import (
-	"flag"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,6 +13,7 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dkim"
 	"checkauth/verify/dmarc"
+	"checkauth/verify/docstest"
 	"checkauth/verify/mail"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
@@ -657,66 +655,27 @@ func TestFull(t *testing.T) {
 // Each rule of docs/abuse.md names the test that proves it.
 func TestEveryRuleHasItsTest(t *testing.T) {
 	t.Parallel()
-	var source strings.Builder
-	for _, folder := range []string{".", "../respond", "../compose"} {
-		files, err := filepath.Glob(filepath.Join(folder, "*_test.go"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range files {
-			b, err := os.ReadFile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			source.Write(b)
-		}
-	}
-	for _, name := range Tests() {
-		if !strings.Contains(source.String(), "func "+name+"(t *testing.T)") {
-			t.Errorf("%s proves a rule and is not there", name)
-		}
-	}
+	docstest.Proved(t, Tests(), ".", "../respond", "../compose")
 }
-
-var update = flag.Bool("update", false, "write docs/abuse.md anew")
 
 // The tables of docs/abuse.md are the code's.
 func TestDocs(t *testing.T) {
 	t.Parallel()
-	const file = "../../docs/abuse.md"
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text := string(b)
-	for _, table := range []struct {
-		name, head string
-		rows       []Row
+	var tables []docstest.Table
+	for _, of := range []struct {
+		name string
+		head []string
+		rows []Row
 	}{
-		{"classes", "| the envelope sender is | the client hears, and what is mailed | why | test |", Classes()},
-		{"rules", "| rule | the client hears | why | test |", Rules()},
-		{"quotas", "| counter | reports | of what | test |", Limits()},
+		{"classes", []string{"the envelope sender is", "the client hears, and what is mailed", "why", "test"}, Classes()},
+		{"rules", []string{"rule", "the client hears", "why", "test"}, Rules()},
+		{"quotas", []string{"counter", "reports", "of what", "test"}, Limits()},
 	} {
-		begin, end := "<!-- "+table.name+" -->\n", "<!-- /"+table.name+" -->"
-		before, rest, ok := strings.Cut(text, begin)
-		_, after, closed := strings.Cut(rest, end)
-		if !ok || !closed {
-			t.Fatalf("%s has no place for %s", file, table.name)
+		table := docstest.Table{Name: of.name, Head: of.head}
+		for _, r := range of.rows {
+			table.Rows = append(table.Rows, []string{r.Rule, r.Answer, r.Why, "`" + r.Test + "`"})
 		}
-		var b strings.Builder
-		fmt.Fprintf(&b, "%s\n| --- | --- | --- | --- |\n", table.head)
-		for _, r := range table.rows {
-			fmt.Fprintf(&b, "| %s | %s | %s | `%s` |\n", r.Rule, r.Answer, r.Why, r.Test)
-		}
-		text = before + begin + b.String() + end + after
+		tables = append(tables, table)
 	}
-	switch {
-	case text == string(b):
-	case *update:
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	default:
-		t.Errorf("%s is not what the code says; go test ./reply/policy -run Docs -update rewrites it", file)
-	}
+	docstest.Tables(t, "../../docs/abuse.md", "./reply/policy", tables...)
 }
