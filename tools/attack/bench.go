@@ -217,4 +217,3 @@ func word(n int) string {
 	}
 	return string(out)
 }
-

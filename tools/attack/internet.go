@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -65,7 +68,21 @@ const attackers = "ip6:2a00:f0aa::/32 ip4:45.66.0.0/16"
 
 // dialer connects from an address of the Internet.
 func dialer(from netip.Addr) *net.Dialer {
-	return &net.Dialer{Timeout: 20 * time.Second, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+	return &net.Dialer{Timeout: 20 * time.Second, LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0)), Control: free}
+}
+
+// listen takes connections at an address of the Internet.
+func listen(addr string, port int) (net.Listener, error) {
+	c := net.ListenConfig{Control: free}
+	return c.Listen(context.Background(), "tcp", net.JoinHostPort(addr, fmt.Sprint(port)))
+}
+
+// free lets a socket have an address that no interface has: ip(7), IP_FREEBIND. A route of type local is enough for IPv4
+// alone.
+func free(_, _ string, c syscall.RawConn) error {
+	var failed error
+	err := c.Control(func(fd uintptr) { failed = syscall.SetsockoptInt(int(fd), syscall.SOL_IP, syscall.IP_FREEBIND, 1) })
+	return errors.Join(err, failed)
 }
 
 // reverse is the name of an address.

@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
-	"fmt"
 	"math/big"
 	"net"
 	"slices"
@@ -81,7 +80,7 @@ func newServers() (*servers, error) {
 func (s *servers) open(does behaviour, port int, addrs ...string) *sink {
 	out := &sink{}
 	for _, a := range addrs {
-		l, err := net.Listen("tcp", net.JoinHostPort(a, fmt.Sprint(port)))
+		l, err := listen(a, port)
 		if err != nil {
 			panic(err) // two servers at one address: a fault of this program
 		}
