@@ -21,7 +21,7 @@ func rebinding(b *bench, does behaviour) result {
 	victim := b.servers.open(does, 25, "45.79.0.25")
 	var mu sync.Mutex
 	asked := map[string]int{}
-	b.names.part("rebound.example.", func(q question) answer {
+	says := func(q question) answer {
 		if q.kind != dns.TypeA {
 			return answer{}
 		}
@@ -32,9 +32,10 @@ func rebinding(b *bench, does behaviour) result {
 			return answer{records: []string{fmt.Sprintf("x. 0 A 45.79.%d.%d", 1+n/200, 1+n%200)}}
 		}
 		return answer{records: []string{"x. 0 A 45.79.0.25"}}
-	})
+	}
 	b.flood(400, 16, 8*time.Second, func(i int) mail {
-		d := b.domain(fmt.Sprintf("m%d.rebound.example", i))
+		d := b.domain("")
+		b.names.part("mx0."+d+".", says)
 		return mail{source: v6(i%40, i, 1), helo: d, from: "a@" + d}
 	})
 	b.honest.end()

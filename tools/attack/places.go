@@ -12,7 +12,7 @@ var ofPlaces = []attack{
 	{"dripping", "230 replies to mail servers that send an octet each 9.7 s, from five /56", 60, 30 * time.Second, 45 * time.Second, dripping},
 	{"evaluations", "96 /64 of one /57 whose DNS answers after 2.8 s", 60, 5 * time.Second, 30 * time.Second, evaluations},
 	{"connections", "1000 connections of 18 /64, with NOOP each 1.5 s", 60, 6 * time.Second, 24 * time.Second, connections},
-	{"hour", "2000 proved mails from 40 /56", 60, 14 * time.Second, 12 * time.Second, hour},
+	{"hour", "3300 proved mails from 55 /56", 60, 28 * time.Second, 12 * time.Second, hour},
 	{"halves", "330 connections of 6 /64 idle within a message of 200 KB", 60, 6 * time.Second, 20 * time.Second, halves},
 	{"signatures", "60 connections with mails of 60 KiB and ten broken signatures", 60, 4 * time.Second, 24 * time.Second, signatures},
 	{"garbage-tls", "one mail; 10 mail servers of four addresses that speak no TLS", 60, 2 * time.Second, 20 * time.Second, garbageTLS},
@@ -97,9 +97,9 @@ func hour(b *bench) result {
 		b.domain(fmt.Sprintf(" 45.75.%d.25", i%200))
 	}
 	before := b.service.cpu()
-	b.flood(2000, 24, 10*time.Second, func(i int) mail {
+	b.flood(3300, 24, 16*time.Second, func(i int) mail {
 		d := fmt.Sprintf("attacker%d.example", 1+i%domains)
-		return mail{source: v6(i%40, i, 1), helo: d, from: fmt.Sprintf("a%d@%s", i, d)}
+		return mail{source: v6(i%55, i%256, 1), helo: d, from: fmt.Sprintf("a%d@%s", i, d)}
 	})
 	used := b.service.cpu() - before
 	b.honest.end()

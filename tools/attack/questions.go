@@ -131,8 +131,7 @@ func wildcard(b *bench) result {
 			made[q.name] = true
 		}
 	})
-	own := b.domain(" 45.66.200.25")
-	b.names.part("asks."+own+".", func(q question) answer {
+	record := func(q question) answer {
 		if q.kind != dns.TypeTXT || strings.HasPrefix(q.name, "_") {
 			return answer{zones: true}
 		}
@@ -147,9 +146,16 @@ func wildcard(b *bench) result {
 			terms = append(terms, []string{"a:", "mx:"}[i%2]+name+"."+d)
 		}
 		return answer{records: []string{`x. 1 TXT "v=spf1 ` + strings.Join(terms, " ") + ` -all"`}}
-	})
+	}
+	var own []string
+	for i := range 40 {
+		own = append(own, b.domain(" 45.66.200.25"))
+		b.names.zone("*.asks.%s. MX 0 mx0.%[1]s.", own[i])
+		b.names.part("asks."+own[i]+".", record)
+	}
 	begun := time.Now()
 	b.flood(120, 16, 10*time.Second, func(i int) mail {
+		own := own[i%40]
 		return mail{source: v6(i%40, i/40, 1), helo: "plain" + word(6) + ".asks." + own, from: word(8) + "@" + []string{"macro", "domain", "plain"}[i%3] + word(6) + ".asks." + own,
 			header: "From: <x@" + word(6) + "." + word(6) + "." + d + ">\r\nTo: <" + service + ">\r\n"}
 	})
@@ -162,7 +168,7 @@ func wildcard(b *bench) result {
 
 // nameServers: who is refuted has the zone's own servers asked, and they are somebody else's machines.
 func nameServers(b *bench) result {
-	const victims, zones = 24, 30
+	const victims, zones = 24, 480
 	at := map[netip.Addr]int{}
 	var mu sync.Mutex
 	b.names.watch(func(q question) {
@@ -186,7 +192,7 @@ func nameServers(b *bench) result {
 	b.flood(480, 16, 20*time.Second, func(i int) mail {
 		d := fmt.Sprintf("zone%d.example", i%zones)
 		from := word(6) + "@" + d
-		return mail{source: v6(i%24, 0, 1), helo: word(5) + "." + d, from: from, header: asking(from, d)}
+		return mail{source: v6(i%24, 0, 1), helo: "mx." + d, from: from}
 	})
 	b.honest.end()
 	mu.Lock()
