@@ -178,14 +178,12 @@ func nameServers(b *bench) result {
 			at[q.at]++
 		}
 	})
-	for i := range victims {
-		b.names.zone("ns%[1]d.machines.example. A 45.91.%[1]d.53", i)
-	}
 	for z := range zones {
 		d := fmt.Sprintf("zone%d.example", z)
+		b.names.part(d+".", func(q question) answer { return answer{zones: true, silent: q.at.Is4() && q.at.As4()[1] == 91} })
 		b.names.zone("%[1]s. MX 0 mx.%[1]s.\nmx.%[1]s. A 45.66.200.25\n%[1]s. TXT \"v=spf1 -all\"\n_dmarc.%[1]s. TXT \"v=DMARC1; p=reject\"", d)
 		for i := range victims {
-			b.names.zone("%s. NS ns%d.machines.example.", d, (z+i)%victims)
+			b.names.zone("%[1]s. NS ns%[2]d.%[1]s.\nns%[2]d.%[1]s. A 45.91.%[2]d.53", d, (z+i)%victims)
 		}
 	}
 	begun := time.Now()
