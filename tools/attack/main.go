@@ -34,7 +34,7 @@ func main() {
 	list := flag.Bool("list", false, "print the names of the attacks")
 	flag.Parse()
 	if *list {
-		for _, a := range slices.Concat(attacks, long) {
+		for _, a := range slices.Concat(attacks, wide, long) {
 			fmt.Printf("%-12s %s\n", a.name, a.what)
 		}
 		return
@@ -58,7 +58,7 @@ func choose(names []string) ([]attack, error) {
 	}
 	var out []attack
 	for _, n := range names {
-		all := slices.Concat(attacks, long)
+		all := slices.Concat(attacks, wide, long)
 		i := slices.IndexFunc(all, func(a attack) bool { return a.name == n })
 		if i < 0 {
 			return nil, fmt.Errorf("%q: no such attack; -list has them", n)

@@ -2,21 +2,36 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
 )
 
 var ofPlaces = []attack{
-	{"hanging", "230 replies to mail servers that accept and say nothing, from five /56", 60, 8 * time.Second, 40 * time.Second, hanging},
-	{"dripping", "230 replies to mail servers that send an octet each 9.7 s, from five /56", 60, 30 * time.Second, 45 * time.Second, dripping},
-	{"evaluations", "96 /64 of one /57 whose DNS answers after 2.8 s", 60, 5 * time.Second, 30 * time.Second, evaluations},
-	{"connections", "1000 connections of 18 /64, with NOOP each 1.5 s", 60, 6 * time.Second, 24 * time.Second, connections},
+	{"hanging", "230 replies to mail servers that accept and say nothing, from five /56", 60, 8 * time.Second, 40 * time.Second,
+		func(b *bench) result { return tarpits(b, b.servers.hangs, 5) }},
+	{"dripping", "230 replies to mail servers that send an octet each 9.7 s, from five /56", 60, 30 * time.Second, 45 * time.Second,
+		func(b *bench) result { return tarpits(b, b.servers.drips, 5) }},
+	{"evaluations", "96 /64 of one /57 whose DNS answers after 2.8 s", 60, 5 * time.Second, 30 * time.Second,
+		func(b *bench) result { return evaluations(b, func(n int) netip.Addr { return v6(0, n, 1) }) }},
+	{"connections", "1000 connections of 18 /64, with NOOP each 1.5 s", 60, 6 * time.Second, 24 * time.Second,
+		func(b *bench) result { return connections(b, func(n int) netip.Addr { return v6(0, n%18, 1+n/18%6) }) }},
 	{"hour", "3300 proved mails from 55 /56", 60, 28 * time.Second, 12 * time.Second, hour},
 	{"halves", "330 connections of 6 /64 idle within a message of 200 KB", 60, 6 * time.Second, 20 * time.Second, halves},
 	{"signatures", "60 connections with mails of 60 KiB and ten broken signatures", 60, 4 * time.Second, 24 * time.Second, signatures},
 	{"garbage-tls", "one mail; 10 mail servers of four addresses that speak no TLS", 60, 2 * time.Second, 20 * time.Second, garbageTLS},
 	{"mta-sts", "100 domains whose MTA-STS policy never comes, from ten /56", 60, 4 * time.Second, 20 * time.Second, mtaSTS},
+}
+
+// wide are attacks of who has a whole /40: beyond the model, to see where the bounds end.
+var wide = []attack{
+	{"hanging-wide", "230 replies to mail servers that say nothing, from 230 /48", 60, 8 * time.Second, 40 * time.Second,
+		func(b *bench) result { return tarpits(b, b.servers.hangs, 230) }},
+	{"evaluations-wide", "96 /48 whose DNS answers after 2.8 s", 60, 5 * time.Second, 30 * time.Second,
+		func(b *bench) result { return evaluations(b, func(n int) netip.Addr { return v6(n, 0, 1) }) }},
+	{"connections-wide", "1000 connections of 200 /48, with NOOP each 1.5 s", 60, 6 * time.Second, 24 * time.Second,
+		func(b *bench) result { return connections(b, func(n int) netip.Addr { return v6(n%200, 0, 1) }) }},
 }
 
 // undisturbed is a result whose bar is that no honest sender hears 4xx or is cut off.
@@ -26,34 +41,31 @@ func (b *bench) undisturbed(format string, args ...any) result {
 }
 
 // tarpits fills the places of the delivery: each mail has a domain of its own, whose mail server behaves so.
-func tarpits(b *bench, does behaviour) result {
+func tarpits(b *bench, does behaviour, networks int) result {
 	const hosts = 46
 	hung := b.servers.open(does, 25, addresses("45.74.%d.25", hosts)...)
 	b.flood(230, 16, 3*time.Second, func(i int) mail {
 		d := b.domain(fmt.Sprintf(" 45.74.%d.25", i%hosts))
-		return mail{source: v6(i%5, i, 1), helo: d, from: "a@" + d}
+		return mail{source: v6(i%networks, i%256, 1), helo: d, from: "a@" + d}
 	})
 	b.honest.end()
 	return b.undisturbed("%d connections hung; %s", hung.conns.Load(), b.says())
 }
 
-func hanging(b *bench) result  { return tarpits(b, b.servers.hangs) }
-func dripping(b *bench) result { return tarpits(b, b.servers.drips) }
-
 // evaluations: as long as the DNS takes, a mail is being evaluated.
-func evaluations(b *bench) result {
+func evaluations(b *bench, source func(n int) netip.Addr) result {
 	own := b.domain(" 45.66.200.25")
 	b.names.part(own+".", func(question) answer { return answer{zones: true, delay: 2800 * time.Millisecond} })
 	b.until(time.Now().Add(36*time.Second), 96, func(n, _ int) mail {
 		from := word(8) + "@" + word(6) + "." + own
-		return mail{source: v6(0, n, 1), helo: word(6) + "." + own, from: from, header: asking(from, word(5)+"."+own)}
+		return mail{source: source(n), helo: word(6) + "." + own, from: from, header: asking(from, word(5)+"."+own)}
 	})
 	b.honest.end()
 	return b.undisturbed("%s", b.says())
 }
 
 // connections are held by a command that does nothing.
-func connections(b *bench) result {
+func connections(b *bench, source func(n int) netip.Addr) result {
 	end := time.Now().Add(33 * time.Second)
 	var all sync.WaitGroup
 	var mu sync.Mutex
@@ -67,7 +79,7 @@ func connections(b *bench) result {
 	for n := range 1000 {
 		all.Go(func() {
 			for time.Now().Before(end) {
-				c, a := connect(v6(0, n%18, 1+n/18%6), "x.attacker.example")
+				c, a := connect(source(n), "x.attacker.example")
 				if c == nil {
 					b.hear(a, 0)
 					b.sleeps(time.Second)

@@ -62,7 +62,7 @@ var spellings = []func(local, domain string) string{
 	func(l, d string) string { return `"` + l[:1] + `\` + l[1:] + `"@` + aLabels(d) },
 	func(l, d string) string { return "prvs=123456789a=" + l + "@" + aLabels(d) },
 	func(l, d string) string { return "SRS0=ab12=T1=origin.example=" + l + "@" + aLabels(d) },
-	func(l, d string) string { return l + "@" + wide(d) },
+	func(l, d string) string { return l + "@" + fullWidth(d) },
 	belowIt,
 }
 
@@ -78,8 +78,8 @@ func aLabels(domain string) string {
 	return a
 }
 
-// wide writes the letters of ASCII in their wide forms, which IDNA maps back (UTS 46, 4).
-func wide(s string) string {
+// fullWidth writes the letters of ASCII in their wide forms, which IDNA maps back (UTS 46, 4).
+func fullWidth(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' {
 			return r - 'a' + '\uff41'
