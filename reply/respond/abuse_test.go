@@ -35,7 +35,16 @@ type place struct {
 	class            policy.Class // of who is not its own server
 	mx               []string     // addresses of its mail servers
 	refuses          bool         // they take no mail for it
+	moves            string       // address that they have once the report is stored
+	deaf             string       // what is not to be had of its TXT records: spf or dmarc
+	fault            dns.Kind     // and why
 }
+
+// putOff: a question that a full quota refused says nothing of anybody.
+func (p place) putOff() bool { return p.fault == dns.Quota }
+
+// undecided: what would refute the mail may have gone unread, so that a paragraph is mailed at most.
+func (p place) undecided() bool { return p.fault != "" && !p.putOff() }
 
 // victims are the domains in whose name strangers write. Each has a mail server of its own.
 func victims() []place {
@@ -68,8 +77,45 @@ func victims() []place {
 const (
 	target  = "192.0.2.200" // the mail server that others' domains point at
 	hoster  = "192.0.2.240"
+	moved   = "192.0.2.241" // where names with a short TTL lead once the report is stored
 	ownNets = "ip6:2001:db8:a000::/36"
 )
+
+// besieged are domains that refute strangers, and what keeps us from reading that; the last two are hosters.
+func besieged() []place {
+	all := []place{
+		{name: "spent.example", spf: "v=spf1 -all", deaf: "spf", fault: dns.Quota},
+		{name: "spent-too.example", dmarc: "p=reject", deaf: "dmarc", fault: dns.Quota},
+		{name: "bounded.example", spf: "v=spf1 -all", deaf: "spf", fault: dns.Budget},
+		{name: "bounded-too.example", dmarc: "p=reject", deaf: "dmarc", fault: dns.Budget},
+		{name: "failing.example", dmarc: "p=reject", deaf: "dmarc", fault: dns.ServFail},
+		{name: "xn--hostr-esa.example", spf: "v=spf1 -all", class: policy.Refuted},
+		{name: "hoster.example", dmarc: "p=reject", class: policy.Refuted},
+	}
+	for i := range all {
+		all[i].class = cmp.Or(all[i].class, policy.Open)
+		all[i].mx = []string{fmt.Sprintf("192.0.2.%d", 50+i)}
+	}
+	return all
+}
+
+// moving are domains whose mail server has another address as soon as the report is stored: a victim's.
+func moving() (all []place) {
+	for i := range 80 {
+		all = append(all, place{name: fmt.Sprintf("moving%d.example", i), spf: "v=spf1 " + ownNets + " -all", class: policy.Proved,
+			mx: []string{fmt.Sprintf("192.0.2.%d", 60+i)}, moves: moved, refuses: true})
+	}
+	return all
+}
+
+// machines are the names of a hoster's customers' machines.
+var machines = strings.Fields("mail vps s1 web3 host12 alice kunde12 mail.kunde dyn-a static.7.113.0.203 vps-4711 mx gw.alice")
+
+// machine is one of them: its hoster and number give its address.
+func machine(hoster, n int) source {
+	net := fmt.Sprintf("203.0.%d.", 114+hoster*len(machines)+n)
+	return source{net + "7", net + "0/24"}
+}
 
 // owned are an attacker's own domains, whose mail is proved.
 func owned() (all []place) {
@@ -95,6 +141,12 @@ func owned() (all []place) {
 
 func zoneOf(places []place) string {
 	var b strings.Builder
+	for h, p := range besieged()[5:] {
+		for i, name := range machines {
+			a := netip.MustParseAddr(machine(h, i).addr)
+			fmt.Fprintf(&b, "%[1]s.%[2]s. A %[3]s\n%[4]s PTR %[1]s.%[2]s.\n", name, p.name, a, dns.ReverseName(a))
+		}
+	}
 	for _, p := range places {
 		for i, a := range p.mx {
 			fmt.Fprintf(&b, "%s. MX %d mx%d.%s.\nmx%d.%s. A %s\n", p.name, i, i, p.name, i, p.name, a)
@@ -240,7 +292,7 @@ func (m *model) of(s sent, now time.Time) (out []counted) {
 // ofDestination are the counters at the mail server; none where it has taken a report of the organisation within a week.
 func (m *model) ofDestination(s sent, now time.Time) []counted {
 	at := s.place.mx[0]
-	if now.Before(m.known[at+" "+s.place.name]) {
+	if m.takes(at+" "+s.place.name, now) {
 		return nil
 	}
 	return of(destinationHour, destinationShare, at, append([]string{s.place.name}, s.source.networks()...)...)
@@ -261,7 +313,7 @@ func (m *model) limit(c counted, now time.Time) int {
 		return c.limit
 	}
 	taken := 0
-	if k := m.counters[c.pot.key()]; now.Before(k.until) {
+	if k := m.counters[c.pot.key()]; k.runs(c.pot.kind, now) {
 		taken = k.n
 	}
 	free := c.pot.limit - taken
@@ -281,9 +333,16 @@ func (m *model) took(s sent, now time.Time) {
 		k.n--
 		m.counters[c.key()] = k
 	}
-	if at := s.place.mx[0] + " " + s.place.name; !now.Before(m.known[at]) {
-		m.known[at] = now.Add(7 * 24 * time.Hour)
+	if at := s.place.mx[0] + " " + s.place.name; !m.takes(at, now) {
+		m.known[at] = now.Add(week)
 	}
+}
+
+const week = 7 * 24 * time.Hour
+
+// takes tells whether a mail server is known to take reports for an organisation.
+func (m *model) takes(at string, now time.Time) bool {
+	return counter{until: m.known[at]}.runs(kind{window: week}, now)
 }
 
 // rule is the one that keeps a message from being answered, or ""; until is when a counter is free again.
@@ -300,21 +359,57 @@ func (m *model) rule(s sent, now time.Time) (rule string, until time.Time) {
 		return "refuted sender", until
 	}
 	all := m.of(s, now)
+	if c, until := m.full(all, now); c != "" {
+		return "quota " + c, until
+	}
+	m.count(all, now)
+	delete(m.stopped, s.mailbox())
+	return "", until
+}
+
+// runs tells whether a window runs: one that ends later than its length from now was begun by a clock that has been set
+// back since. A minute is no setting.
+func (k counter) runs(c kind, now time.Time) bool {
+	return now.Before(k.until) && !k.until.After(now.Add(c.window+time.Minute))
+}
+
+// forgets what is over, and what ends later than any window: also by a clock that is wrong.
+func (m *model) forgets(now time.Time) {
+	over := func(until time.Time) bool { return !now.Before(until) || until.After(now.Add(32*24*time.Hour)) }
+	maps.DeleteFunc(m.counters, func(_ string, k counter) bool { return over(k.until) })
+	maps.DeleteFunc(m.known, func(_ string, until time.Time) bool { return over(until) })
+}
+
+// full is the first counter that has no room.
+func (m *model) full(all []counted, now time.Time) (name string, until time.Time) {
 	for _, c := range all {
-		if k := m.counters[c.key()]; now.Before(k.until) && k.n >= m.limit(c, now) {
-			return "quota " + c.name, k.until
+		if k := m.counters[c.key()]; k.runs(c.kind, now) && k.n >= m.limit(c, now) {
+			return c.name, k.until
 		}
 	}
+	return "", until
+}
+
+func (m *model) count(all []counted, now time.Time) {
 	for _, c := range all {
 		k := m.counters[c.key()]
-		if !now.Before(k.until) {
+		if !k.runs(c.kind, now) {
 			k = counter{until: now.Add(c.window)}
 		}
 		k.n++
 		m.counters[c.key()] = k
 	}
-	delete(m.stopped, s.mailbox())
-	return "", until
+}
+
+// connects: a try comes to an address that was not counted when the report was stored, for an organisation of which that
+// address has taken nothing. false: its counter is full, and the try waits.
+func (m *model) connects(at string, s sent, now time.Time) bool {
+	all := of(destinationHour, destinationShare, at, s.place.name)
+	if c, _ := m.full(all, now); c != "" {
+		return false
+	}
+	m.count(all, now)
+	return true
 }
 
 // lastLine is a log handler that knows the last line's attributes.
@@ -343,10 +438,13 @@ type day struct {
 
 	tallies map[string]*tally
 	mailed  []string // ids
+	mails   []string // class and mailbox
 	times   map[counted][]time.Time
 	counts  []counted              // of the message that is taken just now
 	letters map[string]reply.Entry // the newest to a mailbox
+	met     map[string]int         // connections to addresses that mail servers have moved to
 	swept   time.Time
+	wrong   func(at time.Duration) time.Duration // what the clock is ahead; nil: it is right
 }
 
 // dayBegins at noon, twelve hours before the tokens' key changes.
@@ -357,14 +455,35 @@ func dayBegins() time.Time {
 
 func newDay(t *testing.T, places []place) *day {
 	t.Helper()
-	d := &day{house: build(t), start: dayBegins(), line: lastLine{}, tallies: map[string]*tally{}, letters: map[string]reply.Entry{},
+	d := &day{house: build(t), start: dayBegins(), line: lastLine{}, tallies: map[string]*tally{}, letters: map[string]reply.Entry{}, met: map[string]int{},
 		times: map[counted][]time.Time{}, model: model{counters: map[string]counter{}, stopped: map[string]bool{}, known: map[string]time.Time{}, node: nodeHour}}
 	d.now = d.start
 	d.Config.Log = slog.New(d.line)
 	d.Policy.Providers, d.Policy.Share = policy.Providers(), share.Rule{Part: 8}
 	d.server = dnstest.New(t, zoneOf(places), patient)
 	d.remembers(d.server.Client(t, patient))
+	d.fails(places)
 	return d
+}
+
+// fails keeps the questions of deaf places from their answers.
+func (d *day) fails(places []place) {
+	up, faults := d.Run.DNS, map[dns.Question]dns.Kind{}
+	for _, p := range places {
+		if p.deaf != "" {
+			faults[dns.Ask(map[string]string{"spf": "", "dmarc": "_dmarc."}[p.deaf]+p.name, dns.TXT)] = p.fault
+		}
+	}
+	d.Run.DNS = dns.ResolverFunc(func(ctx context.Context, q dns.Question) (dns.Answer, error) {
+		switch kind := faults[q]; kind {
+		case "":
+			return up.Resolve(ctx, q)
+		case dns.Quota:
+			return dns.Answer{}, &dns.Error{Question: q, Kind: kind, Err: &dns.QuotaError{Bound: dns.PerNetwork, Limit: 1, Until: d.now.Add(time.Minute)}}
+		default:
+			return dns.Answer{}, &dns.Error{Question: q, Kind: kind}
+		}
+	})
 }
 
 // remembers puts a cache before the DNS, as a resolver has one, until its zones change.
@@ -388,11 +507,16 @@ func (d *day) runs(t *testing.T, all []sent) {
 	t.Helper()
 	slices.SortStableFunc(all, func(a, b sent) int { return cmp.Compare(a.at, b.at) })
 	for _, s := range all {
-		if d.now = d.start.Add(s.at); d.now.Sub(d.swept) >= 10*time.Minute {
+		d.now = d.start.Add(s.at)
+		if d.wrong != nil {
+			d.now = d.now.Add(d.wrong(s.at))
+		}
+		if since := d.now.Sub(d.swept); since >= 10*time.Minute || since < 0 {
 			d.swept = d.now
 			if err := d.store.Sweep(t.Context(), d.now); err != nil {
 				t.Fatal(err)
 			}
+			d.model.forgets(d.now)
 		}
 		if s.before != nil {
 			s.before()
@@ -415,6 +539,10 @@ func (d *day) takesOne(t *testing.T, s sent) {
 			e.RcptTo = []string{s.to()}
 		}
 	})
+	if s.place.putOff() {
+		d.putsOff(t, s, m)
+		return
+	}
 	d.counts = d.model.of(s, d.now)
 	rule, until := d.model.rule(s, d.now)
 	a, err := d.takes(t, t.Context(), m)
@@ -432,6 +560,32 @@ func (d *day) takesOne(t *testing.T, s sent) {
 	d.notes(t, s, a.Code)
 }
 
+// putsOff gives a message in of which a full quota keeps us from the truth: it is nobody's result.
+func (d *day) putsOff(t *testing.T, s sent, m *verify.Message) {
+	t.Helper()
+	a, err := d.takes(t, t.Context(), m)
+	if err != nil || a.Code != 451 || len(d.kicked) > 0 {
+		t.Errorf("%s, %s at %s: got %d %q, %v and %d mails; want 451 and none", s.actor, s.from, s.at, a.Code, a.Lines, err, len(d.kicked))
+	}
+	d.notes(t, s, a.Code)
+}
+
+// moves brings a reply to an address that its mail server has by now, of which nothing was known when it was stored.
+func (d *day) moves(t *testing.T, s sent, e reply.Entry) {
+	t.Helper()
+	to := respond.Destinations{Policy: d.Policy, Store: d.store, Now: d.Config.Now}
+	full, err := to.Connect(t.Context(), e, "mx0."+s.place.name, netip.MustParseAddr(s.place.moves))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := d.model.connects(s.place.moves, s, d.now); (full.Key == "") != want {
+		t.Errorf("%s, %s at %s: a try at %s: full is %v, want a connection: %t", s.actor, s.from, s.at, s.place.moves, full, want)
+	}
+	if full.Key == "" {
+		d.met[s.place.moves]++
+	}
+}
+
 // delivers brings a reply to its mail server at once.
 func (d *day) delivers(t *testing.T, s sent, e reply.Entry) {
 	t.Helper()
@@ -439,6 +593,9 @@ func (d *day) delivers(t *testing.T, s sent, e reply.Entry) {
 	at, host := netip.MustParseAddr(s.place.mx[0]), "mx0."+s.place.name
 	if full, err := to.Connect(t.Context(), e, host, at); full.Key != "" || err != nil {
 		t.Errorf("%s at %s: what was counted when it was stored is counted again: %v, %v", s.actor, s.at, full, err)
+	}
+	if s.place.moves != "" {
+		d.moves(t, s, e)
 	}
 	if s.place.refuses {
 		return
@@ -502,13 +659,16 @@ func (d *day) notes(t *testing.T, s sent, code int) {
 	}
 	for _, e := range d.kicked {
 		d.delivers(t, s, e)
-		d.mailed = append(d.mailed, e.ID)
+		d.mailed, d.mails = append(d.mailed, e.ID), append(d.mails, string(s.class)+" "+s.mailbox())
 		// The envelope has A-labels, which every server takes.
-		if e.To != strings.ReplaceAll(s.from, "bücher.example", "xn--bcher-kva.example") || s.class == policy.Refuted {
+		if e.To != written.Replace(s.from) || s.class == policy.Refuted {
 			t.Errorf("%s at %s, class %s: %s has a mail for %s", s.actor, s.at, s.class, e.To, s.from)
 		}
 		if s.class == policy.Open && strings.Contains(strings.ToLower(words(t, e)), "pills") {
 			t.Errorf("%s at %s: an unproved sender's words are in the mail to %s\n%s", s.actor, s.at, e.To, words(t, e))
+		}
+		if kinds := kindsOf(t, e); s.place.undecided() && (len(e.Body) > 6000 || !slices.Equal(kinds, []string{"text/plain"})) {
+			t.Errorf("%s at %s: %d octets of %v go to %s, of whom nothing was decided", s.actor, s.at, len(e.Body), kinds, e.To)
 		}
 		d.letters[s.mailbox()] = e
 		for _, c := range d.counts {
@@ -524,6 +684,10 @@ func (d *day) notes(t *testing.T, s sent, code int) {
 		}
 	}
 }
+
+// written is an address as the envelope of a reply has it.
+var written = strings.NewReplacer("b\u00fccher.example", "xn--bcher-kva.example", "B\u00dcCHER.example", "xn--bcher-kva.example",
+	"bu\u0308cher.example", "xn--bcher-kva.example", "\uff42\u00fccher.example", "xn--bcher-kva.example", "\uff61", "", "\u3002", ".")
 
 // words are the texts for people within a mail, as a reader sees them.
 func words(t *testing.T, e reply.Entry) string {
@@ -698,6 +862,41 @@ func hosted(places map[string]place) []sent {
 	})...)
 }
 
+// besieger forges domains that refute it, in spellings that no list of theirs has, while what they publish is not to be
+// had: quotas are full, the bound of a message is reached, a server fails. And he has machines at hosters, with names
+// below the hosters' domains.
+func besieger(places map[string]place) []sent {
+	var deaf []place
+	for _, p := range besieged()[:5] {
+		deaf = append(deaf, places[p.name])
+	}
+	all := every(9*time.Hour, 20*time.Second, 900, func(i int) sent {
+		p := deaf[i%5]
+		local := fmt.Sprintf("victim%d", i/5%60)
+		spelt := []string{local + "@" + p.name, strings.ToUpper(local + "@" + p.name), local + "+x@" + p.name, `"` + local + ` "@` + p.name,
+			local + "%" + p.name + "@" + p.name, p.name + "!" + local + "@" + p.name, local + "@" + strings.ReplaceAll(p.name, ".", "\u3002"), local + "@" + p.name + "\uff61"}[i%8]
+		return sent{actor: "besieger", from: spelt, box: local + "@" + p.name, place: p, source: v6(0x500+i%60, i)}
+	})
+	for h, p := range besieged()[5:] {
+		p := places[p.name]
+		written := strings.ReplaceAll(p.name, "xn--hostr-esa", "host\u00e9r")
+		all = append(all, every(10*time.Hour, 30*time.Second, 4*len(machines), func(i int) sent {
+			n := i % len(machines)
+			from := []string{"a@" + p.name, "A@" + written, "a+x@" + strings.ToUpper(p.name), "a@" + strings.ReplaceAll(written, ".", "\uff0e")}[i/len(machines)]
+			return sent{actor: "customer of a hoster", from: from, place: p, source: machine(h, n), helo: machines[n] + "." + p.name}
+		})...)
+	}
+	return all
+}
+
+// mover has domains whose mail server has a victim's address as soon as a report is stored.
+func mover(all []place) []sent {
+	return every(18*time.Hour, 20*time.Second, 400, func(i int) sent {
+		p := all[i%len(all)]
+		return sent{actor: "mover", from: fmt.Sprintf("a%d@%s", i/len(all), p.name), place: p, source: v6(0xa700+i%40, i)}
+	})
+}
+
 // silence is mail that nobody is to answer, most of it of a proved sender.
 func silence(p, bare place) []sent {
 	from := func(local, rule, header string) sent {
@@ -826,7 +1025,7 @@ func TestAbuse_a_day(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
 	places, own := victims(), owned()
-	all := slices.Concat(places, own)
+	all := slices.Concat(places, own, besieged(), moving())
 	d := newDay(t, all)
 	named := map[string]place{}
 	for _, p := range all {
@@ -835,7 +1034,7 @@ func TestAbuse_a_day(t *testing.T) {
 	admin := d.administrator(t, slices.DeleteFunc(slices.Clone(all), func(p place) bool { return p.name == "mended.example" }), named["mended.example"])
 	d.runs(t, slices.Concat(forger(places), bomber(named["bombed.example"]), sprayer(named["crowd.example"]), speller(named), owner(own),
 		hosted(named), silence(named["friend.example"], named["bare.example"]), d.thief(t, named["thief.example"], named["thieved.example"]),
-		d.stopper(t, named["stopping.example"]), admin, impatient(admin)))
+		d.stopper(t, named["stopping.example"]), besieger(named), mover(moving()), admin, impatient(admin)))
 	d.holds(t)
 	d.onDisk(t)
 	total := 0
@@ -846,6 +1045,8 @@ func TestAbuse_a_day(t *testing.T) {
 		"customer":                 200, "filler": 4 * 5, "one network": 60, "one large domain": 200,
 		"nobody to answer": 0, "thief": 2, "stopper's forger": 1, "stopper": 1,
 		"administrator": 11, "administrator in a hurry": 1,
+		"besieger":             3 * 50, // a paragraph; of two domains nothing is mailed while the quota is full
+		"customer of a hoster": 0, "mover": 400,
 	} {
 		if got := d.tallies[actor].mailed; got != want {
 			t.Errorf("%s: %d mails, want %d", actor, got, want)
@@ -854,6 +1055,10 @@ func TestAbuse_a_day(t *testing.T) {
 	}
 	if len(d.mailed) != total {
 		t.Errorf("%d mails in all, want %d", len(d.mailed), total)
+	}
+	// The mover writes for two hours and a quarter.
+	if n := d.met[moved]; n > 3*destinationHour.limit || n < destinationHour.limit {
+		t.Errorf("%d connections to a victim's mail server by names that lead there later, want at most %d an hour", n, destinationHour.limit)
 	}
 	var table strings.Builder
 	for _, actor := range slices.Sorted(maps.Keys(d.tallies)) {
@@ -931,6 +1136,45 @@ func TestHostile_a_hoster_s_customers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The clock is set back and forth all day, by minutes and by months. Each setting may begin windows anew, and nothing else:
+// what refutes is refuted, and an unproved mailbox has a report more for each setting at most.
+func TestAbuse_a_day_of_a_wrong_clock(t *testing.T) {
+	if testing.Short() {
+		t.Skip("4000 messages take ten seconds")
+	}
+	t.Parallel()
+	all := slices.Concat(victims(), owned(), besieged(), moving())
+	d := newDay(t, all)
+	named := map[string]place{}
+	for _, p := range all {
+		named[p.name] = p
+	}
+	ahead := []time.Duration{0, 3 * 24 * time.Hour, 0, -2 * time.Hour, 20 * time.Minute, 0, 400 * 24 * time.Hour, 30 * 24 * time.Hour, 0, -365 * 24 * time.Hour, 0, 30 * time.Second, 0}
+	const every = 110 * time.Minute
+	d.wrong = func(at time.Duration) time.Duration { return ahead[int(at/every)%len(ahead)] }
+	d.runs(t, slices.Concat(forger(victims()), bomber(named["bombed.example"]), speller(named), hosted(named), besieger(named), mover(moving())))
+	d.onDisk(t)
+	settings := len(ahead) - 1
+	mails := map[string]int{}
+	for _, e := range d.mails {
+		if strings.HasPrefix(e, "A ") {
+			continue
+		}
+		if mails[e]++; mails[e] > settings+1 {
+			t.Errorf("%d mails to %s, want one, and one more for each of %d settings of the clock", mails[e], e[2:], settings)
+		}
+	}
+	for _, actor := range []string{"forger", "bomber of one", "besieger", "speller", "customer", "mover"} {
+		if d.tallies[actor].mailed == 0 {
+			t.Errorf("%s is never answered: the model is broken", actor)
+		}
+	}
+	if n := d.tallies["customer of a hoster"].mailed; n > 0 {
+		t.Errorf("%d mails to hosters", n)
+	}
+	t.Logf("%d mails, at most %d to one unproved mailbox", len(d.mailed), slices.Max(slices.Collect(maps.Values(mails))))
 }
 
 // From, Reply-To and their like name a victim; the reply goes to the envelope sender, whose From plays no part either.

@@ -192,7 +192,7 @@ func (h *house) answers(t *testing.T, m *verify.Message, code int, line string) 
 func (h *house) stored(t *testing.T) (ids []string, all []store.Claimed) {
 	t.Helper()
 	h.now = h.now.Add(2 * lease)
-	all, err := h.store.Claim(t.Context(), h.now, 1000)
+	all, err := h.store.Claim(t.Context(), h.now, 10000)
 	if err != nil {
 		t.Fatal(err)
 	}
