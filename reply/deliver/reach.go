@@ -66,9 +66,14 @@ func (d *Deliverer) inOrder(ctx context.Context, addrs []netip.Addr) (out []neti
 // Where a host refuses our address of one family for its missing name, only the other family is left to try.
 func (d *Deliverer) servers(ctx context.Context, key string, all []server, e reply.Entry) (last taken, failed []error) {
 	refused := map[string]bool{} // families
+	tries := attemptOf(ctx)
 	for i, s := range all {
 		if refused[s.network] {
 			continue
+		}
+		if !tries.more() {
+			failed = append(failed, errConnections)
+			break
 		}
 		what, err := d.server(ctx, key, s, len(all)-i, e)
 		if err == nil {
@@ -90,9 +95,8 @@ func (d *Deliverer) servers(ctx context.Context, key string, all []server, e rep
 // connect tells apart what can never be reached from what cannot be reached now. left is how many addresses of the
 // host there are still to be tried, this one included: each gets its part of the time.
 func (d *Deliverer) connect(ctx context.Context, at server, left int) (net.Conn, error) {
-	if err := attemptOf(ctx).connects(); err != nil {
-		return nil, err
-	}
+	tries := attemptOf(ctx)
+	tries.connections++
 	within, cancel := context.WithTimeout(ctx, d.share(ctx, left))
 	defer cancel()
 	conn, err := d.cfg.Dial(within, at.network, at.addr)
@@ -100,6 +104,7 @@ func (d *Deliverer) connect(ctx context.Context, at server, left int) (net.Conn,
 		return conn, nil
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && errors.Is(err, errUnroutable) {
+		tries.connections-- // nothing was sent
 		err = &failure{err: op.Err, permanent: true}
 	}
 	return nil, blame(ctx, at.String(), err)

@@ -125,6 +125,7 @@ func (d *Deliverer) again(ctx context.Context, key string, e reply.Entry) (what 
 		return what, false, nil
 	}
 	stop := context.AfterFunc(ctx, func() { _ = w.s.conn.Close() })
+	w.s.onData = attemptOf(ctx).sent
 	err = w.s.transact(e)
 	stop()
 	what = w.what

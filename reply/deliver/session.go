@@ -44,6 +44,7 @@ type session struct {
 	gone   bool              // there is nobody to say goodbye to
 	began  time.Time
 	mails  int      // that it took
+	onData func()   // the server is about to have the message
 	hidden []string // what no answer may repeat into a log
 }
 
@@ -52,7 +53,7 @@ type session struct {
 func (d *Deliverer) speak(ctx context.Context, conn net.Conn, at server, e reply.Entry, inClear error) (*session, error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	s := &session{cfg: d.cfg, began: time.Now()}
+	s := &session{cfg: d.cfg, began: time.Now(), onData: attemptOf(ctx).sent}
 	if inClear != nil {
 		s.tls = "no: " + inClear.Error()
 	}
@@ -297,6 +298,7 @@ func (s *session) message(body []byte) error {
 	if err := s.deadline(s.cfg.Data); err != nil {
 		return err
 	}
+	s.onData()
 	out := bufio.NewWriter(s.conn)
 	if err := writeDotted(out, body); err != nil {
 		return err

@@ -114,7 +114,8 @@ func (d *Deliverer) try(ctx context.Context, e reply.Entry) (taken, error) {
 
 func (d *Deliverer) hosts(ctx context.Context, hosts []host, promised mtasts.Policy, e reply.Entry) (last taken, err error) {
 	var failed []error
-	for _, h := range hosts {
+	for i, h := range hosts {
+		attemptOf(ctx).host(len(hosts) - 1 - i)
 		what, errs := d.host(ctx, h, promised, e)
 		if what.bye != nil {
 			what.met = slices.Concat(last.met, what.met)
@@ -271,17 +272,19 @@ func (d *Deliverer) server(ctx context.Context, key string, s server, left int, 
 		return s.taken(&session{}), err
 	}
 	tries := attemptOf(ctx)
-	var before error // of TLS at another address of the host
+	var before error // of TLS, earlier in this try
 	if !s.security.mandatory {
-		before = tries.noTLS[s.host]
+		before = tries.failedTLS(s)
 	}
 	session, err := d.speak(ctx, conn, s, e, before)
 	if before != nil && err != nil {
 		err = inClear(before, err)
 	}
 	if failed := err; errors.Is(err, errHandshake) && before == nil && !s.security.mandatory && ctx.Err() == nil {
-		tries.noTLS[s.host] = failed
-		conn, err = d.connect(ctx, s, left)
+		tries.noTLS[s.host], tries.noTLS[s.addr] = failed, failed
+		if err = errConnections; tries.more() {
+			conn, err = d.connect(ctx, s, left)
+		}
 		if err == nil {
 			session, err = d.speak(ctx, conn, s, e, failed)
 		}
