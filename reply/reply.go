@@ -4,9 +4,11 @@
 package reply
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
+	"checkauth/verify/naming"
 	"checkauth/verify/share"
 )
 
@@ -28,11 +30,18 @@ type Entry struct {
 	Whom    string
 	Created time.Time
 	Expires time.Time // no further try after this
-	// Client sent the message that this answers. It is not stored with it: after a restart the entry counts for no network.
+	// Client sent the message that this answers, for the turns that networks take. Of an entry that comes from the store it
+	// is the first address of its /24, or /64 of IPv6. The zero one has no network.
 	Client netip.Addr
 	// Counted are the mail servers' addresses that it was counted at when it was stored. It is not stored with it: a
 	// further try counts anew.
 	Counted []Counted
+}
+
+// Organisation is the one that the recipient's domain belongs to; the domain where it has none.
+func (e Entry) Organisation() string {
+	domain := naming.Domain(e.To)
+	return cmp.Or(naming.Organisation(domain), domain)
 }
 
 // Counted is an address of a mail server, and the buckets that a reply is counted in before it is brought there.

@@ -16,32 +16,52 @@ const mostConnections = 6
 // attempt is one try of an entry, and what it keeps in mind over all hosts. One goroutine has it.
 type attempt struct {
 	reply.Entry
+	place       *place // nil: of no queue
+	line        *line
 	connections int
-	noTLS       map[string]error // hosts whose TLS failed, and how: the next address of one is spoken to in clear at once
+	ours        int              // of the connections, how many the host that is asked may have made when it is over
+	noTLS       map[string]error // hosts and addresses whose TLS failed, and how: they are spoken to in clear at once
 }
 
-func newAttempt(e reply.Entry) *attempt { return &attempt{Entry: e, noTLS: map[string]error{}} }
+// attempt begins with the try of an entry; p is its place in the queue, nil where it has none.
+func (d *Deliverer) attempt(e reply.Entry, p *place) *attempt {
+	return &attempt{Entry: e, place: p, line: d.line, ours: mostConnections, noTLS: map[string]error{}}
+}
 
-var errConnections = errors.New("no further address is tried")
+// errConnections: what the others said is not the last word on an entry.
+var errConnections = fmt.Errorf("no further address is asked: a try makes %d connections", mostConnections)
 
-// connects counts one connection.
-func (a *attempt) connects() error {
-	if a.connections >= mostConnections {
-		return &failure{err: fmt.Errorf("%w: %d connections were made in this try", errConnections, a.connections), stop: true}
+// host begins with a host, behind which so many others are left: of the connections each of them may have one, so that a
+// host with many addresses does not hide the next one for ever.
+func (a *attempt) host(others int) {
+	a.ours = max(mostConnections-others, min(a.connections+1, mostConnections))
+}
+
+// more tells whether the host may be connected to once more.
+func (a *attempt) more() bool { return a.connections < a.ours }
+
+// sent says that the server may have the message.
+func (a *attempt) sent() {
+	if a.place != nil {
+		a.line.sent(a.place)
 	}
-	a.connections++
-	return nil
 }
 
-// postponed is a try that waits for a full counter.
+// failedTLS is how TLS failed at a host, or at an address, in this try.
+func (a *attempt) failedTLS(s server) error {
+	if err := a.noTLS[s.host]; err != nil {
+		return err
+	}
+	return a.noTLS[s.addr]
+}
+
+// postponed is a try that waits for something of ours.
 type postponed struct {
-	counter string
-	until   time.Time
+	why   string
+	until time.Time
 }
 
-func (p *postponed) Error() string {
-	return fmt.Sprintf("the counter %s is full until %s", p.counter, p.until.UTC().Format(time.RFC3339))
-}
+func (p *postponed) Error() string { return p.why }
 
 // postponedUntil is when a try that was postponed may be made; zero where it was not.
 func postponedUntil(err error) time.Time {
@@ -51,18 +71,32 @@ func postponedUntil(err error) time.Time {
 	return time.Time{}
 }
 
-// counted counts an entry at a mail server's address.
-func (d *Deliverer) counted(ctx context.Context, e reply.Entry, s server) error {
+// untried tells whether a try was postponed before anybody was connected to, so that it counts as none.
+func (a *attempt) untried(err error, now time.Time) bool {
+	return a.connections == 0 && postponedUntil(err).After(now)
+}
+
+// counted counts an entry at a mail server's address that is about to be connected to: among the places, and as the
+// policy wants it. Either may be full, which ends the try: it is made at another time.
+func (d *Deliverer) counted(ctx context.Context, a *attempt, s server) error {
 	at, err := netip.ParseAddrPort(s.addr)
-	if d.cfg.Count == nil || d.cfg.Relay != "" || err != nil {
+	if d.cfg.Relay != "" || err != nil {
 		return nil
 	}
-	full, err := d.cfg.Count(ctx, e, s.host, at.Addr())
+	soon := d.cfg.Now().Add(d.cfg.Retries[0])
+	if a.place != nil && !a.line.arrive(a.place, at.Addr().Unmap().String()) {
+		return &failure{err: &postponed{fmt.Sprintf("%s: our connections to it are all in use", s), soon}, stop: true}
+	}
+	if d.cfg.Count == nil {
+		return nil
+	}
+	full, err := d.cfg.Count(ctx, a.Entry, s.host, at.Addr())
 	switch {
 	case err != nil:
-		return err
+		// Nobody's but ours, as a full disk.
+		return &failure{err: &postponed{fmt.Sprintf("%s: not counted: %s", s, err), soon}, stop: true}
 	case full.Key != "":
-		return &failure{err: &postponed{full.Key, full.Until}, stop: true}
+		return &failure{err: &postponed{fmt.Sprintf("the counter %s is full until %s", full.Key, full.Until.UTC().Format(time.RFC3339)), full.Until}, stop: true}
 	}
 	return nil
 }

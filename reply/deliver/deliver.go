@@ -68,7 +68,7 @@ type Config struct {
 	// AllowPrivate permits addresses that are not on the public Internet. Own stay refused.
 	AllowPrivate bool
 	Own          func(netip.Addr) bool // tells our own addresses, to which mail would come back; nil: there are none
-	Concurrency  int                   // deliveries at once; those that hang do not count, see patience
+	Concurrency  int                   // deliveries at once; those that take long do not count, see places.go
 	PerDomain    int                   // deliveries at once to one domain
 	// Retries are the times from a failed try to the next; the last one repeats until an entry expires.
 	Retries []time.Duration
@@ -82,10 +82,10 @@ type Config struct {
 	// Took is told of an entry that a mail server took: the host's name and address, and the addresses that were connected
 	// to in this try; nil: nobody asks.
 	Took func(ctx context.Context, e reply.Entry, host string, at netip.Addr, met []netip.Addr)
-	// Count counts an entry at a mail server's address before it is connected to; a full counter postpones the try until it
-	// has room. nil: nobody counts.
+	// Count counts an entry at a mail server's address before it is connected to; a full counter postpones the try to its
+	// Until, a time of Now. nil: nobody counts.
 	Count func(ctx context.Context, e reply.Entry, host string, at netip.Addr) (reply.Full, error)
-	// Share is that of a tester's network in what waits and is under way.
+	// Share tells which testers' networks have no bound in what waits and is under way.
 	Share share.Rule
 	// Health is that of our own resolver; nil: nobody watches over it. While it is down nothing is sent by MX.
 	Health *dns.Health
@@ -219,10 +219,12 @@ const (
 	easeMost = 5 * time.Second // it takes one of the places to evaluate in
 )
 
-// Ease returns when replies leave about as fast as they come in, so that whoever makes them slows down before they
-// get old. Where that takes too long it is ErrBehind; the context's end is its cause.
-func (d *Deliverer) Ease(ctx context.Context) error {
-	for end := time.Now().Add(easeMost); d.line.behind(d.cfg.Now()); {
+// Ease returns when replies leave about as fast as they come in, so that whoever makes them slows down before they get
+// old, and at once for whom that is not to be blamed on: the network of client, who sends the test, or the organisation
+// of to, the recipient, has its share of what waits (line.behind). Where it takes too long it is ErrBehind; the
+// context's end is its cause.
+func (d *Deliverer) Ease(ctx context.Context, client netip.Addr, to string) error {
+	for end := time.Now().Add(easeMost); d.line.behind(client, to, d.cfg.Now()); {
 		if time.Now().After(end) {
 			return ErrBehind
 		}

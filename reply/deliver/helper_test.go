@@ -397,7 +397,7 @@ func (j *journal) String() string {
 
 // tryWhole is try with its goodbye.
 func (d *Deliverer) tryWhole(ctx context.Context, e reply.Entry) (taken, error) {
-	what, err := d.try(ctx, e)
+	what, err := d.try(ctx, d.attempt(e, nil))
 	if what.bye != nil {
 		what.bye()
 		d.idle.close()

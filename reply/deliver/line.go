@@ -1,10 +1,12 @@
 package deliver
 
 import (
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
+	"checkauth/reply"
 	"checkauth/reply/store"
 	"checkauth/verify/naming"
 	"checkauth/verify/share"
@@ -13,67 +15,126 @@ import (
 // The bounds of what waits in memory. Beyond them only ids are kept, then nothing: the lease brings
 // the entry back.
 const (
-	lineLength   = 500   // entries with their bodies: 32 MiB of reports of the largest size
-	lineDomain   = 50    // of one domain, so that one that hangs leaves room for others
-	returnLength = 50000 // ids on their way back to the store
+	lineLength   = 500             // entries with their bodies: 32 MiB of reports of the largest size
+	lineDomain   = 50              // of one domain, so that one that hangs leaves room for others
+	lineNetwork  = lineLength / 10 // whose tests one network has sent
+	returnLength = 50000           // ids on their way back to the store
 )
 
-// hanging is how many deliveries beyond Concurrency may hang, as its multiple.
-const hanging = 10
-
-// line is what waits for a place, in order. A place is one of Concurrency and one of PerDomain; a
-// delivery that takes long gives the first one back and keeps the second.
+// line is what waits for a place (places.go), and what is under way.
 type line struct {
-	mu          sync.Mutex
-	concurrency int
-	perDomain   int
-	relayed     bool // everything goes to one server
-	waiting     []inLine
-	queued      map[string]int   // waiting entries by domain
-	running     map[string]int   // by domain
-	places      map[string]int   // that are taken, by group: see groups
-	waits       map[string]int   // waiting entries by network of the tester
-	turns       map[string]int64 // of the tester's network, when it was served last
-	turn        int64
-	took        map[string]bool // domains that took mail lately
-	share       share.Rule
-	known       map[string]stamp // ids that wait, are tried or are kept, since then: an entry is never sent twice at once
-	resting     map[string]rest  // destinations whose servers could not be reached
-	quick, slow int
-	back        []string
-	kept        []ending // not stored yet
-}
-
-// inLine is an entry that waits, with what its place depends on: each that waits is looked at for each place that gets free.
-type inLine struct {
-	store.Claimed
-	domain  string   // of its destination
-	network string   // of the tester, by which entries take turns; those of which it is not known take turns together
-	groups  []string // that its place is counted for
+	mu      sync.Mutex
+	places  places
+	relayed bool       // everything goes to one server
+	rule    share.Rule // whose clients have no bound
+	waiting []*waiter
+	domains map[string]int   // waiting entries by domain
+	waits   map[string]int   // waiting entries by group
+	turns   turns            // whose entry was taken when
+	took    remembered       // domains that took mail, or said soon why not
+	known   map[string]stamp // ids that wait, are tried or are kept, since then: an entry is never sent twice at once
+	resting map[string]rest  // destinations whose servers could not be reached
+	back    []string
+	kept    []ending // not stored yet
 }
 
 func newLine(concurrency, perDomain int, rule share.Rule) *line {
 	return &line{
-		concurrency: concurrency, perDomain: perDomain, share: rule,
-		places: map[string]int{}, waits: map[string]int{}, turns: map[string]int64{}, took: map[string]bool{},
-		queued: map[string]int{}, running: map[string]int{}, known: map[string]stamp{}, resting: map[string]rest{},
+		places: newPlaces(concurrency, perDomain), rule: rule, domains: map[string]int{}, waits: map[string]int{},
+		took: remembered{most: mostRemembered}, known: map[string]stamp{}, resting: map[string]rest{},
+	}
+}
+
+// waiter is an entry that waits, with what it is counted for.
+type waiter struct {
+	store.Claimed
+	domain       string
+	networks     []string // of the tester; none: without a bound
+	network      string   // the largest of them
+	organisation string   // of the recipient
+}
+
+// groups are those that it is counted for while it waits.
+func (w *waiter) groups() []string { return append(slices.Clone(w.networks), w.organisation) }
+
+// inside is whose turn it is within the tester's network.
+func (w *waiter) inside() string { return w.network + " " + w.organisation }
+
+// waiter puts an entry into the line's terms.
+func (l *line) waiter(c store.Claimed) *waiter {
+	w := &waiter{Claimed: c, domain: domainOf(c.To), organisation: "to " + c.Organisation()}
+	if c.Client.IsValid() && !l.rule.Lifted(c.Client) {
+		for _, n := range naming.Networks(c.Client) {
+			w.network = n.String()
+			w.networks = append(w.networks, w.network)
+		}
+	}
+	return w
+}
+
+// need is what an entry needs a place for.
+func (l *line) need(w *waiter) need {
+	if l.relayed { // everything goes to one server, which is the operator's: no stranger has named it
+		return need{domain: w.domain, proved: true}
+	}
+	return need{
+		domain: w.domain, networks: w.networks, organisation: w.organisation, further: w.Tries > 0, proved: l.took.has(w.domain),
 	}
 }
 
 func (l *line) add(c store.Claimed, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.place(c)
-	_, known := l.known[c.ID]
-	switch {
-	case known:
-	case !l.resting[l.destination(c.To)].on(now) && len(l.waiting) < lineLength && l.queued[e.domain] < lineDomain && l.waits[e.network] < l.most(e):
-		l.waiting = append(l.waiting, e)
-		l.queued[e.domain]++
-		l.waits[e.network]++
-		l.known[c.ID] = stamped(now)
-	case len(l.back) < returnLength:
-		l.back = append(l.back, c.ID)
+	if _, known := l.known[c.ID]; known {
+		return
+	}
+	w := l.waiter(c)
+	if l.resting[l.destination(c.To)].on(now) || l.domains[w.domain] >= lineDomain || w.network != "" && l.waits[w.network] >= lineNetwork || !l.makeRoom(w) {
+		l.giveBack(c.ID)
+		return
+	}
+	l.waiting = append(l.waiting, w)
+	l.count(w, 1)
+	l.known[c.ID] = stamped(now)
+}
+
+// count counts an entry that waits, or waits no more.
+func (l *line) count(w *waiter, n int) {
+	change(l.domains, w.domain, n)
+	for _, g := range w.groups() {
+		change(l.waits, g, n)
+	}
+	if w.network == "" {
+		change(l.waits, "", n)
+	}
+}
+
+// makeRoom sends back the last entry of the network that has most of them here, where all is full and that one has more
+// than the newcomer's. Those without a bound are as one network.
+func (l *line) makeRoom(newcomer *waiter) bool {
+	if len(l.waiting) < lineLength {
+		return true
+	}
+	last, most := -1, l.waits[newcomer.network]+1
+	for i, w := range l.waiting {
+		if n := l.waits[w.network]; n > most || last >= 0 && n == most {
+			last, most = i, n
+		}
+	}
+	if last < 0 {
+		return false
+	}
+	w := l.waiting[last]
+	l.waiting = slices.Delete(l.waiting, last, last+1)
+	l.count(w, -1)
+	delete(l.known, w.ID)
+	l.giveBack(w.ID)
+	return true
+}
+
+func (l *line) giveBack(id string) {
+	if len(l.back) < returnLength {
+		l.back = append(l.back, id)
 	}
 }
 
@@ -128,13 +189,13 @@ func (l *line) rest(to string, now, until time.Time) {
 		until = old.until
 	}
 	l.resting[where] = rest{now, until}
-	l.waiting = slices.DeleteFunc(l.waiting, func(e inLine) bool {
-		if l.destination(e.To) != where || len(l.back) >= returnLength {
+	l.waiting = slices.DeleteFunc(l.waiting, func(w *waiter) bool {
+		if l.destination(w.To) != where || len(l.back) >= returnLength {
 			return false
 		}
-		l.back = append(l.back, e.ID)
-		delete(l.known, e.ID)
-		l.leave(e)
+		l.giveBack(w.ID)
+		delete(l.known, w.ID)
+		l.count(w, -1)
 		return true
 	})
 }
@@ -146,11 +207,12 @@ func (l *line) reached(to string) {
 	delete(l.resting, l.destination(to))
 }
 
-// room is how many entries more may wait.
+// room is how many entries to ask the store for. Where all is full some are asked for all the same: who waits in the
+// store may have a better right to be here.
 func (l *line) room() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return lineLength - len(l.waiting)
+	return max(lineLength-len(l.waiting), lineNetwork)
 }
 
 // When what waits for a place alone is too much.
@@ -159,126 +221,66 @@ const (
 	longStand = 20 * time.Second
 )
 
-// behind tells whether first tries whose domains have a place free stand here in great number, or since long ago: more
-// comes in than goes out. What waits for a domain that is full, or rests, is that domain's affair, and so is a further
-// try: many of them are due at once, an hour after a flood. How old an entry is does not count: after a restart all are.
-// Nor is anybody behind while more deliveries hang than there are places: strangers name the servers that hang.
-func (l *line) behind(now time.Time) bool {
+// behind tells whether replies leave too slowly, and a new one to an address, of a client's test, would make it worse.
+//
+// Replies leave too slowly where first tries that have a place but for others stand here in great number, or since long
+// ago. What waits for a domain, a network or an organisation that has its share does not count, and neither does a
+// further try: many of them are due at once, an hour after a flood. How old an entry is does not count: after a restart
+// all are.
+//
+// Who makes it worse has his share of all that waits and is under way already. Whoever has nothing here never does.
+func (l *line) behind(client netip.Addr, to string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.slow >= l.concurrency {
+	if !l.slowly(now) {
 		return false
 	}
+	w := l.waiter(store.Claimed{Entry: reply.Entry{Client: client, To: to}})
+	most := tenth.Most(l.places.all + lineLength - l.places.used - len(l.waiting))
+	return slices.ContainsFunc(w.groups(), func(g string) bool { return l.waits[g]+l.places.by[g]+l.places.by[proved+g] >= most })
+}
+
+func (l *line) slowly(now time.Time) bool {
 	ready := 0
-	for _, e := range l.waiting {
-		if e.Tries > 0 || !l.free(e) {
+	for _, w := range l.waiting {
+		if w.Tries > 0 || !l.places.within(l.need(w)) {
 			continue
 		}
-		if ready++; ready >= longLine || now.Sub(l.known[e.ID].wall) > longStand {
+		if ready++; ready >= longLine || now.Sub(l.known[w.ID].wall) > longStand {
 			return true
 		}
 	}
 	return false
 }
 
-// next takes the first entry that has a place.
-func (l *line) next() (store.Claimed, bool) {
+// next takes the entry whose turn it is, of those that have a place: networks of testers take turns, and within one the
+// organisations that its tests lead to, those that have shown that they answer first.
+func (l *line) next() (*place, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.quick >= l.concurrency || l.quick+l.slow >= l.concurrency*hanging {
-		return store.Claimed{}, false
-	}
-	best := -1
-	for i, e := range l.waiting {
-		if l.free(e) && (best < 0 || l.turns[e.network] < l.turns[l.waiting[best].network]) {
-			best = i
+	best, of := -1, need{}
+	for i, w := range l.waiting {
+		n := l.need(w)
+		if !l.places.free(n) || best >= 0 && !l.turns.before(w, n, l.waiting[best], of) || !l.places.within(n) {
+			continue
 		}
+		best, of = i, n
 	}
 	if best < 0 {
-		return store.Claimed{}, false
+		return nil, false
 	}
-	e := l.waiting[best]
-	l.waiting = append(l.waiting[:best], l.waiting[best+1:]...)
-	l.leave(e)
-	l.running[e.domain]++
-	for _, g := range e.groups {
-		l.places[g]++
-	}
-	if len(l.turns) >= mostResting {
-		clear(l.turns)
-	}
-	l.turn++
-	l.turns[e.network] = l.turn
-	l.quick++
-	return e.Claimed, true
-}
-
-// leave forgets that an entry waits.
-func (l *line) leave(e inLine) {
-	decrease(l.queued, e.domain)
-	decrease(l.waits, e.network)
-}
-
-// part of the places and of what waits is the most that one tester's network or one destination's organisation has, so
-// that servers that hang, which strangers name, leave room for others.
-const part = 10
-
-// reserved is the part of the places that is for destinations that took mail before.
-const reserved = 10
-
-// free tells whether an entry has a place: its domain, its tester's networks and its destination's organisation are not
-// at their bounds, and the last places are for destinations that took mail before.
-func (l *line) free(e inLine) bool {
-	all := l.concurrency * hanging
-	switch {
-	case l.running[e.domain] >= l.perDomain:
-		return false
-	case l.relayed:
-		return true // everything goes to one server, which is the operator's
-	case l.quick+l.slow >= all-all/reserved && !l.took[e.domain]:
-		return false
-	}
-	return !slices.ContainsFunc(e.groups, func(g string) bool { return l.places[g] >= max(1, all/part) })
-}
-
-// place works out what the place of one that was claimed depends on: the organisation of its destination, and the
-// networks of its tester, where it is known and has a bound.
-func (l *line) place(c store.Claimed) inLine {
-	e := inLine{Claimed: c, domain: domainOf(c.To)}
-	e.groups = []string{"to " + naming.Registered(e.domain)}
-	if !c.Client.IsValid() || l.share.Lifted(c.Client) {
-		return e
-	}
-	for _, n := range naming.Networks(c.Client) {
-		e.network = n.String() // the largest, in the end
-		if !l.relayed {
-			e.groups = append(e.groups, e.network)
-		}
-	}
-	return e
-}
-
-// most is how many entries of one network may wait in memory; more wait in the store.
-func (l *line) most(e inLine) int {
-	if l.relayed || e.network == "" {
-		return lineLength
-	}
-	return lineLength / part
-}
-
-// crowded tells whether more than half of the places are held by tries that take long.
-func (l *line) crowded() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.slow > l.concurrency*hanging/2
+	w := l.waiting[best]
+	l.waiting = slices.Delete(l.waiting, best, best+1)
+	l.count(w, -1)
+	l.turns.taken(w)
+	return l.places.take(w.Claimed, of), true
 }
 
 // slowed says that a delivery takes long.
-func (l *line) slowed() {
+func (l *line) slowed(p *place) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.quick--
-	l.slow++
+	l.places.slow(p)
 }
 
 // tried says that an entry's try is over. Where it gets another one this comes before the outcome is
@@ -310,30 +312,24 @@ func (l *line) takeKept() []ending {
 	return kept
 }
 
-// end gives a place back; slow is whether slowed was called for it.
-func (l *line) end(c store.Claimed, slow bool) {
+// end gives a place back. A destination that has taken long and said nothing has lost its good name.
+func (l *line) end(p *place) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if slow {
-		l.slow--
-	} else {
-		l.quick--
-	}
-	e := l.place(c)
-	decrease(l.running, e.domain)
-	for _, g := range e.groups {
-		decrease(l.places, g)
+	l.places.end(p)
+	if p.isSlow && !p.answered {
+		l.took.forget(domainOf(p.To))
 	}
 }
 
-// delivered notes that a destination takes mail.
-func (l *line) delivered(to string) {
+// answers notes that a destination has taken mail, or has said within a short time that it does not.
+func (l *line) answers(p *place, took bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.took) >= mostResting {
-		clear(l.took)
+	if took || !p.isSlow {
+		p.answered = true
+		l.took.add(domainOf(p.To))
 	}
-	l.took[domainOf(to)] = true
 }
 
 // returns takes the ids that go back to the store.
@@ -350,19 +346,19 @@ func (l *line) drain() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ids := l.back
-	for _, e := range l.waiting {
-		ids = append(ids, e.ID)
-		delete(l.known, e.ID)
+	for _, w := range l.waiting {
+		ids = append(ids, w.ID)
+		delete(l.known, w.ID)
 	}
 	l.back, l.waiting = nil, nil
-	clear(l.queued)
+	clear(l.domains)
 	clear(l.waits)
 	return ids
 }
 
-// decrease keeps a map of counts free of zeros: strangers name the domains.
-func decrease(m map[string]int, key string) {
-	if m[key]--; m[key] == 0 {
+// change keeps a map of counts free of zeros: strangers name the domains.
+func change(m map[string]int, key string, n int) {
+	if m[key] += n; m[key] == 0 {
 		delete(m, key)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -18,7 +19,7 @@ func waiting(id, to string) store.Claimed {
 }
 
 // take gives the ids of all that have a place now.
-func take(l *line) (ids []string, all []store.Claimed) {
+func take(l *line) (ids []string, all []*place) {
 	for {
 		c, ok := l.next()
 		if !ok {
@@ -28,6 +29,7 @@ func take(l *line) (ids []string, all []store.Claimed) {
 	}
 }
 
+// Organisations take turns; what one has waits in its order.
 func TestLineKeepsOrderAndOvertakesAFullDomain(t *testing.T) {
 	t.Parallel()
 	l := newLine(10, 2, share.Rule{})
@@ -35,10 +37,10 @@ func TestLineKeepsOrderAndOvertakesAFullDomain(t *testing.T) {
 		l.add(waiting(fmt.Sprint(i), "x@"+domain), time.Time{})
 	}
 	got, all := take(l)
-	if want := []string{"0", "1", "3", "4"}; !slices.Equal(got, want) {
+	if want := []string{"0", "3", "1", "4"}; !slices.Equal(got, want) {
 		t.Fatalf("got %v, want %v", got, want)
 	}
-	l.end(all[1], false)
+	l.end(all[2])
 	if got, _ := take(l); !slices.Equal(got, []string{"2"}) {
 		t.Errorf("after an end: got %v, want 2", got)
 	}
@@ -50,7 +52,7 @@ func TestLineHasAnEntryOnce(t *testing.T) {
 	e := waiting("1", "x@a.example")
 	l.add(e, time.Time{})
 	l.add(e, time.Time{})
-	got, _ := take(l)
+	got, all := take(l)
 	l.add(e, time.Time{}) // while it runs
 	again, _ := take(l)
 	if len(got) != 1 || len(again) != 0 || l.returns() != nil {
@@ -58,7 +60,7 @@ func TestLineHasAnEntryOnce(t *testing.T) {
 	}
 	l.tried(e.ID)
 	l.add(e, time.Time{}) // as it is due again
-	l.end(e, false)
+	l.end(all[0])
 	l.add(e, time.Time{})
 	if got, _ := take(l); len(got) != 1 {
 		t.Errorf("after its try: got %v, want it again, once", got)
@@ -71,21 +73,21 @@ func TestLineGivesTheSlowTheirOwnPlaces(t *testing.T) {
 	for i := range 2 * hanging {
 		to := fmt.Sprintf("x@d%d.example", i)
 		l.add(waiting(fmt.Sprint(i), to), time.Time{})
-		l.delivered(to)
+		l.took.add(domainOf(to))
 	}
-	var running []store.Claimed
+	var running []*place
 	for range hanging {
 		_, all := take(l)
 		if len(all) != 1 {
 			t.Fatalf("got %d places, want 1", len(all))
 		}
 		running = append(running, all...)
-		l.slowed()
+		l.slowed(all[0])
 	}
 	if got, _ := take(l); got != nil {
 		t.Errorf("with %d that hang: got %v, want none", hanging, got)
 	}
-	l.end(running[0], true)
+	l.end(running[0])
 	if got, _ := take(l); len(got) != 1 {
 		t.Errorf("after one ended: got %v, want one", got)
 	}
@@ -103,8 +105,8 @@ func TestLineIsBounded(t *testing.T) {
 	for i := range lineLength {
 		l.add(waiting(fmt.Sprint("b", i), fmt.Sprintf("x@b%d.example", i)), time.Time{})
 	}
-	if l.room() != 0 || len(l.back) != lineDomain {
-		t.Errorf("full: room for %d, %d go back, want 0 and %d", l.room(), len(l.back), lineDomain)
+	if len(l.waiting) != lineLength || l.room() != lineNetwork || len(l.back) != lineDomain {
+		t.Errorf("full: %d wait, %d are asked for, %d go back, want %d, %d and %d", len(l.waiting), l.room(), len(l.back), lineLength, lineNetwork, lineDomain)
 	}
 	for i := range returnLength + 5 {
 		l.add(waiting(fmt.Sprint("c", i), "x@c.example"), time.Time{})
@@ -112,8 +114,8 @@ func TestLineIsBounded(t *testing.T) {
 	if got := l.drain(); len(got) != returnLength+lineLength {
 		t.Errorf("drain: got %d, want %d", len(got), returnLength+lineLength)
 	}
-	if len(l.known)+len(l.queued)+len(l.running)+len(l.waiting) != 0 || l.room() != lineLength {
-		t.Errorf("after it: %d known, %d queued, %d running", len(l.known), len(l.queued), len(l.running))
+	if len(l.known)+len(l.domains)+len(l.waits)+len(l.waiting) != 0 || l.room() != lineLength {
+		t.Errorf("after it: %d known, %d domains, %d groups", len(l.known), len(l.domains), len(l.waits))
 	}
 }
 
@@ -126,10 +128,13 @@ func TestLineForgetsDomains(t *testing.T) {
 	_, all := take(l)
 	for _, c := range all {
 		l.tried(c.ID)
-		l.end(c, false)
+		l.end(c)
 	}
-	if n := len(l.queued) + len(l.running) + len(l.known); n != 0 || l.quick != 0 {
-		t.Errorf("%d are left, %d quick", n, l.quick)
+	if n := len(l.domains) + len(l.waits) + len(l.known) + len(l.places.domains) + len(l.places.by) + len(l.places.quickBy) + len(l.places.held); n != 0 {
+		t.Errorf("%d are left: %+v", n, l.places)
+	}
+	if l.places.quick+l.places.used != 0 {
+		t.Errorf("%d places are used, %d quick", l.places.used, l.places.quick)
 	}
 }
 
@@ -156,7 +161,7 @@ func TestLineOfADomainThatRests(t *testing.T) {
 	l.tried(all[0].ID)
 	l.rest("x@a.example", now, now.Add(time.Minute))
 	l.rest("x@a.example", now, now.Add(time.Hour)) // another that ran's later try
-	l.end(all[0], false)
+	l.end(all[0])
 	l.add(waiting("3", "x@a.example"), now.Add(time.Minute-1))
 	if back := l.returns(); !slices.Equal(got, []string{"0", "2"}) || !slices.Equal(back, []string{"1", "3"}) {
 		t.Errorf("tried %v, sent back %v", got, back)
@@ -190,7 +195,7 @@ func TestLineOfARelayThatRests(t *testing.T) {
 	if got, _ := take(l); !slices.Equal(got, []string{"2"}) {
 		t.Errorf("after it was reached: got %v, want 2", got)
 	}
-	if n := len(l.queued); n != 0 {
+	if n := len(l.domains); n != 0 {
 		t.Errorf("%d domains are left", n)
 	}
 }
@@ -207,8 +212,8 @@ func TestLineForgetsThoseThatRest(t *testing.T) {
 	}
 }
 
-// What has a place but for the others is behind; what its own domain holds up, or is tried again, is not.
-func TestLineIsBehind(t *testing.T) {
+// What has a place but for others makes replies slow; what its own domain holds up, or is tried again, does not.
+func TestRepliesThatLeaveTooSlowly(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	before := now.Add(-time.Hour)
@@ -226,49 +231,78 @@ func TestLineIsBehind(t *testing.T) {
 	old := waiting("old", "x@other.example") // of before a restart
 	old.Created = before
 	l.add(old, now)
-	if l.behind(now) {
+	if l.slowly(now) {
 		t.Error("an entry that its own domain holds up counts, or a further try, or how old one is")
 	}
-	if now := now.Add(longStand); l.behind(now) || !l.behind(now.Add(1)) {
+	if now := now.Add(longStand); l.slowly(now) || !l.slowly(now.Add(1)) {
 		t.Error("one that stands here too long does not count, or too early")
 	}
 	l = newLine(1, 1, share.Rule{})
 	for i := range longLine {
-		if l.behind(now) {
+		if l.slowly(now) {
 			t.Fatalf("%d are too many", i)
 		}
 		l.add(waiting(fmt.Sprint(i), fmt.Sprintf("x@d%d.example", i)), now)
 	}
-	if !l.behind(now) {
+	if !l.slowly(now) {
 		t.Errorf("%d are not too many", longLine)
 	}
-	if _, ok := l.next(); !ok {
-		t.Fatal("no place")
+}
+
+// crowd has entries of one network and one organisation stand here since long ago.
+func crowd(l *line, n int, now time.Time) {
+	for i := range n {
+		l.add(of(fmt.Sprint("crowd", i), "2001:db8:1:100::1", fmt.Sprintf("x@d%d.evil.example", i)), now.Add(-time.Hour))
 	}
-	l.add(waiting("more", "x@more.example"), now)
-	if !l.behind(now) {
-		t.Error("one that is tried changes it")
-	}
-	if l.slowed(); l.behind(now) {
-		t.Error("behind for a server that hangs")
+}
+
+// Where replies leave too slowly those are put off whose network or organisation causes it, and nobody else.
+func TestWhoIsPutOff(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	for _, c := range []struct {
+		name, client, to string
+		want             bool
+	}{
+		{"the network", "2001:db8:1:100::2", "ann@honest.example", true},
+		{"another /64 of the /56", "2001:db8:1:1ff::1", "ann@honest.example", true},
+		{"another /56 of the /48", "2001:db8:1:200::1", "ann@honest.example", true},
+		{"the organisation", "192.0.2.1", "y@d99.evil.example", true},
+		{"another network and organisation", "2001:db8:2:100::1", "ann@honest.example", false},
+		{"nothing is known of it", "", "", false},
+	} {
+		l := newLine(1, 1, share.Rule{Part: 8})
+		crowd(l, 50, now)
+		l.add(of("waits", "192.0.2.1", "ann@honest.example"), now.Add(-time.Hour)) // for who has caused it
+		var client netip.Addr
+		if c.client != "" {
+			client = netip.MustParseAddr(c.client)
+		}
+		if got := l.behind(client, c.to, now); got != c.want {
+			t.Errorf("%s: put off %t, want %t", c.name, got, c.want)
+		}
 	}
 }
 
 func TestEase(t *testing.T) {
 	t.Parallel()
-	d := &Deliverer{cfg: Config{Now: time.Now}, line: newLine(1, 1, share.Rule{})}
-	if err := d.Ease(t.Context()); err != nil {
+	client := netip.MustParseAddr("2001:db8:1:100::1")
+	d := &Deliverer{cfg: Config{Now: time.Now}, line: newLine(1, 1, share.Rule{Part: 8})}
+	if err := d.Ease(t.Context(), client, "x@evil.example"); err != nil {
 		t.Fatal(err)
 	}
-	d.line.add(waiting("old", "x@a.example"), time.Now().Add(-time.Hour))
+	crowd(d.line, 50, time.Now())
 	ctx, cancel := context.WithCancelCause(t.Context())
 	left := errors.New("left")
 	time.AfterFunc(2*easeLook, func() { cancel(left) })
-	if err := d.Ease(ctx); !errors.Is(err, left) {
+	if err := d.Ease(ctx, client, "x@evil.example"); !errors.Is(err, left) {
 		t.Errorf("got %v, want %v", err, left)
 	}
-	time.AfterFunc(2*easeLook, func() { d.line.next() })
-	if err := d.Ease(t.Context()); err != nil {
+	if err := d.Ease(t.Context(), netip.MustParseAddr("192.0.2.1"), "ann@honest.example"); err != nil {
+		t.Errorf("who has not caused it waits: %v", err)
+	}
+	time.AfterFunc(2*easeLook, func() { d.line.drain() })
+	if err := d.Ease(t.Context(), client, "x@evil.example"); err != nil {
 		t.Errorf("it does not end with the wait: %v", err)
 	}
 }

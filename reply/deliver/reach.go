@@ -69,6 +69,10 @@ func (d *Deliverer) servers(ctx context.Context, key string, all []server, a *at
 		if refused[s.network] {
 			continue
 		}
+		if !a.more() {
+			failed = append(failed, errConnections)
+			break
+		}
 		what, err := d.server(ctx, key, s, len(all)-i, a)
 		if err == nil {
 			what.met = slices.Concat(last.met, what.met)
@@ -89,9 +93,7 @@ func (d *Deliverer) servers(ctx context.Context, key string, all []server, a *at
 // connect tells apart what can never be reached from what cannot be reached now. left is how many addresses of the
 // host there are still to be tried, this one included: each gets its part of the time.
 func (d *Deliverer) connect(ctx context.Context, at server, left int, a *attempt) (net.Conn, error) {
-	if err := a.connects(); err != nil {
-		return nil, err
-	}
+	a.connections++
 	within, cancel := context.WithTimeout(ctx, d.share(ctx, left))
 	defer cancel()
 	conn, err := d.cfg.Dial(within, at.network, at.addr)
@@ -99,6 +101,7 @@ func (d *Deliverer) connect(ctx context.Context, at server, left int, a *attempt
 		return conn, nil
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && errors.Is(err, errUnroutable) {
+		a.connections-- // nothing was sent
 		err = &failure{err: op.Err, permanent: true}
 	}
 	return nil, blame(ctx, at.String(), err)

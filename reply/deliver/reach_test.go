@@ -89,7 +89,7 @@ func TestAddressesAreTriedOneAfterTheOther(t *testing.T) {
 				d := newDeliverer(t, cfg, nil, silent)
 				ctx, cancel := context.WithTimeout(t.Context(), c.try)
 				defer cancel()
-				what, failed := d.servers(ctx, "example.org", servers, newAttempt(entry("one")))
+				what, failed := d.servers(ctx, "example.org", servers, d.attempt(entry("one"), nil))
 				if what.bye != nil {
 					what.bye()
 				}

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"checkauth/reply"
 	"checkauth/verify/panics"
 )
 
@@ -115,17 +114,18 @@ func (i *idle) close() {
 // again sends an entry over a connection that waits for one. done is false where that is still to be done, over
 // a new connection: there is none, it does not suit, or the server did not want this entry over it. One that may
 // have the message is not asked a second time.
-func (d *Deliverer) again(ctx context.Context, key string, e reply.Entry) (what taken, done bool, err error) {
+func (d *Deliverer) again(ctx context.Context, key string, a *attempt) (what taken, done bool, err error) {
 	w := d.idle.take(key)
 	if w == nil {
 		return what, false, nil
 	}
-	if _, err := w.s.params(e); err != nil {
+	if _, err := w.s.params(a.Entry); err != nil {
 		d.idle.put(key, w.s, w.what) // another host of the domain may offer what this one does not
 		return what, false, nil
 	}
 	stop := context.AfterFunc(ctx, func() { _ = w.s.conn.Close() })
-	err = w.s.transact(e)
+	w.s.onData = a.sent
+	err = w.s.transact(a.Entry)
 	stop()
 	what = w.what
 	what.said, what.met = w.s.said, []netip.Addr{what.at}

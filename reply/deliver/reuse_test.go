@@ -29,7 +29,7 @@ func count(s *stub, command string) (n int) {
 
 // tryKeeping is try, with the connection kept as after a stored outcome.
 func (d *Deliverer) tryKeeping(ctx context.Context, e reply.Entry) (taken, error) {
-	what, err := d.try(ctx, e)
+	what, err := d.try(ctx, d.attempt(e, nil))
 	if what.bye != nil {
 		what.bye()
 	}
@@ -332,5 +332,5 @@ func TestRunWaitsForGoodbyes(t *testing.T) {
 func (l *line) full(domain string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.queued[domain] >= lineDomain
+	return l.domains[domain] >= lineDomain
 }

@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"checkauth/reply/store"
@@ -17,15 +16,8 @@ import (
 	"checkauth/verify/result"
 )
 
-// patience is how long a delivery counts among Concurrency. Some servers hold every client for
-// minutes; twenty such entries must not hold all others.
-const patience = 10 * time.Second
-
 // bookkeeping bounds one call of the store when everything else ends.
 const bookkeeping = 10 * time.Second
-
-// crowdedFirst is what a first try has when most places are held by tries that take long.
-const crowdedFirst = 90 * time.Second
 
 var errStopping = errors.New("this service is stopping")
 
@@ -75,11 +67,12 @@ func (d *Deliverer) claim(ctx context.Context) {
 
 func (d *Deliverer) startAll(ctx context.Context) {
 	for {
-		c, ok := d.line.next()
+		p, ok := d.line.next()
 		if !ok {
+			d.line.makeWay(time.Now())
 			return
 		}
-		d.tasks.Go(func() { d.one(ctx, c) })
+		d.tasks.Go(func() { d.one(ctx, p) })
 	}
 }
 
@@ -108,32 +101,30 @@ func (d *Deliverer) finish(ctx context.Context, stop context.CancelCauseFunc) {
 }
 
 // one is a try of one entry, in a goroutine of its own.
-func (d *Deliverer) one(ctx context.Context, c store.Claimed) {
+func (d *Deliverer) one(ctx context.Context, p *place) {
 	// Its lease runs out, and it comes again.
-	defer panics.Recover(func(r *panics.Recovered) { d.panicked(ctx, "beside a delivery", c.ID, r) })
-	var slow atomic.Bool
-	var late *time.Timer
+	defer panics.Recover(func(r *panics.Recovered) { d.panicked(ctx, "beside a delivery", p.ID, r) })
 	hung := make(chan struct{})
-	late = time.AfterFunc(patience, func() {
-		defer panics.Recover(func(r *panics.Recovered) { d.panicked(ctx, "while a delivery takes long", c.ID, r) })
+	late := time.AfterFunc(patience, func() {
+		defer panics.Recover(func(r *panics.Recovered) { d.panicked(ctx, "while a delivery takes long", p.ID, r) })
 		defer close(hung)
-		slow.Store(true)
-		d.line.slowed()
+		d.line.slowed(p)
 		d.signal()
 	})
 	defer func() {
 		if !late.Stop() {
 			<-hung
 		}
-		d.line.end(c, slow.Load())
+		d.line.end(p)
 		d.signal()
 	}()
-	if !d.ours(ctx, c) {
+	if !d.ours(ctx, p.Claimed) {
 		return
 	}
 	started := time.Now()
-	what, err := d.guarded(ctx, c)
-	d.record(ctx, c, what, err, time.Since(started))
+	of := d.attempt(p.Entry, p)
+	what, err := d.guarded(ctx, p, of)
+	d.record(ctx, p, of, what, err, time.Since(started))
 	if what.bye != nil {
 		what.bye()
 	}
@@ -168,48 +159,52 @@ func (d *Deliverer) panicked(ctx context.Context, where, id string, r *panics.Re
 }
 
 // guarded turns a panic into a failed try: it must not end the process with every session in it.
-func (d *Deliverer) guarded(ctx context.Context, c store.Claimed) (what taken, err error) {
+func (d *Deliverer) guarded(ctx context.Context, p *place, of *attempt) (what taken, err error) {
 	defer panics.Recover(func(r *panics.Recovered) {
-		d.panicked(ctx, "in a delivery", c.ID, r)
+		d.panicked(ctx, "in a delivery", p.ID, r)
 		what.talked = true // it is no word on the domain
 		err = r
 	})
-	if now := d.cfg.Now(); !c.Expires.After(now) {
-		if _, set := d.line.clockSet(c.ID, now); !set {
+	if now := d.cfg.Now(); !p.Expires.After(now) {
+		if _, set := d.line.clockSet(p.ID, now); !set {
 			return what, permanent(errExpired)
 		}
 	}
-	limit := d.cfg.Attempt
-	if c.Tries == 0 && d.line.crowded() {
-		limit = min(limit, crowdedFirst)
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("the %s for one try are over", limit))
+	ctx, cancel := context.WithTimeoutCause(ctx, d.cfg.Attempt, fmt.Errorf("the %s for one try are over", d.cfg.Attempt))
 	defer cancel()
-	return d.try(ctx, c.Entry)
+	ctx, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
+	d.line.cuttable(p, cut)
+	defer d.line.cuttable(p, nil)
+	return d.try(ctx, of)
 }
 
 var errExpired = errors.New("expired")
 
 // record writes down what became of a try.
-func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err error, took time.Duration) {
+func (d *Deliverer) record(ctx context.Context, p *place, of *attempt, what taken, err error, took time.Duration) {
+	c := p.Claimed
 	stopping := errors.Is(context.Cause(ctx), errStopping)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeeping)
 	defer cancel()
 	now := d.cfg.Now()
 	log := d.cfg.Log.With("report", c.ID, "domain", domainOf(c.To), "try", c.Tries+1, "took", took)
 	next := now.Add(d.delay(c.Tries))
+	if until := postponedUntil(err); until.After(next) {
+		next = until
+	}
 	reason := reasonOf(err, c.To)
 	out := what.outcome(kindOf(err), reason, c.To)
 	out.Untried = errors.Is(err, errExpired)
 	if what.talked {
 		d.line.reached(c.To)
+		d.line.answers(p, err == nil)
 	}
 	d.complain(ctx, c.To, what, err)
 	since, set := d.line.clockSet(c.ID, now)
 	switch {
 	case err == nil:
 		log.InfoContext(ctx, "report delivered", what.attrs()...)
-		d.line.delivered(c.To)
 		err = d.settle(ctx, ending{c.ID, func(ctx context.Context) error { return d.store.Done(ctx, c.ID, now, out) }})
 		if d.cfg.Took != nil && d.cfg.Relay == "" {
 			d.cfg.Took(ctx, c.Entry, what.name, what.at, what.met)
@@ -220,9 +215,8 @@ func (d *Deliverer) record(ctx context.Context, c store.Claimed, what taken, err
 	case stopping:
 		d.line.tried(c.ID)
 		err = d.store.Release(ctx, c.ID, now)
-	case postponedUntil(err).After(now):
-		// The counter of a mail server is full: that is no try.
-		log.InfoContext(ctx, "report waits: the counter of its mail server is full", "until", postponedUntil(err), "reason", reason)
+	case of.untried(err, now):
+		log.InfoContext(ctx, "report waits: no server was connected to", "until", postponedUntil(err), "reason", reason)
 		d.line.tried(c.ID)
 		err = d.store.Release(ctx, c.ID, postponedUntil(err))
 	case d.blind(ctx, err):

@@ -44,22 +44,23 @@ type session struct {
 	gone   bool              // there is nobody to say goodbye to
 	began  time.Time
 	mails  int      // that it took
+	onData func()   // the server is about to have the message
 	hidden []string // what no answer may repeat into a log
 }
 
 // speak has one dialogue with a server that is connected to. Deadlines bound each step, the context's end cuts
 // the connection. Where the server took the entry the session stands. inClear is why no TLS is tried, or nil.
-func (d *Deliverer) speak(ctx context.Context, conn net.Conn, at server, e reply.Entry, inClear error) (*session, error) {
+func (d *Deliverer) speak(ctx context.Context, conn net.Conn, at server, a *attempt, inClear error) (*session, error) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	s := &session{cfg: d.cfg, began: time.Now()}
+	s := &session{cfg: d.cfg, began: time.Now(), onData: a.sent}
 	if inClear != nil {
 		s.tls = "no: " + inClear.Error()
 	}
 	s.on(conn)
 	err := s.open(ctx, at, inClear == nil)
 	if err == nil {
-		err = s.transact(e)
+		err = s.transact(a.Entry)
 	}
 	if err == nil {
 		return s, nil
@@ -297,6 +298,7 @@ func (s *session) message(body []byte) error {
 	if err := s.deadline(s.cfg.Data); err != nil {
 		return err
 	}
+	s.onData()
 	out := bufio.NewWriter(s.conn)
 	if err := writeDotted(out, body); err != nil {
 		return err

@@ -91,19 +91,18 @@ func isFinal(err error) bool {
 }
 
 // try goes through the hosts of an entry until one takes it.
-func (d *Deliverer) try(ctx context.Context, e reply.Entry) (taken, error) {
-	if err := sendable(e); err != nil {
+func (d *Deliverer) try(ctx context.Context, a *attempt) (taken, error) {
+	if err := sendable(a.Entry); err != nil {
 		return taken{}, permanent(err)
 	}
-	a := newAttempt(e)
 	if d.cfg.Relay != "" {
 		return d.relay(ctx, a)
 	}
-	key := domainOf(e.To)
-	if what, done, err := d.again(ctx, key, e); done {
+	key := domainOf(a.To)
+	if what, done, err := d.again(ctx, key, a); done {
 		return what, err
 	}
-	hosts, err := route(ctx, d.dns, e.To)
+	hosts, err := route(ctx, d.dns, a.To)
 	if err != nil {
 		return taken{}, err
 	}
@@ -116,7 +115,8 @@ func (d *Deliverer) try(ctx context.Context, e reply.Entry) (taken, error) {
 
 func (d *Deliverer) hosts(ctx context.Context, hosts []host, promised mtasts.Policy, a *attempt) (last taken, err error) {
 	var failed []error
-	for _, h := range hosts {
+	for i, h := range hosts {
+		a.host(len(hosts) - 1 - i)
 		what, errs := d.host(ctx, h, promised, a)
 		if what.bye != nil {
 			what.met = slices.Concat(last.met, what.met)
@@ -150,7 +150,7 @@ func control(r rune) bool { return r < ' ' || r == 0x7f }
 
 // relay hands the entry to the operator's relay.
 func (d *Deliverer) relay(ctx context.Context, a *attempt) (taken, error) {
-	if what, done, err := d.again(ctx, "", a.Entry); done {
+	if what, done, err := d.again(ctx, "", a); done {
 		return what, err
 	}
 	name, port, err := net.SplitHostPort(d.cfg.Relay)
@@ -265,19 +265,22 @@ func (s server) String() string {
 // server connects to one address and gives it the entry, in clear where it offers TLS and then fails at it: RFC 7435,
 // 3: better so than not at all, as long as nobody promised TLS.
 func (d *Deliverer) server(ctx context.Context, key string, s server, left int, a *attempt) (taken, error) {
-	if err := d.counted(ctx, a.Entry, s); err != nil {
+	if err := d.counted(ctx, a, s); err != nil {
 		return s.taken(&session{}), err
 	}
 	var failed error // how TLS failed at this host, maybe at another address of it
 	if !s.security.mandatory {
-		failed = a.noTLS[s.host]
+		failed = a.failedTLS(s)
 	}
 	said, err := d.converse(ctx, s, left, a, failed)
 	if failed == nil && errors.Is(err, errHandshake) && !s.security.mandatory && ctx.Err() == nil {
-		a.noTLS[s.host] = err
-		var again *session
-		if again, err = d.converse(ctx, s, left, a, err); again != nil {
-			said = again
+		a.noTLS[s.host], a.noTLS[s.addr] = err, err
+		if !a.more() {
+			err = inClear(err, errConnections)
+		} else {
+			var again *session
+			again, err = d.converse(ctx, s, left, a, err)
+			said = cmp.Or(again, said)
 		}
 	}
 	if err != nil {
@@ -291,7 +294,7 @@ func (d *Deliverer) server(ctx context.Context, key string, s server, left int, 
 func (d *Deliverer) converse(ctx context.Context, s server, left int, a *attempt, failed error) (of *session, err error) {
 	conn, err := d.connect(ctx, s, left, a)
 	if err == nil {
-		of, err = d.speak(ctx, conn, s, a.Entry, failed)
+		of, err = d.speak(ctx, conn, s, a, failed)
 	}
 	if err != nil && failed != nil {
 		// What failed first is what somebody has to fix: in clear a server that insists on TLS says only that.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -64,8 +65,9 @@ type Responder struct {
 	Compose *compose.Composer
 	Store   Store
 	Kick    func(reply.Entry) // tells the delivery that an entry is there
-	// Ease waits while replies leave more slowly than they come in (deliver.Deliverer); nil: nobody waits.
-	Ease func(ctx context.Context) error
+	// Ease waits while replies leave more slowly than they come in, where a reply to an address, of a client's test, would
+	// make that worse (deliver.Deliverer); nil: nobody waits.
+	Ease func(ctx context.Context, client netip.Addr, to string) error
 	// Destination tells where a mail to an address would be brought to (deliver.Destination); nil: to a relay.
 	Destination func(ctx context.Context, r dns.Resolver, to string) ([]deliver.Place, error)
 	// Promised gives the MTA-STS policy of a domain, fetched only where that is wanted (deliver.Deliverer); nil: none.
@@ -154,7 +156,7 @@ func (t *Transaction) finish(ctx context.Context, m *verify.Message) (reply.Answ
 		return t.early(ctx)
 	}
 	if t.r.Ease != nil {
-		if err := t.r.Ease(ctx); err != nil {
+		if err := t.r.Ease(ctx, t.env.Client.Addr(), t.recipient()); err != nil {
 			t.eval.Abandon()
 			return reply.Answer{}, err
 		}

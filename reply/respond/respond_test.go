@@ -318,7 +318,10 @@ func TestRepliesThatLeaveTooSlowly(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	asked := 0
-	h.Ease = func(context.Context) error {
+	h.Ease = func(_ context.Context, client netip.Addr, to string) error {
+		if client != netip.MustParseAddr("192.0.2.1") || to != "a@example.org" {
+			t.Errorf("asked for the client %s and the recipient %q", client, to)
+		}
 		if asked++; asked == 1 {
 			return deliver.ErrBehind
 		}

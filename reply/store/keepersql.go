@@ -15,7 +15,8 @@ const (
 
 	// One that is leased is a node's own until its lease is over.
 	sqlHurry = `UPDATE entries SET due = $2, hurried = 1 WHERE id = $1 AND (state = 'waiting' OR (state = 'leased' AND due <= $2))`
-	sqlDrop  = `UPDATE entries SET state = 'failed', due = $3, reason = $4, sender = '', recipient = '', message_id = '', body = ''
+	sqlDrop  = `UPDATE entries SET state = 'failed', due = $3, reason = $4, sender = '', recipient = '', message_id = '', body = '',
+		network = '', site = '', organisation = ''
 	WHERE id = $1 AND (state = 'waiting' OR (state = 'leased' AND due <= $2))`
 	sqlWhy = `SELECT state, node, due FROM entries WHERE id = $1`
 

@@ -65,6 +65,7 @@ func (p *Postgres) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucke
 	defer packed()
 	put.args = []any{e.ID, e.From, e.To, e.MessageID, number(e.UTF8), number(e.EightBit),
 		notNil(e.Digest), nano(e.Created), nano(e.Expires), p.cfg.Node, nano(now.Add(p.cfg.Lease)), body, recipientDigest(e.Whom)}
+	put.args = append(put.args, turnsOf(e)...)
 	if err := p.w.do(ctx, &pgChange{put: put}); err != nil {
 		return reply.Full{}, err
 	}

@@ -22,7 +22,16 @@ const (
 		ORDER BY due LIMIT $4 FOR UPDATE SKIP LOCKED)
 	UPDATE entries SET state = 'leased', node = $1, due = $2,
 		expires = CASE WHEN expires <= $3 AND due > 0 AND due <= $6 THEN expires + ($3 - due) ELSE expires END FROM ripe WHERE entries.id = ripe.id
-	RETURNING entries.id, sender, recipient, message_id, smtputf8, eightbit, digest, created, expires, tries, hurried, body`
+	` + claimedColumns
+
+	pgClaimInTurn = `WITH ` + sqlTurns + `(node = $1 OR due <= $5)` + sqlTurnsEnd + `,
+	mine AS MATERIALIZED (
+		SELECT entries.id FROM entries JOIN turns ON turns.id = entries.id
+		WHERE state IN ('waiting', 'leased') AND entries.due <= $3 AND (state = 'waiting' OR node = $1 OR entries.due <= $5)
+		ORDER BY turn, turns.due LIMIT $4 FOR UPDATE OF entries SKIP LOCKED)
+	UPDATE entries SET state = 'leased', node = $1, due = $2,
+		expires = CASE WHEN expires <= $3 AND due > 0 AND due <= $6 THEN expires + ($3 - due) ELSE expires END FROM mine WHERE entries.id = mine.id
+	` + claimedColumns
 
 	// What another node took over is its own: only an end is everybody's word.
 	pgRetry   = sqlRetry + ` AND node = $8`
@@ -110,7 +119,15 @@ func (p *Postgres) Claim(ctx context.Context, now time.Time, n int) ([]Claimed, 
 			return nil, p.failed(ctx, "claim", err)
 		}
 	}
-	found, err := p.db.QueryContext(ctx, pgClaim, p.cfg.Node, nano(now.Add(p.cfg.Lease)), nano(now), n, nano(now.Add(-p.cfg.Apart)), nano(now.Add(-overdue)))
+	var due int
+	if err := p.db.QueryRowContext(ctx, sqlDue, nano(now), n+1).Scan(&due); err != nil {
+		return nil, p.failed(ctx, "claim", err)
+	}
+	query := pgClaim
+	if due > n {
+		query = pgClaimInTurn
+	}
+	found, err := p.db.QueryContext(ctx, query, p.cfg.Node, nano(now.Add(p.cfg.Lease)), nano(now), n, nano(now.Add(-p.cfg.Apart)), nano(now.Add(-overdue)))
 	if err != nil {
 		return nil, p.failed(ctx, "claim", err)
 	}

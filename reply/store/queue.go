@@ -6,10 +6,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
 	"checkauth/reply"
+	"checkauth/verify/naming"
 )
 
 // row is an entry as the table has it.
@@ -19,6 +21,7 @@ type row struct {
 	utf8, eightBit   int64
 	created, expires int64
 	hurried          int64
+	network          string
 	broken           error // columns that are not of their type
 }
 
@@ -43,7 +46,15 @@ func (s *SQLite) Claim(ctx context.Context, now time.Time, n int) ([]Claimed, er
 }
 
 func claim(ctx context.Context, tx *statements, cfg Config, now time.Time, n int) ([]row, error) {
-	found, err := tx.claim.QueryContext(ctx, cfg.Node, nano(now.Add(cfg.Lease)), nano(now), n, nano(now.Add(-overdue)))
+	var due int
+	if err := tx.due.QueryRowContext(ctx, nano(now), n+1).Scan(&due); err != nil {
+		return nil, fmt.Errorf("store: claim: %w", err)
+	}
+	query := tx.claim
+	if due > n {
+		query = tx.claimInTurn
+	}
+	found, err := query.QueryContext(ctx, cfg.Node, nano(now.Add(cfg.Lease)), nano(now), n, nano(now.Add(-overdue)))
 	if err != nil {
 		return nil, fmt.Errorf("store: claim: %w", err)
 	}
@@ -68,12 +79,12 @@ func scanAll(found *sql.Rows) (out []row, err error) {
 // scan reads a row. SQLite keeps any type in any column; where it is not ours the id is read alone.
 func scan(found *sql.Rows) (r row, err error) {
 	r.broken = found.Scan(&r.ID, &r.From, &r.To, &r.MessageID, &r.utf8, &r.eightBit, &r.Digest,
-		&r.created, &r.expires, &r.Tries, &r.hurried, &r.body)
+		&r.created, &r.expires, &r.Tries, &r.hurried, &r.network, &r.body)
 	if r.broken == nil {
 		return r, nil
 	}
 	var other any
-	if err := found.Scan(&r.ID, &other, &other, &other, &other, &other, &other, &other, &other, &other, &other, &other); err != nil {
+	if err := found.Scan(&r.ID, &other, &other, &other, &other, &other, &other, &other, &other, &other, &other, &other, &other); err != nil {
 		return r, fmt.Errorf("store: claim: %w", err)
 	}
 	return r, nil
@@ -112,7 +123,20 @@ func decode(r row) (Claimed, error) {
 	c := r.Claimed
 	c.Body, c.UTF8, c.EightBit, c.Hurried = body, r.utf8 != 0, r.eightBit != 0, r.hurried != 0
 	c.Created, c.Expires = fromNano(r.created), fromNano(r.expires)
+	if network, err := netip.ParsePrefix(r.network); err == nil {
+		c.Client = network.Addr()
+	}
 	return c, nil
+}
+
+// turnsOf are what sqlTurns goes by: the tester's network, the largest one of it, and the recipient's organisation.
+func turnsOf(e reply.Entry) []any {
+	organisation := clean(e.Organisation())
+	if !e.Client.IsValid() {
+		return []any{"", "", organisation}
+	}
+	networks := naming.Networks(e.Client)
+	return []any{networks[0].String(), networks[len(networks)-1].String(), organisation}
 }
 
 // Renew begins a lease anew.

@@ -11,8 +11,9 @@ import (
 // decides, so that tests need no sleep and nodes no common one.
 const (
 	sqlPut = `INSERT INTO entries
-	(id, sender, recipient, message_id, smtputf8, eightbit, digest, created, expires, state, node, due, tries, reason, answer, tls, host, hurried, aside, body, whom)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'leased', $10, $11, 0, '', '', '', '', 0, 0, $12, $13)`
+	(id, sender, recipient, message_id, smtputf8, eightbit, digest, created, expires, state, node, due, tries, reason, answer, tls, host, hurried, aside, body, whom,
+	network, site, organisation)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'leased', $10, $11, 0, '', '', '', '', 0, 0, $12, $13, $14, $15, $16)`
 
 	// SQLite's: all buckets of an entry at once, as JSON: an array of arrays of key and end. A counter whose window
 	// is over, or void, starts again. $3 is slack.
@@ -45,7 +46,37 @@ const (
 	sqlClaim = `UPDATE entries SET state = 'leased', node = $1, due = $2,
 		expires = CASE WHEN expires <= $3 AND due > 0 AND due <= $5 THEN expires + ($3 - due) ELSE expires END
 	WHERE id IN (SELECT id FROM entries WHERE state IN ('waiting', 'leased') AND due <= $3 ORDER BY due LIMIT $4)
-	RETURNING id, sender, recipient, message_id, smtputf8, eightbit, digest, created, expires, tries, hurried, body`
+	` + claimedColumns
+
+	// Where more are due than are asked for, networks take turns.
+	sqlClaimInTurn = `WITH ` + sqlTurns + sqlAnyLease + sqlTurnsEnd + ` UPDATE entries SET state = 'leased', node = $1, due = $2,
+		expires = CASE WHEN expires <= $3 AND due > 0 AND due <= $5 THEN expires + ($3 - due) ELSE expires END
+	WHERE id IN (SELECT id FROM turns ORDER BY turn, due LIMIT $4)
+	` + claimedColumns
+
+	// sqlTurns gives each entry that is due its turn: the first of each network, then the second of each; within a network
+	// the first for each organisation, then the second. $3 is now. So that a flood costs little some 5000 are looked at: of
+	// each network as many, those that wait longest. One whose lease is over is rare.
+	sqlTurns = `RECURSIVE sites (site) AS (
+		SELECT MIN(site) FROM entries WHERE state = 'waiting'
+		UNION ALL
+		SELECT (SELECT MIN(site) FROM entries WHERE state = 'waiting' AND site > sites.site) FROM sites WHERE site IS NOT NULL),
+	each (n) AS (SELECT 1 + 5000 / COUNT(*) FROM sites),
+	ripe AS (
+		SELECT id, entries.site, organisation, due FROM sites JOIN entries ON entries.site = sites.site AND state = 'waiting'
+			AND due <= COALESCE((SELECT due FROM entries AS e WHERE e.state = 'waiting' AND e.site = sites.site AND e.due <= $3
+				ORDER BY e.due LIMIT 1 OFFSET (SELECT n FROM each)), $3)
+		UNION ALL
+		SELECT * FROM (SELECT id, site, organisation, due FROM entries WHERE state = 'leased' AND due <= $3 AND `
+	sqlAnyLease = `TRUE`
+	sqlTurnsEnd = ` ORDER BY due LIMIT 1000) AS l),
+	inside AS (SELECT id, site, due, ROW_NUMBER() OVER (PARTITION BY site, organisation ORDER BY due) AS n FROM ripe),
+	turns AS (SELECT id, due, ROW_NUMBER() OVER (PARTITION BY site ORDER BY n, due) AS turn FROM inside)`
+
+	// sqlDue counts those that are due, up to $2.
+	sqlDue = `SELECT COUNT(*) FROM (SELECT id FROM entries WHERE state IN ('waiting', 'leased') AND due <= $1 LIMIT $2) AS due`
+
+	claimedColumns = `RETURNING entries.id, sender, recipient, message_id, smtputf8, eightbit, digest, created, expires, tries, hurried, network, body`
 
 	sqlRenew = `UPDATE entries SET due = $2 WHERE id = $1 AND state = 'leased' AND node = $3`
 
@@ -60,7 +91,8 @@ const (
 	sqlFinish = `UPDATE entries SET state = $2, due = $3,
 		reason = CASE WHEN $9 = 0 AND reason <> '' THEN $4 || ': ' || reason ELSE $4 END,
 		answer = CASE WHEN $9 = 0 THEN answer ELSE $5 END, tls = CASE WHEN $9 = 0 THEN tls ELSE $6 END,
-		host = CASE WHEN $9 = 0 THEN host ELSE $7 END, kind = CASE WHEN $9 = 0 THEN kind ELSE $8 END, tries = tries + $9, sender = '', recipient = '', message_id = '', body = ''
+		host = CASE WHEN $9 = 0 THEN host ELSE $7 END, kind = CASE WHEN $9 = 0 THEN kind ELSE $8 END, tries = tries + $9, sender = '', recipient = '', message_id = '', body = '',
+		network = '', site = '', organisation = ''
 	WHERE id = $1 AND state IN ('leased', 'waiting')`
 
 	// What cannot be read stays as it is for its day, so that somebody may look at it.
@@ -81,7 +113,8 @@ const (
 // statements are the prepared sentences of the connection that writes.
 type statements struct {
 	begin, commit                                           *sql.Stmt
-	put, count, uncount, peek, claim, heal                  *sql.Stmt
+	put, count, uncount, peek, heal                         *sql.Stmt
+	due, claim, claimInTurn                                 *sql.Stmt
 	renew, retry, release, finish, aside                    *sql.Stmt
 	offer, secrets, stop, resume                            *sql.Stmt
 	sweepEntries, sweepCounters, sweepReports, sweepSecrets *sql.Stmt
@@ -100,7 +133,9 @@ func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 		{&st.secrets, sqlSecrets},
 		{&st.stop, sqlStop},
 		{&st.resume, sqlResume},
+		{&st.due, sqlDue},
 		{&st.claim, sqlClaim},
+		{&st.claimInTurn, sqlClaimInTurn},
 		{&st.heal, sqlHeal},
 		{&st.renew, sqlRenew},
 		{&st.retry, sqlRetry},
@@ -146,7 +181,7 @@ func (r *readings) prepare(ctx context.Context, db *sql.DB) error {
 func (r *readings) close() error { return closeAll(r.peek, r.seen, r.stopped, r.undelivered) }
 
 func (st *statements) close() error {
-	return closeAll(st.begin, st.commit, st.put, st.count, st.uncount, st.peek, st.claim, st.heal, st.renew, st.retry, st.release, st.finish, st.aside,
+	return closeAll(st.begin, st.commit, st.put, st.count, st.uncount, st.peek, st.due, st.claim, st.claimInTurn, st.heal, st.renew, st.retry, st.release, st.finish, st.aside,
 		st.offer, st.secrets, st.stop, st.resume, st.sweepEntries, st.sweepCounters, st.sweepReports, st.sweepSecrets)
 }
 

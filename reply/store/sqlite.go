@@ -37,8 +37,8 @@ func (s *SQLite) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket,
 				return fmt.Errorf("store: count for %s: %w", e.ID, err)
 			}
 		}
-		_, err = tx.put.ExecContext(ctx, e.ID, e.From, e.To, e.MessageID, number(e.UTF8), number(e.EightBit),
-			notNil(e.Digest), nano(e.Created), nano(e.Expires), s.cfg.Node, nano(now.Add(s.cfg.Lease)), body, recipientDigest(e.Whom))
+		_, err = tx.put.ExecContext(ctx, append([]any{e.ID, e.From, e.To, e.MessageID, number(e.UTF8), number(e.EightBit),
+			notNil(e.Digest), nano(e.Created), nano(e.Expires), s.cfg.Node, nano(now.Add(s.cfg.Lease)), body, recipientDigest(e.Whom)}, turnsOf(e)...)...)
 		if err != nil {
 			return fmt.Errorf("store: put %s: %w", e.ID, err)
 		}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -57,6 +58,10 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"what is finished does not come back", finished},
 		{"an unknown entry is an error", unknown},
 		{"claims share nothing", claims},
+		{"networks take turns where more is due than is asked for", turns},
+		{"organisations take turns within a network", turnsInside},
+		{"an entry without a network takes its turn", turnsOfNobody},
+		{"one whose lease is over takes its turn", turnsOfLeases},
 		{"a secret is the first one's, for all", secrets},
 		{"a stopped address stays so until it is resumed", stops},
 		{"a reply that did not arrive is remembered for whom it was", undelivered},
@@ -120,6 +125,7 @@ func bucket(key string, limit int64) reply.Bucket {
 func roundTrip(t *testing.T, s store.Store) {
 	e := Entry("one")
 	e.From, e.UTF8, e.EightBit = "operator@example.org", true, true
+	e.Client = netip.MustParseAddr("2001:db8:1:2::") // the first of its /64
 	e.Body = bytes.Repeat([]byte("\x00\xff\r\n."), 20000)
 	put(t, s, e)
 	got := wantClaimed(t, s, Lease, 1)[0]
