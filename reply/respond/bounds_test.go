@@ -364,14 +364,26 @@ func TestDestinationsThatTake(t *testing.T) {
 		t.Fatal(full)
 	}
 	took(e, there, here, there)
-	if left(here) != 59 || left(there) != 59 {
-		t.Errorf("refused by one, taken by another: %d and %d have room, want 59 and 59", left(here), left(there))
+	if left(here) != 59 || left(there) != 58 {
+		t.Errorf("refused by one, taken by another that was counted when it was connected to: %d and %d have room, want 59 and 58", left(here), left(there))
 	}
 	// A second report of who is known gives nothing back that was not counted.
 	took(reply.Entry{To: "a@two.example", Counted: []reply.Counted{{At: netip.MustParseAddr(there)}}}, there, there)
 	took(reply.Entry{To: "a@two.example"}, there, there)
-	if left(there) != 59 {
-		t.Errorf("%d have room, want 59", left(there))
+	if left(there) != 58 {
+		t.Errorf("%d have room, want 58", left(there))
+	}
+	// A victim who takes everything, to whose address a name leads only when its mail server is connected to.
+	for i := range 100 {
+		e := reply.Entry{To: fmt.Sprintf("a@moves%d.example", i), Counted: []reply.Counted{counted(fmt.Sprintf("a@moves%d.example", i), "198.51.100.9")}}
+		full := brought(t, d, e, "198.51.100.10")
+		if full != "" {
+			if i != 60 {
+				t.Errorf("the victim was brought %d, want 60", i)
+			}
+			break
+		}
+		took(e, "198.51.100.10", "198.51.100.10")
 	}
 	// A victim's address beside one that takes the organisation's reports, in one name: whatever the decision found, the
 	// connection to it counts.

@@ -45,12 +45,12 @@ func (d Destinations) Connect(ctx context.Context, e reply.Entry, host string, a
 }
 
 // Took says that an address of a mail server took an entry: from now on it is known to take what goes to that
-// organisation. What the entry counts there is given back, and what it counts at addresses that its first try did not
-// come to; met are those that were connected to.
+// organisation. What the entry was counted there when it was stored is given back, and what it counts at addresses that
+// its first try did not come to; met are those that were connected to. What was counted at the moment of connecting stays:
+// an address that the DNS did not show before may be that of a victim who takes everything.
 func (d Destinations) Took(ctx context.Context, e reply.Entry, host string, at netip.Addr, met []netip.Addr) error {
 	now := d.Now()
-	counted := d.Policy.Destination(host, at, e.To, netip.Addr{}, now)
-	if len(counted) == 0 {
+	if len(d.Policy.Destination(host, at, e.To, netip.Addr{}, now)) == 0 {
 		return nil
 	}
 	known, err := d.known(ctx, at, e.To, now)
@@ -58,17 +58,10 @@ func (d Destinations) Took(ctx context.Context, e reply.Entry, host string, at n
 		return err
 	}
 	var in, back []reply.Bucket
-	connected := !known // it was counted when it was connected to
 	for _, c := range e.Counted {
-		if c.At == at.Unmap() {
-			connected = false
-		} else if slices.ContainsFunc(met, func(m netip.Addr) bool { return m.Unmap() == c.At }) {
-			continue
+		if c.At == at.Unmap() || !slices.ContainsFunc(met, func(m netip.Addr) bool { return m.Unmap() == c.At }) {
+			back = append(back, c.In...)
 		}
-		back = append(back, c.In...)
-	}
-	if connected {
-		back = append(back, counted...)
 	}
 	if !known {
 		mark := policy.Known(at, e.To, now)
