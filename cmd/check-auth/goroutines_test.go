@@ -16,8 +16,8 @@ import (
 
 // unguarded are the functions that start goroutines which do not begin with panics.Recover, and why they need not.
 var unguarded = map[string]string{
-	"verify/run/run.go start":             "runs guarded alone, which turns a panic into the check's temperror",
-	"verify/run/run.go Finish":            "cancels a context",
+	"verify/evaluate/evaluate.go start":   "runs guarded alone, which turns a panic into the check's temperror",
+	"verify/evaluate/evaluate.go Finish":  "cancels a context",
 	"verify/panics/panics.go Start":       "is the helper",
 	"verify/spam/exchange.go exchange":    "sets a deadline",
 	"verify/dns/client/exchange.go limit": "sets a deadline",

@@ -44,7 +44,7 @@ var allowed = map[string][]string{
 	"verify/standing":  append([]string{"verify", "verify/known", "verify/spf", "verify/dkim", "verify/iprev"}, leaves...),
 	"verify/known":     leaves,
 	"verify/advise":    append([]string{"verify", "verify/standing", "verify/known", "verify/spf", "verify/dkim", "verify/dmarc", "verify/iprev", "verify/typo"}, leaves...),
-	"verify/run":       {"verify"},
+	"verify/evaluate":  {"verify"},
 	"templates":        {},
 	"smtpd":            {"smtpd", "verify", "verify/naming", "verify/panics", "verify/share", "verify/mail", "verify/result"},
 	"reply":            {"verify/naming", "verify/share"},
@@ -61,7 +61,7 @@ var allowed = map[string][]string{
 var leaves = []string{"verify/naming", "verify/panics", "verify/result", "verify/mail", "verify/dns"}
 
 // whole: these may import everything below a folder, the rest the named packages alone.
-var whole = map[string]bool{"verify/run": true, "reply/policy": true, "reply/compose": true, "reply/respond": true, "cmd": true, "smtpd": true, "reply/store": true, "reply/deliver": true}
+var whole = map[string]bool{"verify/evaluate": true, "reply/policy": true, "reply/compose": true, "reply/respond": true, "cmd": true, "smtpd": true, "reply/store": true, "reply/deliver": true}
 
 func TestImportsRunOneWay(t *testing.T) {
 	t.Parallel()

@@ -17,7 +17,7 @@ import (
 	"checkauth/reply/respond"
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
-	evaluate "checkauth/verify/run"
+	"checkauth/verify/evaluate"
 )
 
 // serveCmd is `check-auth serve`: a file of settings, each of them a flag too.

@@ -30,11 +30,11 @@ import (
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dnsbl"
+	"checkauth/verify/evaluate"
 	"checkauth/verify/mail"
 	"checkauth/verify/naming"
 	"checkauth/verify/panics"
 	"checkauth/verify/receivers"
-	evaluate "checkauth/verify/run"
 	"checkauth/verify/share"
 	"checkauth/verify/spam"
 )

@@ -21,10 +21,10 @@ import (
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dns/dnstest"
+	"checkauth/verify/evaluate"
 	"checkauth/verify/known"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
-	evaluate "checkauth/verify/run"
 )
 
 // verifyCmd is `check-auth verify`.

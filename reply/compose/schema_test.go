@@ -19,11 +19,11 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dns/dnstest"
+	"checkauth/verify/evaluate"
 	"checkauth/verify/known"
 	"checkauth/verify/mail"
 	"checkauth/verify/receivers"
 	"checkauth/verify/result"
-	"checkauth/verify/run"
 )
 
 const (
@@ -196,7 +196,7 @@ func incident(t *testing.T, dir string) *verify.Report {
 	}
 	server := dnstest.New(t, string(read(t, dir, "zone.txt")), dnstest.WithAuthoritative())
 	authorities := client.Authorities(server.Addr().Port(), netip.Addr.IsLoopback)
-	ev := run.Evaluator{Config: run.Defaults(), DNS: server.Client(t), Authorities: &authorities, Now: func() time.Time { return now }}
+	ev := evaluate.Evaluator{Config: evaluate.Defaults(), DNS: server.Client(t), Authorities: &authorities, Now: func() time.Time { return now }}
 	if ev.Atlas, err = known.Load(); err != nil {
 		t.Fatal(err)
 	}

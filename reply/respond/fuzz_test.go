@@ -17,8 +17,8 @@ import (
 	"checkauth/reply/policy"
 	"checkauth/verify"
 	"checkauth/verify/dns"
+	"checkauth/verify/evaluate"
 	vmail "checkauth/verify/mail"
-	"checkauth/verify/run"
 )
 
 // FuzzBytesToMail is the whole path from a session's bytes to the reply, but for store and signature.
@@ -37,7 +37,7 @@ func FuzzBytesToMail(f *testing.F) {
 		if m.Fields, m.Body, err = vmail.Split(m.Whole, vmail.DefaultBounds()); err != nil {
 			m.Unparsed = err
 		}
-		ev := run.Evaluator{Config: run.Defaults(), DNS: says(text), Now: func() time.Time { return now },
+		ev := evaluate.Evaluator{Config: evaluate.Defaults(), DNS: says(text), Now: func() time.Time { return now },
 			Panicked: func(_, method string, v any, stack []byte) { t.Errorf("%s panicked: %v\n%s", method, v, stack) }}
 		r := ev.Evaluate(t.Context(), m)
 		cfg := compose.Defaults()

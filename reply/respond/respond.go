@@ -17,11 +17,11 @@ import (
 	"checkauth/reply/store"
 	"checkauth/verify"
 	"checkauth/verify/dns"
+	"checkauth/verify/evaluate"
 	"checkauth/verify/mail"
 	"checkauth/verify/mtasts"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
-	"checkauth/verify/run"
 	"checkauth/verify/share"
 )
 
@@ -60,7 +60,7 @@ func Defaults() Config {
 // Responder begins transactions; one serves all sessions.
 type Responder struct {
 	Config  Config
-	Run     run.Evaluator
+	Run     evaluate.Evaluator
 	Policy  policy.Config
 	Compose *compose.Composer
 	Store   Store
@@ -107,7 +107,7 @@ type Transaction struct {
 	r    *Responder
 	env  verify.Envelope
 	ctx  context.Context
-	eval *run.Evaluation // nil where nothing is evaluated
+	eval *evaluate.Evaluation // nil where nothing is evaluated
 	to   route
 }
 

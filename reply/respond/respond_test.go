@@ -28,8 +28,8 @@ import (
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dns/dnstest"
+	"checkauth/verify/evaluate"
 	"checkauth/verify/mail"
-	"checkauth/verify/run"
 )
 
 const (
@@ -117,7 +117,7 @@ func build(t *testing.T) *house {
 		Config: cfg, Compose: composer, Store: h.store,
 		Policy: policy.Config{Quotas: policy.DefaultQuotas(), AnswerNoReply: true, Node: "a.example.net",
 			Addresses: policy.Addresses{Domains: []string{host}, Service: "check-auth", From: "auth-results"}},
-		Run:         run.Evaluator{Config: run.Defaults(), DNS: dnstest.Zone(t, zone+h.key.Record()+"\n", patient), Now: clock},
+		Run:         evaluate.Evaluator{Config: evaluate.Defaults(), DNS: dnstest.Zone(t, zone+h.key.Record()+"\n", patient), Now: clock},
 		Destination: deliver.Destination,
 		Kick:        func(e reply.Entry) { h.kicked = append(h.kicked, e) },
 	}

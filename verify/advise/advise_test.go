@@ -9,10 +9,10 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dns/dnstest"
+	"checkauth/verify/evaluate"
 	"checkauth/verify/known"
 	"checkauth/verify/mail"
 	"checkauth/verify/receivers"
-	"checkauth/verify/run"
 )
 
 // atlas is what is known, as it is shipped.
@@ -68,7 +68,7 @@ func advisedOf(t *testing.T, zone, raw string, options ...option) *verify.Report
 	if err != nil {
 		t.Fatal(err)
 	}
-	ev := run.Evaluator{Config: run.Defaults(), DNS: server.Client(t), Authorities: &authorities, Now: time.Now, Receivers: rules, Atlas: atlas(t),
+	ev := evaluate.Evaluator{Config: evaluate.Defaults(), DNS: server.Client(t), Authorities: &authorities, Now: time.Now, Receivers: rules, Atlas: atlas(t),
 		Panicked: func(_, method string, v any, stack []byte) { t.Errorf("%s panicked: %v\n%s", method, v, stack) }}
 	return ev.Evaluate(t.Context(), m)
 }

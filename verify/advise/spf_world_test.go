@@ -11,8 +11,8 @@ import (
 	"checkauth/verify/advise"
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/dnstest"
+	"checkauth/verify/evaluate"
 	"checkauth/verify/result"
-	"checkauth/verify/run"
 )
 
 // session is a mail of somebody at example.org, as far as SPF looks at it.
@@ -34,7 +34,7 @@ func (s session) evaluate(t testing.TB, r dns.Resolver) *verify.Report {
 	m := message(t, verify.Envelope{ID: "test", Host: "verifier.example", Time: time.Unix(1764000000, 0), Helo: s.helo, MailFrom: s.from,
 		Client: netip.AddrPortFrom(netip.MustParseAddr(s.ip), 25), RcptTo: []string{"check@verifier.example"}, Purpose: verify.ForTest},
 		"From: a@"+author+"\r\nTo: check@verifier.example\r\nSubject: x\r\n\r\nbody\r\n")
-	ev := run.Evaluator{Config: run.Defaults(), DNS: r, Now: time.Now}
+	ev := evaluate.Evaluator{Config: evaluate.Defaults(), DNS: r, Now: time.Now}
 	return ev.Evaluate(t.Context(), m)
 }
 

@@ -18,9 +18,9 @@ import (
 
 	"checkauth/verify"
 	"checkauth/verify/dns/dnstest"
+	"checkauth/verify/evaluate"
 	"checkauth/verify/mail"
 	"checkauth/verify/receivers"
-	"checkauth/verify/run"
 )
 
 // session is what SMTP said, as in a case.json.
@@ -32,7 +32,7 @@ type session struct {
 }
 
 // evaluate runs the whole evaluation of a message against a zone.
-func evaluate(t *testing.T, zone string, s session, raw []byte) *verify.Report {
+func evaluated(t *testing.T, zone string, s session, raw []byte) *verify.Report {
 	t.Helper()
 	env := verify.Envelope{ID: "test", Host: "verifier.example", Time: time.Now(), Helo: s.Helo, MailFrom: s.MailFrom,
 		Client: netip.AddrPortFrom(netip.MustParseAddr(s.ClientIP), 0), RcptTo: []string{"check-auth@verifier.example"}}
@@ -44,7 +44,7 @@ func evaluate(t *testing.T, zone string, s session, raw []byte) *verify.Report {
 	if m.Fields, m.Body, err = mail.Split(m.Whole, mail.DefaultBounds()); err != nil {
 		t.Fatal(err)
 	}
-	ev := run.Evaluator{Config: run.Defaults(), DNS: dnstest.New(t, zone).Client(t), Now: time.Now}
+	ev := evaluate.Evaluator{Config: evaluate.Defaults(), DNS: dnstest.New(t, zone).Client(t), Now: time.Now}
 	return ev.Evaluate(t.Context(), m)
 }
 
@@ -90,7 +90,7 @@ func TestIncidents(t *testing.T) {
 			if err := json.Unmarshal(read(t, dir, "case.json"), &s); err != nil {
 				t.Fatal(err)
 			}
-			r := evaluate(t, string(read(t, dir, "zone.txt")), s, read(t, dir, "message.eml"))
+			r := evaluated(t, string(read(t, dir, "zone.txt")), s, read(t, dir, "message.eml"))
 			all := judged(t, r)
 			got := inShort(all)
 			for id, want := range c.want {
@@ -163,7 +163,7 @@ func signed(t *testing.T, raw string) []byte {
 
 func TestNothingSpeaksAgainstAMailThatIsAllWell(t *testing.T) {
 	t.Parallel()
-	r := evaluate(t, zone(), session{ClientIP: "192.0.2.25", Helo: "mail.example.org", MailFrom: "ann@example.org", TLS: true}, message(t, true))
+	r := evaluated(t, zone(), session{ClientIP: "192.0.2.25", Helo: "mail.example.org", MailFrom: "ann@example.org", TLS: true}, message(t, true))
 	for _, v := range judged(t, r) {
 		if v.Verdict != receivers.Accept && v.Why.Code != "receiver-unknown-few" {
 			t.Errorf("%s: got %s %s (%s)", v.ID, v.Verdict, v.Code, v.Text)
@@ -217,7 +217,7 @@ func TestASingleFaultBreaksOnlyTheVerdictsThatAreKnown(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got := judged(t, evaluate(t, c.zone, c.session, c.raw))
+			got := judged(t, evaluated(t, c.zone, c.session, c.raw))
 			for id, said := range inShort(got) {
 				want, decided := c.want[id]
 				if decided && said != want || !decided && said != receivers.Accept && said != receivers.Unknown {
@@ -246,7 +246,7 @@ func TestSpoofedMailIsRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			r := evaluate(t, zone(), session{ClientIP: "192.0.2.66", Helo: "mail.attacker.example", MailFrom: c.mailFrom, TLS: true}, message(t, false))
+			r := evaluated(t, zone(), session{ClientIP: "192.0.2.66", Helo: "mail.attacker.example", MailFrom: c.mailFrom, TLS: true}, message(t, false))
 			got := judged(t, r)
 			for id, rule := range map[string]string{"gmail": "gmail-dmarc-policy", "yahoo": "yahoo-dmarc-policy", "outlook": "outlook-dmarc-policy",
 				"microsoft365": "m365-dmarc", "icloud": "icloud-dmarc-policy", "gmx": "gmx-dmarc-policy"} {
@@ -264,7 +264,7 @@ func TestSpoofedMailIsRefused(t *testing.T) {
 // A client behind NAT: SPF and iprev were not run, and nothing may be concluded of that.
 func TestWhatWasNotRunIsNotHeldAgainstAnybody(t *testing.T) {
 	t.Parallel()
-	r := evaluate(t, zone(), session{ClientIP: "192.168.1.5", Helo: "mail.example.org", MailFrom: "ann@example.org", TLS: true}, message(t, true))
+	r := evaluated(t, zone(), session{ClientIP: "192.168.1.5", Helo: "mail.example.org", MailFrom: "ann@example.org", TLS: true}, message(t, true))
 	got := inShort(judged(t, r))
 	for _, id := range []string{"gmail", "outlook", "gmx", "tonline"} {
 		if got[id] != receivers.Unknown {

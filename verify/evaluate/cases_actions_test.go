@@ -1,4 +1,4 @@
-package run_test
+package evaluate_test
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package run_test
+package evaluate_test
 
 import (
 	"bytes"
@@ -17,11 +17,11 @@ import (
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dns/dnstest"
+	"checkauth/verify/evaluate"
 	"checkauth/verify/known"
 	"checkauth/verify/known/knowntest"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
-	"checkauth/verify/run"
 )
 
 // incident is a case.json of verify/testdata/cases.
@@ -124,11 +124,11 @@ func evaluateCaseIn(t *testing.T, dir, zone string) (incident, *verify.Report) {
 	if c.TLS {
 		env.TLS = &verify.TLS{}
 	}
-	return c, evaluate(t, zone, env, raw)
+	return c, evaluated(t, zone, env, raw)
 }
 
 // evaluate runs the whole evaluation of a message against a zone.
-func evaluate(t *testing.T, zone string, env verify.Envelope, raw []byte) *verify.Report {
+func evaluated(t *testing.T, zone string, env verify.Envelope, raw []byte) *verify.Report {
 	t.Helper()
 	m := &verify.Message{Envelope: env, Whole: mail.Data{At: bytes.NewReader(raw), Size: int64(len(raw))}}
 	var err error
@@ -143,7 +143,7 @@ func evaluate(t *testing.T, zone string, env verify.Envelope, raw []byte) *verif
 		t.Fatal(err)
 	}
 	authorities.Servers = 4
-	ev := run.Evaluator{Config: run.Defaults(), DNS: server.Client(t), Authorities: &authorities, Now: time.Now,
+	ev := evaluate.Evaluator{Config: evaluate.Defaults(), DNS: server.Client(t), Authorities: &authorities, Now: time.Now,
 		Atlas: atlas, Quota: served(),
 		Panicked: func(_, method string, v any, stack []byte) { t.Errorf("%s panicked: %v\n%s", method, v, stack) }}
 	e := ev.Begin(t.Context(), m.Envelope)

@@ -1,7 +1,7 @@
-// Package run makes a Report of a Message: it has the list of checks, runs them side by side under
+// Package evaluate makes a Report of a Message: it has the list of checks, runs them side by side under
 // their deadlines, and keeps one failing check from taking the others down. What a check finds is the
 // check's affair; how findings of two checks go together is package diagnose's.
-package run
+package evaluate
 
 import (
 	"bytes"
