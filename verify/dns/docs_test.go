@@ -16,6 +16,6 @@ func TestDocs(t *testing.T) {
 		table.Rows = append(table.Rows, []string{"`" + b.bound.Key() + "`", fmt.Sprintf("%d %s", b.limit(DefaultQuotas()), b.what), b.why, "`" + b.test + "`"})
 		tests = append(tests, b.test)
 	}
-	docstest.Proved(t, tests, ".", "../run")
+	docstest.Proved(t, tests, ".", "../evaluate")
 	docstest.Tables(t, "../../docs/abuse.md", "./verify/dns", table)
 }

@@ -113,7 +113,7 @@ func (f *faults) check(t *testing.T, want string) {
 	if want == "" && len(f.what) == 0 {
 		return // the error says it
 	}
-	if !slices.Contains(f.what, want) || !strings.Contains(f.stacks, "run.place[") {
+	if !slices.Contains(f.what, want) || !strings.Contains(f.stacks, "evaluate.place[") {
 		t.Errorf("told of %q, want %q and the stack of the place", f.what, want)
 	}
 }
