@@ -133,8 +133,8 @@ func forgery(b *bench) result {
 // away is when in each minute the resolver of the long run answers nothing but SERVFAIL.
 const away = 55 * time.Second
 
-// forged is the long run: forged mail in every spelling from 600 networks, of which each spends its own quota, with a slow
-// resolver that is away for some seconds of each minute; honest senders write while it is there.
+// forged is the long run: forged mail in every spelling from 600 networks of 200 wide ones (/40), of which each spends its
+// own quota, with a slow resolver that is away for some seconds of each minute; honest senders write while it is there.
 func forged(b *bench) result {
 	const all, honest = 20000, 500
 	victims, mx := b.victims(40)
@@ -168,7 +168,7 @@ func forged(b *bench) result {
 		b.honest.later(time.Duration(i/40)*time.Minute+8*time.Second+time.Duration(i%40)*time.Second, func() (mail, string) { return b.honest.one(i) })
 	}
 	b.flood(all, 80, 12*time.Minute+45*time.Second, func(i int) mail {
-		return forges(rand.IntN(1000), victims[rand.IntN(len(victims))], v6(i%200, 0x100*(i/200%3), 1+i%9))
+		return forges(rand.IntN(1000), victims[rand.IntN(len(victims))], v6(i%200<<8, 0x100*(i/200%3), 1+i%9))
 	})
 	b.honest.end()
 	whole, paragraphs := mailed(mx)
