@@ -173,7 +173,7 @@ func forged(b *bench) result {
 	b.honest.end()
 	whole, paragraphs := mailed(mx)
 	return result{fmt.Sprintf("%d reports and %d paragraphs mailed to the victims; %s", whole, paragraphs, b.says()),
-		whole+paragraphs == 0 && b.count("5xx") > all/4}
+		whole+paragraphs == 0 && b.count("5xx") > all/40} // the quotas of the 40 domains put off the others
 }
 
 // spelt: nothing proves or refutes a mailbox, so it gets one report a day, however it is written.
