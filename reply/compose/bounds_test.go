@@ -9,6 +9,7 @@ import (
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
+	"checkauth/verify/dkim"
 	"checkauth/verify/result"
 )
 
@@ -19,11 +20,11 @@ func large(t testing.TB) (*verify.Report, string) {
 	d := r.Checks[2]
 	for i := range 4 {
 		k := d
-		s := *d.Details.DKIM
+		s := *result.Detail[dkim.Signature](d)
 		s.Index = i + 1
 		s.CanonHeader = bytes.Repeat([]byte("x: \xc3\xa9\xc3\xa9\xc3\xa9\r\n"), 1600)
 		s.CanonBody = bytes.Repeat([]byte{0xff}, 2048)
-		k.Details.DKIM = &s
+		result.Detail[dkim.Signature](k) = &s
 		r.Checks = append(r.Checks, k)
 	}
 	for i := range 10 {

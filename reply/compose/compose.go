@@ -19,9 +19,12 @@ import (
 	"checkauth/reply/sign"
 	"checkauth/templates"
 	"checkauth/verify"
+	"checkauth/verify/arc"
+	"checkauth/verify/dmarc"
 	"checkauth/verify/mail"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
+	"checkauth/verify/spf"
 )
 
 // Config of a Composer. Addresses are local@domain.
@@ -262,17 +265,17 @@ func (c *Voice) fill(r *verify.Report) {
 	for i := range r.Checks {
 		k := &r.Checks[i]
 		c.set(&k.Reason)
-		if s := k.Details.SPF; s != nil {
+		if s := result.Detail[spf.Result](*k); s != nil {
 			eachTerm(s.Root, c.set)
 		}
-		if a := k.Details.ARC; a != nil {
+		if a := result.Detail[arc.Result](*k); a != nil {
 			for i := range a.Instances {
 				for j := range a.Instances[i].Problems {
 					c.set(&a.Instances[i].Problems[j])
 				}
 			}
 		}
-		if d := k.Details.DMARC; d != nil {
+		if d := result.Detail[dmarc.Result](*k); d != nil {
 			c.set(&d.SPF.Why)
 			for i := range d.DKIM {
 				c.set(&d.DKIM[i].Why)

@@ -6,35 +6,41 @@ import (
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
+	"checkauth/verify/arc"
+	"checkauth/verify/dkim"
 	"checkauth/verify/dmarc"
+	"checkauth/verify/inbound"
 	"checkauth/verify/result"
+	"checkauth/verify/spam"
+	"checkauth/verify/spf"
 )
 
 // details are the lines of one check: Result, ID(s) verified, its own facts, the records.
-func (c *Voice) details(r *verify.Report, k verify.Check, class policy.Class) []string {
+func (c *Voice) details(r *verify.Report, k result.Outcome, class policy.Class) []string {
 	out := []string{c.resultLine(k)}
 	out = append(out, strings.TrimRight(field("ID(s) verified:", identities(k)), " "))
-	switch d := k.Details; {
-	case d.SPF != nil:
-		out = append(out, c.spfDetails(d.SPF, k.Reason)...)
-	case d.DKIM != nil:
+	switch d := k.Detail.(type) {
+	case *spf.Result:
+		out = append(out, c.spfDetails(d, k.Reason)...)
+	case *dkim.Signature:
 		out = append(out, c.dkimDetails(signature(k, r), class)...)
-	case d.DMARC != nil:
-		out = append(out, c.dmarcDetails(d.DMARC)...)
-	case k.Method == verify.MethodTLS && r.Session.TLS != nil && r.Session.TLS.Client != "":
+	case *dmarc.Result:
+		out = append(out, c.dmarcDetails(d)...)
+	case *arc.Result:
+		out = append(out, c.arcDetails(d)...)
+	case *inbound.Result:
+		out = append(out, inboundDetails(d)...)
+	case *spam.Result:
+		out = append(out, spamDetails(d)...)
+	}
+	if k.Method == verify.MethodTLS && r.Session.TLS != nil && r.Session.TLS.Client != "" {
 		out = append(out, wrapped("Certificate:", safe(r.Session.TLS.Client)+" (the client's own word)"))
-	case d.ARC != nil:
-		out = append(out, c.arcDetails(d.ARC)...)
-	case d.Inbound != nil:
-		out = append(out, inboundDetails(d.Inbound)...)
-	case d.Spam != nil:
-		out = append(out, spamDetails(d.Spam)...)
 	}
 	if withoutRecords[k.Method] || len(k.Evidence) == 0 && (k.Method == verify.MethodARC || k.Method == verify.MethodInbound) {
 		return out
 	}
 	out = append(out, Records(k.Evidence)...)
-	if s := k.Details.DKIM; s != nil && s.Key != nil && s.Key.Bits > 0 {
+	if s := result.Detail[dkim.Signature](k); s != nil && s.Key != nil && s.Key.Bits > 0 {
 		out = append(out, fmt.Sprintf("Public key used for verification: %s (%d bits)", safe(s.KeyName), s.Key.Bits))
 	}
 	return out
@@ -51,7 +57,7 @@ var whole = map[result.Code]bool{
 	"dkim-message-not-signed": true, "iprev-matches": true,
 }
 
-func (c *Voice) resultLine(k verify.Check) string {
+func (c *Voice) resultLine(k result.Outcome) string {
 	value := string(k.Result) + c.inBrackets(k)
 	if whole[k.Reason.Code] {
 		return field("Result:", value)
@@ -59,7 +65,7 @@ func (c *Voice) resultLine(k verify.Check) string {
 	return wrapped("Result:", value)
 }
 
-func (c *Voice) inBrackets(k verify.Check) string {
+func (c *Voice) inBrackets(k result.Outcome) string {
 	if k.Reason.IsZero() {
 		return ""
 	}
@@ -67,7 +73,7 @@ func (c *Voice) inBrackets(k verify.Check) string {
 }
 
 // identities: what a check verified, by the registered property; empty where it verified nothing.
-func identities(k verify.Check) string {
+func identities(k result.Outcome) string {
 	switch k.Method {
 	case verify.MethodDKIM:
 		if k.Result != result.Pass {

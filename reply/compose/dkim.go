@@ -21,10 +21,10 @@ type Signature struct {
 }
 
 // signature is that of a DKIM check. A report that was read has word and reason there alone.
-func signature(k verify.Check, r *verify.Report) Signature {
-	s := *k.Details.DKIM
+func signature(k result.Outcome, r *verify.Report) Signature {
+	s := *result.Detail[dkim.Signature](k)
 	s.Word, s.Reason = k.Result, k.Reason
-	return Signature{&s, r.Check(verify.MethodDMARC).Details.DMARC}
+	return Signature{&s, result.Detail[dmarc.Result](r.Check(verify.MethodDMARC))}
 }
 
 func (c *Voice) dkimDetails(s Signature, class policy.Class) []string {

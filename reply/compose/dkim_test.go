@@ -31,25 +31,25 @@ func value(text, label string) string {
 }
 
 // signedReport has a signature that passes, of the author's own domain; change makes it another one.
-func signedReport(change func(s *dkim.Signature, k *verify.Check, d *dmarc.Result)) *verify.Report {
+func signedReport(change func(s *dkim.Signature, k *result.Outcome, d *dmarc.Result)) *verify.Report {
 	yes := true
 	s := &dkim.Signature{Domain: "example.org", Selector: "s1", Algorithm: "rsa-sha256", Header: "relaxed", Body: "relaxed", Signed: []string{"From", "To"},
 		HashClaimed: "AAAA", HashComputed: "AAAA", BodyVerifies: true, HeaderVerifies: &yes, CanonLength: 100,
 		KeyName: "s1._domainkey.example.org", KeyTTL: 300, Key: &dkim.Key{Type: "rsa", Bits: 2048}, Evaluated: true}
 	d := &dmarc.Result{Author: "example.org", DKIM: []dmarc.Alignment{{Identifier: dmarc.Identifier{Domain: "example.org"}, Aligned: true}}}
-	k := verify.Check{Method: verify.MethodDKIM, Result: result.Pass, Details: verify.Details{DKIM: s}}
+	k := result.Outcome{Method: verify.MethodDKIM, Result: result.Pass, Detail: s}
 	if change != nil {
 		change(s, &k, d)
 	}
-	return &verify.Report{Checks: []verify.Check{k, {Method: verify.MethodDMARC, Details: verify.Details{DMARC: d}}}}
+	return &verify.Report{Checks: []result.Outcome{k, {Method: verify.MethodDMARC, Detail: d}}}
 }
 
 func TestText_says_of_each_signature(t *testing.T) {
 	t.Parallel()
 	no := false
 	length := int64(54)
-	type signed = func(s *dkim.Signature, k *verify.Check, d *dmarc.Result)
-	fails := func(s *dkim.Signature, k *verify.Check) {
+	type signed = func(s *dkim.Signature, k *result.Outcome, d *dmarc.Result)
+	fails := func(s *dkim.Signature, k *result.Outcome) {
 		k.Result, s.BodyVerifies, s.HashComputed = result.Fail, false, "BBBB"
 	}
 	for _, c := range []struct {
@@ -58,45 +58,45 @@ func TestText_says_of_each_signature(t *testing.T) {
 	}{
 		{"nothing broken", "Broken:", "", nil},
 		{"the body alone", "Broken:", "the body hash alone: the body is not the one that was signed, the header is",
-			func(s *dkim.Signature, k *verify.Check, _ *dmarc.Result) { fails(s, k) }},
+			func(s *dkim.Signature, k *result.Outcome, _ *dmarc.Result) { fails(s, k) }},
 		{"the header alone", "Broken:", "the signature of the header; the body is as it was signed",
-			func(s *dkim.Signature, k *verify.Check, _ *dmarc.Result) {
+			func(s *dkim.Signature, k *result.Outcome, _ *dmarc.Result) {
 				k.Result, s.HeaderVerifies = result.Fail, &no
 			}},
 		{"the header alone, by its word", "Broken:", "the signature of the header; the body is as it was signed",
-			func(s *dkim.Signature, k *verify.Check, _ *dmarc.Result) {
+			func(s *dkim.Signature, k *result.Outcome, _ *dmarc.Result) {
 				k.Result, s.HeaderVerifies = result.Fail, nil
 			}},
 		{"both", "Broken:", "the body hash and the signature of the header",
-			func(s *dkim.Signature, k *verify.Check, _ *dmarc.Result) { fails(s, k); s.HeaderVerifies = &no }},
+			func(s *dkim.Signature, k *result.Outcome, _ *dmarc.Result) { fails(s, k); s.HeaderVerifies = &no }},
 		{"no key", "Broken:", "the body hash: the body is not the one that was signed",
-			func(s *dkim.Signature, k *verify.Check, _ *dmarc.Result) {
+			func(s *dkim.Signature, k *result.Outcome, _ *dmarc.Result) {
 				fails(s, k)
 				s.HeaderVerifies, s.Key = nil, nil
 			}},
 		{"no i=", "Identity:", "", nil},
-		{"i=", "Identity:", "i=ann@example.org", func(s *dkim.Signature, _ *verify.Check, _ *dmarc.Result) { s.Identity = "ann@example.org" }},
+		{"i=", "Identity:", "i=ann@example.org", func(s *dkim.Signature, _ *result.Outcome, _ *dmarc.Result) { s.Identity = "ann@example.org" }},
 		{"no l=", "Signed body:", "", nil},
-		{"l=", "Signed body:", "l=54 of 100 octets", func(s *dkim.Signature, _ *verify.Check, _ *dmarc.Result) { s.Length = &length }},
+		{"l=", "Signed body:", "l=54 of 100 octets", func(s *dkim.Signature, _ *result.Outcome, _ *dmarc.Result) { s.Length = &length }},
 		{"l= of a body that was not hashed", "Signed body:", "l=54",
-			func(s *dkim.Signature, _ *verify.Check, _ *dmarc.Result) {
+			func(s *dkim.Signature, _ *result.Outcome, _ *dmarc.Result) {
 				s.Length, s.HashComputed, s.CanonLength = &length, "", 0
 			}},
 		{"a key", "Key:", "s1._domainkey.example.org, TTL 300 k=rsa, 2048 bits", nil},
 		{"a key with all there is", "Key:", "s1._domainkey.example.org, TTL 300 k=rsa, revoked, h=sha256, s=email:*, t=y:s, n=for https //example.org",
-			func(s *dkim.Signature, _ *verify.Check, _ *dmarc.Result) {
+			func(s *dkim.Signature, _ *result.Outcome, _ *dmarc.Result) {
 				s.Key = &dkim.Key{Type: "rsa", Revoked: true, Hashes: []string{"sha256"}, Services: []string{"email", "*"}, Flags: []string{"y", "s"}, Notes: "for https://example.org"}
 			}},
-		{"no key record", "Key:", "", func(s *dkim.Signature, _ *verify.Check, _ *dmarc.Result) { s.Key = nil }},
+		{"no key record", "Key:", "", func(s *dkim.Signature, _ *result.Outcome, _ *dmarc.Result) { s.Key = nil }},
 		{"who verifies", "Verified by:", "every receiver that knows DKIM", nil},
-		{"nobody verifies without a key", "Verified by:", "", func(s *dkim.Signature, _ *verify.Check, _ *dmarc.Result) { s.Key.Bits = 0 }},
+		{"nobody verifies without a key", "Verified by:", "", func(s *dkim.Signature, _ *result.Outcome, _ *dmarc.Result) { s.Key.Bits = 0 }},
 		{"it counts", "For DMARC:", "it counts: example.org aligns with the domain of From (example.org)", nil},
 		{"it would count", "For DMARC:", "it would count if it passed: example.org aligns with the domain of From (example.org)",
-			func(_ *dkim.Signature, k *verify.Check, _ *dmarc.Result) { k.Result = result.Fail }},
-		{"DMARC did not run", "For DMARC:", "", func(_ *dkim.Signature, _ *verify.Check, d *dmarc.Result) { d.DKIM = nil }},
-		{"beyond the bound", "For DMARC:", "", func(s *dkim.Signature, _ *verify.Check, _ *dmarc.Result) { s.Evaluated = false }},
+			func(_ *dkim.Signature, k *result.Outcome, _ *dmarc.Result) { k.Result = result.Fail }},
+		{"DMARC did not run", "For DMARC:", "", func(_ *dkim.Signature, _ *result.Outcome, d *dmarc.Result) { d.DKIM = nil }},
+		{"beyond the bound", "For DMARC:", "", func(s *dkim.Signature, _ *result.Outcome, _ *dmarc.Result) { s.Evaluated = false }},
 		{"over-signed", "Signed fields:", "From +from To +To +to +Cc (+ the message has no further field of that name: none can be added without breaking the signature)",
-			func(s *dkim.Signature, _ *verify.Check, _ *dmarc.Result) {
+			func(s *dkim.Signature, _ *result.Outcome, _ *dmarc.Result) {
 				s.Signed, s.OverSigned = []string{"From", "from", "To", "To", "to", "Cc"}, []string{"from", "To", "to", "Cc"}
 			}},
 	} {
@@ -163,7 +163,7 @@ func TestReaders(t *testing.T) {
 // An unproved address gets no words of the message by way of a signature.
 func TestHostile_44_no_words_by_a_signature(t *testing.T) {
 	t.Parallel()
-	r := signedReport(func(s *dkim.Signature, _ *verify.Check, _ *dmarc.Result) {
+	r := signedReport(func(s *dkim.Signature, _ *result.Outcome, _ *dmarc.Result) {
 		s.Identity = "@mail.example.org"
 		s.CanonHeader, s.CanonBody = []byte("subject:pills"), []byte("pills")
 	})

@@ -409,11 +409,11 @@ func (p *maker) report(text string) *verify.Report {
 	r.Checks = nil
 	for method := range labels {
 		for range map[bool]int{true: 2, false: 1}[method == verify.MethodDKIM] {
-			r.Checks = append(r.Checks, verify.Check{Method: method})
+			r.Checks = append(r.Checks, result.Outcome{Method: method})
 		}
 	}
 	// As in a report, or two would differ.
-	slices.SortStableFunc(r.Checks, func(a, b verify.Check) int { return strings.Compare(a.Method, b.Method) })
+	slices.SortStableFunc(r.Checks, func(a, b result.Outcome) int { return strings.Compare(a.Method, b.Method) })
 	for i := range r.Checks {
 		k := &r.Checks[i]
 		p.fill(reflect.ValueOf(k).Elem(), "", 0)

@@ -8,6 +8,7 @@ import (
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
+	"checkauth/verify/dkim"
 	"checkauth/verify/result"
 )
 
@@ -147,7 +148,7 @@ func tint(w result.Word) tinted {
 }
 
 // checkName is what people call a check.
-func (c *Voice) checkName(k verify.Check) string {
+func (c *Voice) checkName(k result.Outcome) string {
 	switch k.Method {
 	case verify.MethodHeader:
 		return c.sayPairs("html-check-header")
@@ -160,15 +161,15 @@ func (c *Voice) checkName(k verify.Check) string {
 }
 
 // signer tells one signature among several from the others.
-func signer(k verify.Check, r *verify.Report) string {
-	if s := k.Details.DKIM; s != nil && len(r.All(verify.MethodDKIM)) > 1 {
+func signer(k result.Outcome, r *verify.Report) string {
+	if s := result.Detail[dkim.Signature](k); s != nil && len(r.All(verify.MethodDKIM)) > 1 {
 		return safe(s.Domain)
 	}
 	return ""
 }
 
 // inWords is the reason of a check's result.
-func (c *Voice) inWords(k verify.Check) string {
+func (c *Voice) inWords(k result.Outcome) string {
 	if k.Reason.IsZero() {
 		return ""
 	}

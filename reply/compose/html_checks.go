@@ -11,6 +11,7 @@ import (
 	"checkauth/verify/inbound"
 	"checkauth/verify/result"
 	"checkauth/verify/spam"
+	"checkauth/verify/spf"
 )
 
 // details are the facts of one check, of its own kind: a check without any stands in the summary alone.
@@ -31,22 +32,23 @@ func (d details) any() bool {
 	return len(d.Facts)+len(d.Terms)+len(d.Aligned)+len(d.Sets)+len(d.Rules) > 0
 }
 
-func (c *Voice) detailsOf(k verify.Check, r *verify.Report) details {
+func (c *Voice) detailsOf(k result.Outcome, r *verify.Report) details {
 	out := details{Name: strings.TrimSpace(c.checkName(k) + " " + signer(k, r)), Word: tint(k.Result), Why: c.inWords(k)}
-	switch d := k.Details; {
-	case d.SPF != nil:
+	switch d := k.Detail.(type) {
+	case *spf.Result:
 		c.spfTree(&out, k)
-	case d.DKIM != nil:
+	case *dkim.Signature:
 		out.Facts = c.dkimFacts(signature(k, r))
-	case d.DMARC != nil:
-		out.Facts, out.Aligned = c.dmarcFacts(d.DMARC), c.alignments(d.DMARC)
-	case d.ARC != nil:
-		out.Sets = c.arcSets(d.ARC)
-	case d.Inbound != nil:
-		out.Facts = c.inboundFacts(d.Inbound)
-	case d.Spam != nil:
-		out.Rules = spamRules(d.Spam)
-	case k.Method == verify.MethodTLS && r.Session.TLS != nil && r.Session.TLS.Client != "":
+	case *dmarc.Result:
+		out.Facts, out.Aligned = c.dmarcFacts(d), c.alignments(d)
+	case *arc.Result:
+		out.Sets = c.arcSets(d)
+	case *inbound.Result:
+		out.Facts = c.inboundFacts(d)
+	case *spam.Result:
+		out.Rules = spamRules(d)
+	}
+	if k.Method == verify.MethodTLS && r.Session.TLS != nil && r.Session.TLS.Client != "" {
 		out.Facts = c.facts(prose("html-certificate", r.Session.TLS.Client), prose("", c.sayPairs("html-own-word")))
 	}
 	return out

@@ -47,7 +47,7 @@ func rehearsal() *verify.Report {
 	}
 }
 
-func rehearsedChecks(at time.Time) []verify.Check {
+func rehearsedChecks(at time.Time) []result.Outcome {
 	found := []result.Evidence{{Name: "example.org", Type: "TXT", Rcode: "NOERROR", TTL: 300, Data: []string{`"v=spf1 -all"`, `"other"`}, Chain: []string{"example.net"}}}
 	none := []result.Evidence{{Name: "example.com", Type: "TXT", Rcode: "NXDOMAIN"}, {Name: "example.com", Type: "A", Rcode: "SERVFAIL"}}
 	for range shownRecords {
@@ -55,28 +55,28 @@ func rehearsedChecks(at time.Time) []verify.Check {
 	}
 	reason := result.Because("spf-no-record", "domain", "example.org")
 	length, verifies := int64(1), false
-	return []verify.Check{
-		{Method: verify.MethodSPF, Result: result.SoftFail, Reason: reason, Evidence: found, Details: verify.Details{SPF: rehearsedSPF()}},
+	return []result.Outcome{
+		{Method: verify.MethodSPF, Result: result.SoftFail, Reason: reason, Evidence: found, Detail: rehearsedSPF()},
 		{Method: verify.MethodIPRev, Result: result.Fail, Evidence: none},
-		{Method: verify.MethodDKIM, Result: result.Fail, Reason: reason, Details: verify.Details{DKIM: &dkim.Signature{
+		{Method: verify.MethodDKIM, Result: result.Fail, Reason: reason, Detail: &dkim.Signature{
 			Domain: "example.org", Selector: "s", Algorithm: "rsa-sha256", Header: "relaxed", Body: "relaxed", Identity: "@example.org",
 			Signed: []string{"From"}, OverSigned: []string{"From"}, Length: &length, Time: at, Expires: at, HashClaimed: "aa==", HashComputed: "bb==",
-			HeaderVerifies: &verifies, KeyName: "s._domainkey.example.org", Key: &dkim.Key{Type: "rsa", Bits: 2048}, KeyTTL: 300, Evaluated: true}}},
-		{Method: verify.MethodDKIM, Result: result.PermError, Details: verify.Details{DKIM: &dkim.Signature{Domain: "example.net", Selector: "t"}}},
-		{Method: verify.MethodDMARC, Result: result.Pass, Details: verify.Details{DMARC: &dmarc.Result{
+			HeaderVerifies: &verifies, KeyName: "s._domainkey.example.org", Key: &dkim.Key{Type: "rsa", Bits: 2048}, KeyTTL: 300, Evaluated: true}},
+		{Method: verify.MethodDKIM, Result: result.PermError, Detail: &dkim.Signature{Domain: "example.net", Selector: "t"}},
+		{Method: verify.MethodDMARC, Result: result.Pass, Detail: &dmarc.Result{
 			Author: "www.example.org", Org: "example.org", PolicyName: "example.org", Policy: "none", Tag: "p", Testing: true,
 			SPF: dmarc.Alignment{Identifier: dmarc.Identifier{Domain: "example.net", Word: result.Pass}, Why: result.Because("dmarc-align-other", "org", "example.net")},
 			DKIM: []dmarc.Alignment{
 				{Identifier: dmarc.Identifier{Domain: "example.org", Word: result.Fail}, Aligned: true},
 				{Identifier: dmarc.Identifier{Domain: "example.org", Word: result.None}, Why: result.Because("dmarc-align-no-record")},
-			}}}},
+			}}},
 		{Method: verify.MethodTLS, Result: result.Pass},
-		{Method: verify.MethodARC, Result: result.Fail, Details: verify.Details{ARC: &arc.Result{Instances: []arc.Instance{
+		{Method: verify.MethodARC, Result: result.Fail, Detail: &arc.Result{Instances: []arc.Instance{
 			{Instance: 1, CV: "none", Results: "dkim=pass", Authserv: "example.net", Seal: arc.Signature{Domain: "example.net", Word: result.Fail},
-				Problems: []result.Reason{result.Because("arc-no-sets")}}}}}},
-		{Method: verify.MethodInbound, Result: result.Pass, Details: verify.Details{Inbound: &inbound.Result{Domain: "example.org",
-			MX: []inbound.MX{{Host: "mx.example.org", Pref: 10}}, MTASTS: inbound.Policy{State: "absent"}}}},
-		{Method: verify.MethodSpam, Result: "ham", Details: verify.Details{Spam: &spam.Result{Rules: []spam.Rule{{Points: 0.1, Name: "RULE", Text: "a rule"}}}}},
+				Problems: []result.Reason{result.Because("arc-no-sets")}}}}},
+		{Method: verify.MethodInbound, Result: result.Pass, Detail: &inbound.Result{Domain: "example.org",
+			MX: []inbound.MX{{Host: "mx.example.org", Pref: 10}}, MTASTS: inbound.Policy{State: "absent"}}},
+		{Method: verify.MethodSpam, Result: "ham", Detail: &spam.Result{Rules: []spam.Rule{{Points: 0.1, Name: "RULE", Text: "a rule"}}}},
 	}
 }
 

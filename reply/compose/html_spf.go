@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"checkauth/verify"
+	"checkauth/verify/result"
 	"checkauth/verify/spf"
 )
 
@@ -47,8 +47,8 @@ type tree struct {
 }
 
 // spfTree shows how the result came about.
-func (c *Voice) spfTree(d *details, k verify.Check) {
-	s := k.Details.SPF
+func (c *Voice) spfTree(d *details, k result.Outcome) {
+	s := result.Detail[spf.Result](k)
 	if s.Root == nil {
 		return
 	}

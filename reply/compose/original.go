@@ -9,6 +9,8 @@ import (
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
+	"checkauth/verify/dkim"
+	"checkauth/verify/dmarc"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
 )
@@ -117,10 +119,10 @@ func authenticationResults(r *verify.Report) string {
 		for property, v := range k.Identities {
 			g.Params[property] = arValue(v)
 		}
-		if d := k.Details.DKIM; d != nil {
+		if d := result.Detail[dkim.Signature](k); d != nil {
 			g.Params["header.d"], g.Params["header.s"] = arValue(d.Domain), arValue(d.Selector)
 		}
-		if d := k.Details.DMARC; d != nil && d.Policy != "" {
+		if d := result.Detail[dmarc.Result](k); d != nil && d.Policy != "" {
 			g.Params["policy.dmarc"] = arValue(d.Policy)
 		}
 		out = append(out, g)

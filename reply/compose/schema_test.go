@@ -17,6 +17,7 @@ import (
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
+	"checkauth/verify/dmarc"
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dns/dnstest"
 	"checkauth/verify/evaluate"
@@ -83,7 +84,7 @@ func strict(schema map[string]any) map[string]any {
 // withLists gives the lists that every evaluation makes to a report from before there were any, and takes a
 // stranger's text from where it cannot stand: the evaluation puts these words of the policy there itself.
 func withLists(r *verify.Report) *verify.Report {
-	if d := r.Check(verify.MethodDMARC).Details.DMARC; d != nil && len(d.Policy) > len("quarantine") {
+	if d := result.Detail[dmarc.Result](r.Check(verify.MethodDMARC)); d != nil && len(d.Policy) > len("quarantine") {
 		d.Policy, d.Tag, d.SPFMode, d.DKIMMode = "reject", "p", "r", "s"
 	}
 	if r.Receivers == nil {

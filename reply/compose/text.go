@@ -79,7 +79,7 @@ func (c *Voice) text(b *bytes.Buffer, r *verify.Report, d policy.Decision, body 
 	}
 	if d.Class != policy.Proved { // whose reply is half as large
 		v.Explained = c.explain(func(method string, w result.Word) bool {
-			return slices.ContainsFunc(r.All(strings.ToLower(method)), func(k verify.Check) bool { return k.Result == w })
+			return slices.ContainsFunc(r.All(strings.ToLower(method)), func(k result.Outcome) bool { return k.Result == w })
 		})
 	}
 	v.Original = joined(c.original(r, d.Class, body))

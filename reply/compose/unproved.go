@@ -12,6 +12,7 @@ import (
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
+	"checkauth/verify/dkim"
 	"checkauth/verify/dnsbl"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
@@ -281,12 +282,12 @@ func verb(l verify.Line) string {
 	return "?"
 }
 
-func (u *filter) check(k *verify.Check) {
+func (u *filter) check(k *result.Outcome) {
 	u.about = ofClient(k.Method)
 	defer func() { u.about = false }()
-	*k = u.copy(reflect.ValueOf(*k)).Interface().(verify.Check)
+	*k = u.copy(reflect.ValueOf(*k)).Interface().(result.Outcome)
 	k.Evidence = slices.DeleteFunc(k.Evidence, func(e result.Evidence) bool { return e.Name == otherDomain })
-	if d := k.Details.DKIM; d != nil {
+	if d := result.Detail[dkim.Signature](*k); d != nil {
 		d.CanonHeader, d.CanonBody, d.HashClaimed, d.HashComputed = nil, nil, "", ""
 	}
 }
@@ -298,7 +299,7 @@ func (u *filter) reason(r result.Reason) result.Reason {
 // ourTexts are types whose texts this program writes, but for the fields that are named; arguments and whatever else is
 // inside of them are looked at all the same.
 var ourTexts = map[reflect.Type][]string{
-	reflect.TypeFor[verify.Check]():           {"Cause"},
+	reflect.TypeFor[result.Outcome]():         {"Cause"},
 	reflect.TypeFor[result.Reason]():          {},
 	reflect.TypeFor[result.Finding]():         {},
 	reflect.TypeFor[verify.TLS]():             {"ServerName", "Client"},

@@ -86,7 +86,7 @@ func TestText_keeps_known_reasons_on_one_line(t *testing.T) {
 		{verify.MethodDKIM, result.Because("dkim-matches-from", "address", "a@"+name), "(matches From: a@" + name + ")"},
 		{verify.MethodIPRev, result.Because("iprev-matches", "host", name), "(matches " + name + ")"},
 	} {
-		r := &verify.Report{Checks: []verify.Check{{Method: c.method, Result: result.Pass, Reason: c.why}}}
+		r := &verify.Report{Checks: []result.Outcome{{Method: c.method, Result: result.Pass, Reason: c.why}}}
 		if out := textOf(t, r); !strings.Contains(out, "\nResult:         pass "+c.want+"\n") {
 			t.Errorf("%s: not on one line:\n%s", c.why.Code, out)
 		}
@@ -117,9 +117,9 @@ func TestText_says_where_alignment_was_not_looked_at(t *testing.T) {
 		"dmarc-align-no-record": "example.org: pass, not compared, as no DMARC record applies",
 		"dmarc-align-same":      "example.org: pass, not aligned (the same name as the From domain)",
 	} {
-		r := &verify.Report{Checks: []verify.Check{{Method: verify.MethodDMARC, Details: verify.Details{DMARC: &dmarc.Result{
+		r := &verify.Report{Checks: []result.Outcome{{Method: verify.MethodDMARC, Detail: &dmarc.Result{
 			SPF: dmarc.Alignment{Identifier: dmarc.Identifier{Domain: "example.org", Word: result.Pass}, Why: result.Because(code)},
-		}}}}}
+		}}}}
 		if out := flat(textOf(t, r)); !strings.Contains(out, "SPF domain: "+want) {
 			t.Errorf("%s: want %q in\n%s", code, want, out)
 		}
@@ -130,9 +130,9 @@ func TestText_says_where_alignment_was_not_looked_at(t *testing.T) {
 func TestText_says_a_reason_once(t *testing.T) {
 	t.Parallel()
 	why := result.Because("spf-target-without-record", "term", "include:example.net", "domain", "example.org", "target", "example.net")
-	r := &verify.Report{Checks: []verify.Check{{Method: verify.MethodSPF, Result: result.PermError, Reason: why, Details: verify.Details{SPF: &spf.Result{
+	r := &verify.Report{Checks: []result.Outcome{{Method: verify.MethodSPF, Result: result.PermError, Reason: why, Detail: &spf.Result{
 		Root: &spf.Record{Domain: "example.org", Terms: []spf.Term{{Text: "include:example.net", Outcome: spf.Failed, Why: why}}},
-	}}}}}
+	}}}}
 	if out := flat(textOf(t, r)); strings.Count(out, "example.net has no SPF record") != 1 {
 		t.Errorf("want the reason once:\n%s", out)
 	}
@@ -155,9 +155,9 @@ func TestText_writes_methods_as_people_do(t *testing.T) {
 
 func TestText_public_key_stands_behind_its_record(t *testing.T) {
 	t.Parallel()
-	r := &verify.Report{Checks: []verify.Check{{Method: verify.MethodDKIM, Result: result.Pass,
+	r := &verify.Report{Checks: []result.Outcome{{Method: verify.MethodDKIM, Result: result.Pass,
 		Evidence: []result.Evidence{{Name: "s._domainkey.example.org", Type: "TXT", TTL: 60, Data: []string{`"p=x"`}}},
-		Details:  verify.Details{DKIM: &dkim.Signature{KeyName: "s._domainkey.example.org", Key: &dkim.Key{Bits: 2048}}}}}}
+		Detail:   &dkim.Signature{KeyName: "s._domainkey.example.org", Key: &dkim.Key{Bits: 2048}}}}}
 	want := "    s._domainkey.example.org. 60 IN TXT \"p=x\"\nPublic key used for verification: s._domainkey.example.org (2048 bits)\n"
 	if out := textOf(t, r); !strings.Contains(out, want) {
 		t.Errorf("want %q in\n%s", want, out)
@@ -166,7 +166,7 @@ func TestText_public_key_stands_behind_its_record(t *testing.T) {
 
 func TestOriginal_has_no_blank_at_the_end_of_our_fields(t *testing.T) {
 	t.Parallel()
-	r := &verify.Report{Host: "verifier.example", Checks: []verify.Check{
+	r := &verify.Report{Host: "verifier.example", Checks: []result.Outcome{
 		{Method: verify.MethodDKIM, Result: result.None}, {Method: verify.MethodDMARC, Result: result.PermError},
 	}}
 	if got, want := authenticationResults(r), "verifier.example; dkim=none; dmarc=permerror"; got != want {

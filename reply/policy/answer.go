@@ -2,6 +2,7 @@ package policy
 
 import (
 	"checkauth/verify"
+	"checkauth/verify/dmarc"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/standing"
@@ -20,8 +21,8 @@ func refutedLines(in *input) (out []result.Reason) {
 	if c := r.Check(verify.MethodSPF); c.Result == result.Fail {
 		out = append(out, spfFails(c, r.Session.ClientIP, domain))
 	}
-	if c := r.Check(verify.MethodDMARC); c.Result == result.Fail && c.Details.DMARC != nil {
-		d := c.Details.DMARC
+	if c := r.Check(verify.MethodDMARC); c.Result == result.Fail && result.Detail[dmarc.Result](c) != nil {
+		d := result.Detail[dmarc.Result](c)
 		out = append(out, result.Because("answer-dmarc-fail", "domain", d.Author, "policy", d.Policy, "name", recordName(d.PolicyName)))
 	}
 	if standing.RefutedBy(r) == standing.OwnPolicy {
@@ -31,7 +32,7 @@ func refutedLines(in *input) (out []result.Reason) {
 }
 
 // spfFails names the term that says fail and whose record it stands in: with redirect= that is another domain's.
-func spfFails(c verify.Check, ip, domain string) result.Reason {
+func spfFails(c result.Outcome, ip, domain string) result.Reason {
 	term, at := c.Reason.Args.Get("term"), c.Reason.Args.Get("domain")
 	if term == "" || at == "" {
 		return result.Because("answer-spf-fail", "ip", ip, "domain", domain)

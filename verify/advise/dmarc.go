@@ -69,7 +69,7 @@ func (a *adviser) nullMX(ctx context.Context, domain string) bool {
 
 // steps from p=none to p=reject; what would break today is judged from this mail.
 func (a *adviser) steps() result.Reason {
-	if d := a.Report.Check(verify.MethodDMARC).Details.DMARC; d != nil && d.UnderReject == dmarc.WouldReject {
+	if d := result.Detail[dmarc.Result](a.Report.Check(verify.MethodDMARC)); d != nil && d.UnderReject == dmarc.WouldReject {
 		return result.Because("before-dmarc-steps-fails", "domain", a.author)
 	}
 	return result.Because("before-dmarc-steps", "domain", a.author)
@@ -132,7 +132,7 @@ func (a *adviser) movedPolicy(ctx context.Context, f result.Finding) (out []cand
 // relaxedPolicy leaves out the mode that keeps the author's own mail from aligning.
 func (a *adviser) relaxedPolicy(ctx context.Context, f result.Finding) []candidate {
 	check := a.Report.Check(verify.MethodDMARC)
-	d := check.Details.DMARC
+	d := result.Detail[dmarc.Result](check)
 	if d == nil || d.Record == "" || check.Result == result.Pass {
 		return nil
 	}

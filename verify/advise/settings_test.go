@@ -37,10 +37,10 @@ func set(t *testing.T, asked dns.Resolver, header string, fault result.Finding) 
 		t.Fatal(err)
 	}
 	r := &verify.Report{Session: verify.Session{ClientIP: "192.0.2.1", Helo: "?192.168.1.5?", MailFrom: "a@example.org"},
-		Message: verify.MessageFacts{Fields: fields}, Findings: []result.Finding{fault}, Checks: []verify.Check{
-			{Method: verify.MethodSPF, Result: result.Pass, Details: verify.Details{SPF: &spf.Result{Domain: "example.org"}}},
-			{Method: verify.MethodIPRev, Result: result.Pass, Details: verify.Details{IPRev: &iprev.Result{Confirmed: []string{"mail.example.org"}}}},
-			{Method: verify.MethodDMARC, Result: result.Pass, Details: verify.Details{DMARC: &dmarc.Result{Author: "example.org"}}},
+		Message: verify.MessageFacts{Fields: fields}, Findings: []result.Finding{fault}, Checks: []result.Outcome{
+			{Method: verify.MethodSPF, Result: result.Pass, Detail: &spf.Result{Domain: "example.org"}},
+			{Method: verify.MethodIPRev, Result: result.Pass, Detail: &iprev.Result{Confirmed: []string{"mail.example.org"}}},
+			{Method: verify.MethodDMARC, Result: result.Pass, Detail: &dmarc.Result{Author: "example.org"}},
 		}}
 	for _, a := range advise.Run(t.Context(), advise.Query{Report: r, Resolver: asked, Atlas: atlas(t)}) {
 		if slices.Contains(a.For, fault.Code) {

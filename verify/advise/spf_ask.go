@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"checkauth/verify"
+	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
@@ -120,7 +121,7 @@ func (a *adviser) refutedBy() result.Reason {
 	ip := a.client.String()
 	switch standing.RefutedBy(a.Report) {
 	case standing.AuthorPolicy:
-		d := a.Report.Check(verify.MethodDMARC).Details.DMARC
+		d := result.Detail[dmarc.Result](a.Report.Check(verify.MethodDMARC))
 		return result.Because("why-spf-ask-refuted-dmarc", "ip", ip, "domain", d.Author, "policy", d.Policy, "name", "_dmarc."+d.PolicyName)
 	case standing.OwnPolicy:
 		s := a.Report.Sender

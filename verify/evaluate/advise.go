@@ -94,7 +94,7 @@ func (e *Evaluation) rejudged(ctx context.Context, r dns.Resolver) outcome {
 		}
 	}
 	for _, f := range was.findings {
-		if !slices.ContainsFunc(now.checks, func(c verify.Check) bool { return mended(c, f) }) {
+		if !slices.ContainsFunc(now.checks, func(c result.Outcome) bool { return mended(c, f) }) {
 			now.findings = append(now.findings, f)
 		}
 	}
@@ -102,8 +102,8 @@ func (e *Evaluation) rejudged(ctx context.Context, r dns.Resolver) outcome {
 }
 
 // mended: the finding is of a signature that passes.
-func mended(c verify.Check, f result.Finding) bool {
-	d := c.Details.DKIM
+func mended(c result.Outcome, f result.Finding) bool {
+	d := result.Detail[dkim.Signature](c)
 	return c.Result == result.Pass && d != nil && slices.ContainsFunc(d.Findings, func(x result.Finding) bool {
 		return x.Code == f.Code && x.Args.Equal(f.Args)
 	})

@@ -42,7 +42,7 @@ type check struct {
 type input struct {
 	env       verify.Envelope
 	msg       *verify.Message
-	spf, dkim []verify.Check
+	spf, dkim []result.Outcome
 	diagnose  dns.Resolver // asked why a result is what it is; what it answers changes no result
 	expect    func(dns.Question)
 	expanded  func(name string) // is told of names that SPF macros make
@@ -117,31 +117,31 @@ func checkSPFHelo(ctx context.Context, ev Evaluator, r dns.Resolver, in input) o
 }
 
 func spfOutcome(method, property, identity string, res spf.Result) outcome {
-	return outcome{findings: res.Findings, checks: []verify.Check{{
+	return outcome{findings: res.Findings, checks: []result.Outcome{{
 		Method: method, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause),
-		Identities: map[string]string{property: identity}, Details: verify.Details{SPF: &res},
+		Identities: map[string]string{property: identity}, Detail: &res,
 	}}}
 }
 
 func checkIPRev(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outcome {
 	res := iprev.Evaluator{DNS: r}.Check(ctx, in.env.Client.Addr())
-	return outcome{findings: res.Findings, checks: []verify.Check{{
+	return outcome{findings: res.Findings, checks: []result.Outcome{{
 		Method: verify.MethodIPRev, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause),
-		Identities: map[string]string{"policy.iprev": in.env.Client.Addr().String()}, Details: verify.Details{IPRev: &res},
+		Identities: map[string]string{"policy.iprev": in.env.Client.Addr().String()}, Detail: &res,
 	}}}
 }
 
 func checkHelo(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
 	res := helo.Evaluator{DNS: r}.Check(ctx, helo.Query{Helo: in.env.Helo, IP: in.env.Client.Addr(), Unseen: ev.unseen(in.env.Client.Addr())})
-	return outcome{findings: res.Findings, checks: []verify.Check{{
+	return outcome{findings: res.Findings, checks: []result.Outcome{{
 		Method: verify.MethodHelo, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause),
-		Identities: map[string]string{"smtp.helo": in.env.Helo}, Details: verify.Details{Helo: &res},
+		Identities: map[string]string{"smtp.helo": in.env.Helo}, Detail: &res,
 	}}}
 }
 
 func checkTLS(_ context.Context, _ Evaluator, _ dns.Resolver, in input) outcome {
 	if in.env.TLSUnknown {
-		return only(verify.Check{Method: verify.MethodTLS, Result: result.NotRun, Reason: result.Because("tls-not-told")})
+		return only(result.Outcome{Method: verify.MethodTLS, Result: result.NotRun, Reason: result.Because("tls-not-told")})
 	}
 	var q transport.Query
 	if t := in.env.TLS; t != nil {
@@ -151,7 +151,7 @@ func checkTLS(_ context.Context, _ Evaluator, _ dns.Resolver, in input) outcome 
 		q.Failed, q.FailedAt = f.Cause, f.Time
 	}
 	res := transport.Check(q)
-	return outcome{findings: res.Findings, checks: []verify.Check{{
+	return outcome{findings: res.Findings, checks: []result.Outcome{{
 		Method: verify.MethodTLS, Result: res.Word, Reason: res.Reason,
 	}}}
 }
@@ -174,13 +174,13 @@ func checkDKIM(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outc
 		if s.Word == result.Pass {
 			ids["header.d"] = s.Domain
 		}
-		o.checks = append(o.checks, verify.Check{
+		o.checks = append(o.checks, result.Outcome{
 			Method: verify.MethodDKIM, Result: s.Word, Reason: s.Reason, Cause: cause(s.Cause),
-			Identities: ids, Evidence: evidenceOf(r, s.KeyName), Details: verify.Details{DKIM: s},
+			Identities: ids, Evidence: evidenceOf(r, s.KeyName), Detail: s,
 		})
 	}
 	if len(o.checks) == 0 {
-		o.checks = []verify.Check{{Method: verify.MethodDKIM, Result: result.None, Reason: result.Because("dkim-message-not-signed")}}
+		o.checks = []result.Outcome{{Method: verify.MethodDKIM, Result: result.None, Reason: result.Because("dkim-message-not-signed")}}
 	}
 	return o
 }
@@ -206,8 +206,8 @@ func checkARC(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outco
 		return notRead(verify.MethodARC)
 	}
 	res := arc.Evaluator{DNS: r, Now: ev.Now, Turns: ev.Turns}.Check(ctx, in.msg.Fields, in.msg.Body)
-	return outcome{findings: res.Findings, checks: []verify.Check{{
-		Method: verify.MethodARC, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause), Details: verify.Details{ARC: &res},
+	return outcome{findings: res.Findings, checks: []result.Outcome{{
+		Method: verify.MethodARC, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause), Detail: &res,
 	}}}
 }
 
@@ -223,8 +223,8 @@ func checkHeader(_ context.Context, _ Evaluator, _ dns.Resolver, in input) outco
 		f.NUL = f.NUL || n.Code == verify.NoteNUL
 	}
 	res := header.Check(in.msg.Fields, f)
-	return outcome{findings: res.Findings, checks: []verify.Check{{
-		Method: verify.MethodHeader, Result: res.Word, Reason: res.Reason, Details: verify.Details{Header: &res},
+	return outcome{findings: res.Findings, checks: []result.Outcome{{
+		Method: verify.MethodHeader, Result: res.Word, Reason: res.Reason, Detail: &res,
 	}}}
 }
 
@@ -235,11 +235,11 @@ func checkInbound(ctx context.Context, _ Evaluator, r dns.Resolver, in input) ou
 	}
 	domain := mail.ParseFrom(in.msg.Fields).Domain
 	if domain == "" {
-		return only(verify.Check{Method: verify.MethodInbound, Result: result.NotRun, Reason: result.Because("inbound-no-author")})
+		return only(result.Outcome{Method: verify.MethodInbound, Result: result.NotRun, Reason: result.Because("inbound-no-author")})
 	}
 	res := inbound.Evaluator{DNS: r, Expect: in.expect}.Check(ctx, domain)
-	return outcome{findings: res.Findings, checks: []verify.Check{{
-		Method: verify.MethodInbound, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause), Details: verify.Details{Inbound: &res},
+	return outcome{findings: res.Findings, checks: []result.Outcome{{
+		Method: verify.MethodInbound, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause), Detail: &res,
 	}}}
 }
 
@@ -255,9 +255,9 @@ func checkDNSBL(ctx context.Context, ev Evaluator, r dns.Resolver, in input) out
 		}
 	}
 	res := dnsbl.Evaluator{DNS: r, Lists: ev.Lists, Expect: in.expect}.Check(ctx, in.env.Client.Addr(), domains)
-	return outcome{findings: res.Findings, checks: []verify.Check{{
+	return outcome{findings: res.Findings, checks: []result.Outcome{{
 		Method: verify.MethodDNSBL, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause), Evidence: []result.Evidence{},
-		Details: verify.Details{DNSBL: &res},
+		Detail: &res,
 	}}}
 }
 
@@ -267,8 +267,8 @@ func checkSpam(ctx context.Context, ev Evaluator, _ dns.Resolver, in input) outc
 		return outcome{}
 	}
 	res := spam.Evaluator{Config: ev.Spamd}.Check(ctx, spam.Query{Trace: trace(in.env), Message: in.msg.Whole})
-	return outcome{findings: res.Findings, checks: []verify.Check{{
-		Method: verify.MethodSpam, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause), Details: verify.Details{Spam: &res},
+	return outcome{findings: res.Findings, checks: []result.Outcome{{
+		Method: verify.MethodSpam, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause), Detail: &res,
 	}}}
 }
 
@@ -281,7 +281,7 @@ func trace(env verify.Envelope) []byte {
 
 // notRead is what a check of the header says of one that cannot be taken apart.
 func notRead(method string) outcome {
-	return only(verify.Check{Method: method, Result: result.NotRun, Reason: result.Because("message-not-read")})
+	return only(result.Outcome{Method: method, Result: result.NotRun, Reason: result.Because("message-not-read")})
 }
 
 func checkDMARC(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outcome {
@@ -291,12 +291,12 @@ func checkDMARC(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outc
 	q := dmarc.Query{From: mail.ParseFrom(in.msg.Fields)}
 	for _, c := range in.spf {
 		q.SPF = unknown
-		if d := c.Details.SPF; d != nil {
+		if d := result.Detail[spf.Result](c); d != nil {
 			q.SPF = dmarc.Identifier{Domain: d.Domain, Word: c.Result}
 		}
 	}
 	for _, c := range in.dkim {
-		switch d := c.Details.DKIM; {
+		switch d := result.Detail[dkim.Signature](c); {
 		case d != nil:
 			q.DKIM = append(q.DKIM, dmarc.Identifier{Domain: d.Domain, Selector: d.Selector, Word: c.Result})
 		case c.Result != result.None:
@@ -313,19 +313,19 @@ func checkDMARC(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outc
 	if res.Author != "" {
 		ids["header.from"] = res.Author
 	}
-	return outcome{findings: res.Findings, checks: []verify.Check{{
+	return outcome{findings: res.Findings, checks: []result.Outcome{{
 		Method: verify.MethodDMARC, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause),
-		Identities: ids, Details: verify.Details{DMARC: &res},
+		Identities: ids, Detail: &res,
 	}}}
 }
 
 // restsOnPart: DMARC fails, and it would pass where a receiver accepts a signature over a part of the body.
-func restsOnPart(res *dmarc.Result, signatures []verify.Check) []result.Finding {
+func restsOnPart(res *dmarc.Result, signatures []result.Outcome) []result.Finding {
 	if res.Word != result.Fail {
 		return nil
 	}
 	for _, c := range signatures {
-		d := c.Details.DKIM
+		d := result.Detail[dkim.Signature](c)
 		if d == nil || c.Reason.Code != "dkim-body-partly-signed" || d.Index < 0 || d.Index >= len(res.DKIM) || !res.DKIM[d.Index].Aligned {
 			continue
 		}
@@ -379,7 +379,7 @@ func judge(r *verify.Report) verify.Verdict {
 	case result.Pass:
 		return say(verify.Authenticated, "verdict-dmarc-pass")
 	case result.Fail:
-		return say(verify.NotProved, "verdict-dmarc-fail", "policy", d.Details.DMARC.Policy)
+		return say(verify.NotProved, "verdict-dmarc-fail", "policy", result.Detail[dmarc.Result](d).Policy)
 	case result.TempError:
 		return cannot()
 	case result.NotRun:
@@ -395,7 +395,7 @@ func judge(r *verify.Report) verify.Verdict {
 
 // judgeWithoutRecord: no record says how to align, so an identifier counts as it does by default: relaxed.
 func judgeWithoutRecord(r *verify.Report, say func(verify.VerdictWord, result.Code, ...string) verify.Verdict, cannot func() verify.Verdict) verify.Verdict {
-	d := r.Check(verify.MethodDMARC).Details.DMARC
+	d := result.Detail[dmarc.Result](r.Check(verify.MethodDMARC))
 	if d == nil {
 		return cannot()
 	}
@@ -405,7 +405,7 @@ func judgeWithoutRecord(r *verify.Report, say func(verify.VerdictWord, result.Co
 			return say(verify.Authenticated, "verdict-aligned-without-dmarc", "method", p.method, "passed", p.domain)
 		}
 	}
-	untold := slices.ContainsFunc(r.Checks, func(c verify.Check) bool {
+	untold := slices.ContainsFunc(r.Checks, func(c result.Outcome) bool {
 		return (c.Result == result.TempError || c.Result == result.NotRun) && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM)
 	})
 	switch {

@@ -98,7 +98,7 @@ type Evaluation struct {
 
 // outcome is what one check adds to the report.
 type outcome struct {
-	checks   []verify.Check
+	checks   []result.Outcome
 	findings []result.Finding
 	digest   *dkim.Digest // of the DKIM check, to judge again with other keys
 }
@@ -345,7 +345,7 @@ func (e *Evaluation) start(wg *sync.WaitGroup, c check, in input) {
 func (e *Evaluation) guarded(c check, in input) (o outcome) {
 	defer panics.Recover(func(r *panics.Recovered) {
 		e.ev.panicked(e.env.ID, c.method)(r)
-		o = only(verify.Check{Method: c.method, Result: result.TempError,
+		o = only(result.Outcome{Method: c.method, Result: result.TempError,
 			Reason: result.Because("check-panicked", "id", e.env.ID), Cause: "our own fault"})
 	})
 	ctx := e.ctx
@@ -356,7 +356,7 @@ func (e *Evaluation) guarded(c check, in input) (o outcome) {
 		defer cancel()
 	}
 	if why := e.ev.unseen(in.env.Client.Addr()); c.needsAddress && !why.IsZero() {
-		return only(verify.Check{Method: c.method, Result: result.NotRun, Reason: why})
+		return only(result.Outcome{Method: c.method, Result: result.NotRun, Reason: why})
 	}
 	view := e.memo.View(c.budget + c.own)
 	diagnosis := e.memo.View(c.diagnosis)
@@ -393,7 +393,7 @@ func (ev Evaluator) unseen(a netip.Addr) result.Reason {
 // What unseen says.
 const clientPrivate, clientLoopback = "client-address-private", "client-address-loopback"
 
-func only(c verify.Check) outcome { return outcome{checks: []verify.Check{c}} }
+func only(c result.Outcome) outcome { return outcome{checks: []result.Outcome{c}} }
 
 // bounded makes every reader of the message end with the context, so that nothing outlives Finish.
 func bounded(ctx context.Context, m *verify.Message) *verify.Message {
