@@ -19,12 +19,9 @@ import (
 	"checkauth/reply/sign"
 	"checkauth/templates"
 	"checkauth/verify"
-	"checkauth/verify/arc"
-	"checkauth/verify/dmarc"
 	"checkauth/verify/mail"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
-	"checkauth/verify/spf"
 )
 
 // Config of a Composer. Addresses are local@domain.
@@ -221,8 +218,13 @@ const argument = 300
 
 func (c *Voice) reason(r result.Reason) string { return c.say(r.Code, r.Args) }
 
+// sayPairs is for what is printed at once: pairs of argument name and value.
 func (c *Voice) sayPairs(code string, pairs ...string) string {
-	return c.reason(result.Because(result.Code(code), pairs...))
+	values := make([]any, len(pairs))
+	for i, p := range pairs {
+		values[i] = p
+	}
+	return c.reason(result.Because(result.Code(code), values...))
 }
 
 // Answer puts a decision into the lines that the client hears: ASCII, at most 480 octets each.
@@ -265,26 +267,7 @@ func (c *Voice) fill(r *verify.Report) {
 	for i := range r.Checks {
 		k := &r.Checks[i]
 		c.set(&k.Reason)
-		if s := result.Detail[spf.Result](*k); s != nil {
-			eachTerm(s.Root, c.set)
-		}
-		if a := result.Detail[arc.Result](*k); a != nil {
-			for i := range a.Instances {
-				for j := range a.Instances[i].Problems {
-					c.set(&a.Instances[i].Problems[j])
-				}
-			}
-		}
-		if d := result.Detail[dmarc.Result](*k); d != nil {
-			c.set(&d.SPF.Why)
-			for i := range d.DKIM {
-				c.set(&d.DKIM[i].Why)
-			}
-			for i := range d.Reports {
-				c.set(&d.Reports[i].Status)
-				c.set(&d.Reports[i].Mailbox)
-			}
-		}
+		c.Fill(k.Detail)
 	}
 }
 

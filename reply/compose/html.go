@@ -8,7 +8,6 @@ import (
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
-	"checkauth/verify/dkim"
 	"checkauth/verify/result"
 )
 
@@ -126,7 +125,7 @@ func (c *Voice) pageOf(r *verify.Report, d policy.Decision) page {
 	}
 	p.Found, p.Remarks = said.found, said.remarks
 	for _, k := range r.Checks {
-		p.Summary = append(p.Summary, outcome{c.checkName(k), tint(k.Result), signer(k, r), c.inWords(k)})
+		p.Summary = append(p.Summary, outcome{c.checkName(k), tint(k.Result), subject(k, r), c.inWords(k)})
 		if d := c.detailsOf(k, r); d.any() {
 			p.Checks = append(p.Checks, d)
 		}
@@ -145,27 +144,6 @@ var tones = map[result.Word]tone{
 
 func tint(w result.Word) tinted {
 	return toned(string(w), tones[w])
-}
-
-// checkName is what people call a check.
-func (c *Voice) checkName(k result.Outcome) string {
-	switch k.Method {
-	case verify.MethodHeader:
-		return c.sayPairs("html-check-header")
-	case verify.MethodInbound:
-		return c.sayPairs("html-check-inbound")
-	case verify.MethodDNSBL:
-		return c.sayPairs("html-check-dnsbl")
-	}
-	return strings.Trim(labels[k.Method].details, `"`)
-}
-
-// signer tells one signature among several from the others.
-func signer(k result.Outcome, r *verify.Report) string {
-	if s := result.Detail[dkim.Signature](k); s != nil && len(r.All(verify.MethodDKIM)) > 1 {
-		return safe(s.Domain)
-	}
-	return ""
 }
 
 // inWords is the reason of a check's result.

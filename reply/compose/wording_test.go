@@ -12,6 +12,7 @@ import (
 	"checkauth/verify/dkim"
 	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
+	"checkauth/verify/iprev"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
@@ -20,7 +21,7 @@ import (
 // textOf writes a report without a message.
 func textOf(t *testing.T, r *verify.Report) string {
 	t.Helper()
-	out, err := composer(t).Text(r, policy.Decision{Class: policy.Proved}, mail.Data{At: strings.NewReader("")})
+	out, err := composer(t).Text(restored(t, r), policy.Decision{Class: policy.Proved}, mail.Data{At: strings.NewReader("")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,14 +80,15 @@ func TestText_keeps_known_reasons_on_one_line(t *testing.T) {
 	name := strings.Repeat("long.", 15) + "example.org"
 	for _, c := range []struct {
 		method string
+		detail any
 		why    result.Reason
 		want   string
 	}{
-		{verify.MethodDKIM, result.Because("dkim-key-does-not-exist", "name", name), `(key "` + name + `" doesn't exist)`},
-		{verify.MethodDKIM, result.Because("dkim-matches-from", "address", "a@"+name), "(matches From: a@" + name + ")"},
-		{verify.MethodIPRev, result.Because("iprev-matches", "host", name), "(matches " + name + ")"},
+		{verify.MethodDKIM, &dkim.Signature{}, result.Because("dkim-key-does-not-exist", "name", name), `(key "` + name + `" doesn't exist)`},
+		{verify.MethodDKIM, &dkim.Signature{}, result.Because("dkim-matches-from", "address", "a@"+name), "(matches From: a@" + name + ")"},
+		{verify.MethodIPRev, &iprev.Result{}, result.Because("iprev-matches", "host", name), "(matches " + name + ")"},
 	} {
-		r := &verify.Report{Checks: []result.Outcome{{Method: c.method, Result: result.Pass, Reason: c.why}}}
+		r := &verify.Report{Checks: []result.Outcome{{Method: c.method, Result: result.Pass, Reason: c.why, Detail: c.detail}}}
 		if out := textOf(t, r); !strings.Contains(out, "\nResult:         pass "+c.want+"\n") {
 			t.Errorf("%s: not on one line:\n%s", c.why.Code, out)
 		}
@@ -169,7 +171,7 @@ func TestOriginal_has_no_blank_at_the_end_of_our_fields(t *testing.T) {
 	r := &verify.Report{Host: "verifier.example", Checks: []result.Outcome{
 		{Method: verify.MethodDKIM, Result: result.None}, {Method: verify.MethodDMARC, Result: result.PermError},
 	}}
-	if got, want := authenticationResults(r), "verifier.example; dkim=none; dmarc=permerror"; got != want {
+	if got, want := authenticationResults(restored(t, r)), "verifier.example; dkim=none; dmarc=permerror"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

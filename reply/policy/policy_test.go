@@ -72,7 +72,7 @@ func asks(policy, name string) func(*verify.Report) {
 func named(name, helo string) func(*verify.Report) {
 	return func(r *verify.Report) {
 		r.Checks[1].Result = result.Pass
-		result.Detail[iprev.Result](r.Checks[1]) = &iprev.Result{Confirmed: []string{name}}
+		r.Checks[1].Detail = &iprev.Result{Confirmed: []string{name}}
 		r.Session.Helo = helo
 	}
 }
@@ -92,7 +92,7 @@ func both(one, other func(*verify.Report)) func(*verify.Report) {
 func setSPF(w result.Word, network int) func(*verify.Report) {
 	return func(r *verify.Report) {
 		r.Checks[0].Result = w
-		result.Detail[spf.Result](r.Checks[0]) = &spf.Result{Network: network}
+		r.Checks[0].Detail = &spf.Result{Network: network}
 	}
 }
 
@@ -106,7 +106,7 @@ func signed(domain, header string, names ...string) func(*verify.Report) {
 		r.Message.Fields = fields
 		r.Session.RcptTo = []string{"check-auth@verifier.example"}
 		r.Checks[2].Result = result.Pass
-		result.Detail[dkim.Signature](r.Checks[2]) = &dkim.Signature{Domain: domain, Signed: names}
+		r.Checks[2].Detail = &dkim.Signature{Domain: domain, Signed: names}
 		if naming.SameOrganisation(domain, "example.org") {
 			r.Sender.Aligned = []string{naming.Key(domain)}
 		}
@@ -214,31 +214,31 @@ func TestClasses(t *testing.T) {
 		{"the confirmed name is one of an access provider's lines", func(r *verify.Report) {
 			r.Checks[1].Result = result.Pass
 			r.Session.ClientIP = "192.0.2.1"
-			result.Detail[iprev.Result](r.Checks[1]) = &iprev.Result{Confirmed: []string{"c-192-0-2-1.hsd1.example.org", "pool7.dsl.example.org"}}
+			r.Checks[1].Detail = &iprev.Result{Confirmed: []string{"c-192-0-2-1.hsd1.example.org", "pool7.dsl.example.org"}}
 		}, Open},
 		{"the confirmed name is one of a hosting provider's machines", func(r *verify.Report) {
 			r.Checks[1].Result = result.Pass
-			result.Detail[iprev.Result](r.Checks[1]) = &iprev.Result{Confirmed: []string{"vps-4711.example.org", "ns3012345.example.org"}}
+			r.Checks[1].Detail = &iprev.Result{Confirmed: []string{"vps-4711.example.org", "ns3012345.example.org"}}
 		}, Open},
 		{"the domain has a number, the name a short one", both(named("mx12.163.example", "mx12.163.example"), func(r *verify.Report) {
 			r.Session.MailFrom = "a@163.example"
 		}), Proved},
 		{"the client's name is, but is not confirmed", func(r *verify.Report) {
 			r.Checks[1].Result = result.Fail
-			result.Detail[iprev.Result](r.Checks[1]) = &iprev.Result{Names: []string{"mx1.example.org"}}
+			r.Checks[1].Detail = &iprev.Result{Names: []string{"mx1.example.org"}}
 		}, Open},
 		{"DMARC fails under p=reject", func(r *verify.Report) {
 			r.Checks[3].Result = result.Fail
-			result.Detail[dmarc.Result](r.Checks[3]) = &dmarc.Result{Policy: "reject"}
+			r.Checks[3].Detail = &dmarc.Result{Policy: "reject"}
 		}, Refuted},
 		{"DMARC fails under p=none", func(r *verify.Report) {
 			r.Checks[3].Result = result.Fail
-			result.Detail[dmarc.Result](r.Checks[3]) = &dmarc.Result{Policy: "none"}
+			r.Checks[3].Detail = &dmarc.Result{Policy: "none"}
 		}, Open},
 		{"DMARC fails, but SPF proves the envelope sender", func(r *verify.Report) {
 			setSPF(result.Pass, 32)(r)
 			r.Checks[3].Result = result.Fail
-			result.Detail[dmarc.Result](r.Checks[3]) = &dmarc.Result{Policy: "reject"}
+			r.Checks[3].Detail = &dmarc.Result{Policy: "reject"}
 		}, Proved},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -342,7 +342,7 @@ func TestRFC7372_3_refusals_carry_the_code_of_the_check(t *testing.T) {
 	d = config().Decide(report(t, "", func(r *verify.Report) {
 		setSPF(result.Fail, -1)(r)
 		r.Checks[3].Result = result.Fail
-		result.Detail[dmarc.Result](r.Checks[3]) = &dmarc.Result{Policy: "reject"}
+		r.Checks[3].Detail = &dmarc.Result{Policy: "reject"}
 	}), Facts{}, now)
 	if d.Enhanced != [3]int{5, 7, 26} {
 		t.Errorf("SPF and DMARC fail: got %v, want 5.7.26", d.Enhanced)
@@ -458,7 +458,7 @@ func TestAnAnswerNamesTheRecordThatRefutes(t *testing.T) {
 	dmarcFails := func(policy, name string) func(*verify.Report) {
 		return func(r *verify.Report) {
 			r.Checks[3].Result = result.Fail
-			result.Detail[dmarc.Result](r.Checks[3]) = &dmarc.Result{Author: "news.example.net", Policy: policy, PolicyName: name}
+			r.Checks[3].Detail = &dmarc.Result{Author: "news.example.net", Policy: policy, PolicyName: name}
 		}
 	}
 	disowned := asks("quarantine", "example.org")

@@ -142,7 +142,7 @@ func (f facts) report() *verify.Report {
 	}
 	r.Message.Fields = headers(f.from)
 	if f.signature != "" {
-		r.Checks[2].Result, result.Detail[dkim.Signature](r.Checks[2]) = result.Pass, &dkim.Signature{Domain: f.signature, Signed: []string{"from", "to"}}
+		r.Checks[2].Result, r.Checks[2].Detail = result.Pass, &dkim.Signature{Domain: f.signature, Signed: []string{"from", "to"}}
 		if naming.SameOrganisation(f.signature, "example.org") {
 			r.Sender.Aligned = []string{f.signature}
 		}
