@@ -11,13 +11,10 @@ import (
 func (r *Result) Outcome() result.Outcome {
 	o := result.Outcome{
 		Result: r.Word, Reason: r.Reason, Cause: result.CauseText(r.Cause), Findings: r.Findings, Detail: r,
-		Identities: map[string]string{}, Properties: map[string]result.Text{},
+		Identities: map[string]string{},
 	}
 	if r.Author != "" {
 		o.Identities["header.from"] = r.Author
-	}
-	if r.Policy != "" {
-		o.Properties["policy.dmarc"] = result.Said(r.PolicyName, r.Policy)
 	}
 	r.Describe(&o)
 	return o
@@ -27,6 +24,7 @@ func (r *Result) Outcome() result.Outcome {
 func (r *Result) Describe(o *result.Outcome) {
 	o.Facts, o.Table = nil, nil
 	if r.Policy != "" {
+		o.Properties = map[string]result.Text{"policy.dmarc": result.Said(r.PolicyName, r.Policy)}
 		policy, tag := result.Said(r.PolicyName, r.Policy), result.Said(r.PolicyName, r.Tag)
 		text := result.LineOf(policy, result.Ours(" ("), tag, result.Ours("= of _dmarc."), result.Domain(r.PolicyName))
 		page := result.LineOf(result.Because("html-policy-of", "policy", policy, "tag", tag, "name", result.Said(r.PolicyName, "_dmarc."+r.PolicyName)))
