@@ -112,12 +112,12 @@ func keygenText(s *terminal, key *sign.Key, kind string, bits int, file string) 
 	line(compose.Item("1. ", s.Say(result.Because("keygen-publish", "short", key.Selector+"._domainkey"))))
 	line(compose.Item("2. ", s.Say(result.Because("keygen-look"))))
 	line("   check-auth dkim key " + key.Selector + " " + key.Domain)
-	line(compose.Item("3. ", s.Say(result.Because("keygen-sign", "selector", key.Selector, "domain", key.Domain))))
+	line(compose.Item("3. ", s.Say(result.Because("keygen-sign", "selector", key.Selector, "domain", result.Domain(key.Domain)))))
 	switch {
 	case kind == sign.Ed25519:
 		line(compose.Item("4. ", s.Say(result.Because("keygen-ed25519"))))
 	case bits < sign.Bits:
-		line(compose.Item("4. ", s.Say(result.Because("keygen-weak", "bits", fmt.Sprint(bits)))))
+		line(compose.Item("4. ", s.Say(result.Because("keygen-weak", "bits", bits))))
 	}
 	return b.String()
 }

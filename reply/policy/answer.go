@@ -10,8 +10,8 @@ import (
 
 // verdict is the first line of what is refused.
 func verdict(r *verify.Report) result.Reason {
-	return result.Because("answer-verdict", "spf", string(r.Check(verify.MethodSPF).Result),
-		"dkim", string(verify.BestDKIM(r)), "dmarc", string(r.Check(verify.MethodDMARC).Result))
+	return result.Because("answer-verdict", "spf", r.Check(verify.MethodSPF).Result,
+		"dkim", verify.BestDKIM(r), "dmarc", r.Check(verify.MethodDMARC).Result)
 }
 
 // refutedLines are class C's: each record that refutes the mail, and what to do where that is a mistake.
@@ -23,21 +23,21 @@ func refutedLines(in *input) (out []result.Reason) {
 	}
 	if c := r.Check(verify.MethodDMARC); c.Result == result.Fail && result.Detail[dmarc.Result](c) != nil {
 		d := result.Detail[dmarc.Result](c)
-		out = append(out, result.Because("answer-dmarc-fail", "domain", d.Author, "policy", d.Policy, "name", recordName(d.PolicyName)))
+		out = append(out, result.Because("answer-dmarc-fail", "domain", result.Domain(d.Author), "policy", d.Policy, "name", result.Domain(recordName(d.PolicyName))))
 	}
 	if standing.RefutedBy(r) == standing.OwnPolicy {
-		out = append(out, result.Because("answer-disowned", "domain", domain, "policy", r.Sender.Policy, "name", recordName(r.Sender.PolicyName)))
+		out = append(out, result.Because("answer-disowned", "domain", result.Domain(domain), "policy", r.Sender.Policy, "name", result.Domain(recordName(r.Sender.PolicyName))))
 	}
-	return append(out, result.Because("answer-refuted-mend", "ip", r.Session.ClientIP, "domain", domain))
+	return append(out, result.Because("answer-refuted-mend", "ip", r.Session.ClientIP, "domain", result.Domain(domain)))
 }
 
 // spfFails names the term that says fail and whose record it stands in: with redirect= that is another domain's.
 func spfFails(c result.Outcome, ip, domain string) result.Reason {
 	term, at := c.Reason.Args.Get("term"), c.Reason.Args.Get("domain")
 	if term == "" || at == "" {
-		return result.Because("answer-spf-fail", "ip", ip, "domain", domain)
+		return result.Because("answer-spf-fail", "ip", ip, "domain", result.Domain(domain))
 	}
-	return result.Because("answer-spf-fail-by", "ip", ip, "domain", domain, "term", term, "at", at)
+	return result.Because("answer-spf-fail-by", "ip", ip, "domain", result.Domain(domain), "term", term, "at", at)
 }
 
 // recordName is where the DMARC record of a domain stands.
@@ -62,7 +62,7 @@ func todo(r *verify.Report) []result.Reason {
 		if a.Zone == "" || len(a.Zone) > longestRecord {
 			continue
 		}
-		return []result.Reason{{Code: a.Code, Args: a.Args}, result.Because("answer-publish", "zone", a.Zone)}
+		return []result.Reason{{Code: a.Code, Args: a.Args}, result.Because("answer-publish", "zone", result.Domain(a.Zone))}
 	}
 	return nil
 }

@@ -10,7 +10,6 @@ package policy
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -254,7 +253,7 @@ func (c Config) DecideEarly(env verify.Envelope, keys Keys, now time.Time) Decis
 		d.Lines = []result.Reason{result.Because("answer-blocked"), result.Because("answer-refused", "rule", d.Rule, "id", env.ID)}
 	case env.MailFrom == "" || !keys.anyValid(Never, d.To, d.Form.Details, now):
 		d.Rule = "stop address that is not of this sender"
-		d.Lines = []result.Reason{result.Because("answer-stop-unknown", "days", fmt.Sprint(TokenLife))}
+		d.Lines = []result.Reason{result.Because("answer-stop-unknown", "days", TokenLife)}
 	default:
 		d.Rule, d.Stop = "stop address", naming.Fold(d.To)
 		d.Code, d.Enhanced = 250, [3]int{2, 0, 0}

@@ -111,7 +111,7 @@ var rules = []rule{
 		}},
 	{"recipient of the report is not proved", "check-auth2@ and check-auth-user=domain@ write to the one From address alone, and only where DMARC passes by a DKIM signature of its very domain over the address written to, or the operator's list names the domain", "TestHostile_42",
 		refused(policyRefusal, func(in *input) []result.Reason {
-			return []result.Reason{result.Because("answer-form-unproved", "form", string(in.form.Kind))}
+			return []result.Reason{result.Because("answer-form-unproved", "form", result.Ours(in.form.Kind))}
 		}),
 		func(in *input) bool { return in.to == "" }},
 	{"recipient of the report is blocked", "the list policy.block, for check-auth2@ and check-auth-user=domain@", "TestBlocked",

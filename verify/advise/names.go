@@ -77,7 +77,7 @@ func (a *adviser) pointer(ctx context.Context, f result.Finding) []candidate {
 		Name: record.Name, Type: dns.PTR.String(), TTL: ttl, Value: record.Data(), Zone: line(record),
 		Code: "action-ptr", For: []result.Code{f.Code},
 	}}
-	do := result.Because("action-ptr", "ip", ip, "host", name)
+	do := result.Because("action-ptr", "ip", ip, "host", result.Domain(name))
 	c.Args = do.Args
 	for _, old := range a.find(ctx, record.Name, dns.PTR) {
 		c.Replaces = append(c.Replaces, old.Data())
@@ -108,11 +108,11 @@ func (a *adviser) helo(ctx context.Context, f result.Finding) []candidate {
 	}
 	do := result.Because("action-helo-choose")
 	if name != "" {
-		do = result.Because("action-helo", "host", name)
+		do = result.Because("action-helo", "host", result.Domain(name))
 	}
 	c := host(path, do, f.Code)
 	c.Settings = a.settings(known.Helo, name) // none without a name: nobody is to copy an example's
-	c.Why = result.Because("why-helo", "helo", a.Report.Session.Helo)
+	c.Why = result.Because("why-helo", "helo", result.Domain(a.Report.Session.Helo))
 	const inMarks result.Code = "helo-private-in-marks"
 	if slices.ContainsFunc(a.Report.Findings, func(x result.Finding) bool { return x.Code == inMarks }) {
 		c.For = append(c.For, inMarks)
@@ -136,14 +136,14 @@ func (a *adviser) encryptAnew(_ context.Context, f result.Finding) []candidate {
 // handshake: the server tried TLS, so that what stopped it is to be fixed. What the handshake does not tell stands in
 // that server's log.
 func (a *adviser) handshake(_ context.Context, f result.Finding) []candidate {
-	do := result.Because("action-tls-failed-log", "at", f.Args.Get("at"), "host", a.Report.Host)
+	do := result.Because("action-tls-failed-log", "at", f.Args.Get("at"), "host", result.Domain(a.Report.Host))
 	switch f.Code {
 	case "tls-failed-cipher":
 		do = result.Because("action-tls-failed-cipher")
 	case "tls-failed-version":
 		do = result.Because("action-tls-failed-version")
 	case "tls-failed-certificate":
-		do = result.Because("action-tls-failed-certificate", "host", a.Report.Host)
+		do = result.Because("action-tls-failed-certificate", "host", result.Domain(a.Report.Host))
 	}
 	c := host(hygiene, do, f.Code)
 	c.Why = result.Because("why-tls")

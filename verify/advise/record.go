@@ -58,7 +58,7 @@ func (a *adviser) settle(ctx context.Context, c *candidate) {
 	case naming.SameOrganisation(c.Name, target) && !key: // a key is looked for, and tried, by its own name
 		c.Name = target
 	case strings.HasPrefix(c.Name, "_dmarc.") || key:
-		c.first = []result.Reason{result.Because("before-cname", "name", c.Name, "target", target)}
+		c.first = []result.Reason{result.Because("before-cname", "name", result.Domain(c.Name), "target", result.Domain(target))}
 	default:
 		c.barred = true
 	}

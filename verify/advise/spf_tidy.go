@@ -103,7 +103,7 @@ func (d *draft) dropTerm(shown string) bool {
 func (d *draft) dropTarget(ctx context.Context, f result.Finding) {
 	d.dropStrange(ctx, f)
 	if term := f.Args.Get("term"); d.dropTerm(term) {
-		d.note(result.Because("before-spf-target", "term", term, "target", f.Args.Get("target")))
+		d.note(result.Because("before-spf-target", "term", term, "target", result.Domain(f.Args.Get("target"))))
 	}
 }
 
@@ -294,7 +294,7 @@ func (d *draft) replacePtr(ctx context.Context) {
 		}
 	}
 	d.replace(t, nets)
-	d.note(result.Because("before-spf-ptr", "domain", cmp.Or(t.Domain, d.domain)))
+	d.note(result.Because("before-spf-ptr", "domain", result.Domain(cmp.Or(t.Domain, d.domain))))
 	d.replacePtr(ctx)
 }
 

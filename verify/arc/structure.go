@@ -41,7 +41,7 @@ func (c *chain) given() []fault {
 	}
 	i, host := strconv.Itoa(c.length), c.sets[c.length].host()
 	return []fault{{c.length, result.Because("arc-sealed-as-failed", "instance", i),
-		result.Found(result.Warning, "arc-fail-sealed", "instance", i, "host", host)}}
+		result.Found(result.Warning, "arc-fail-sealed", "instance", i, "host", result.Domain(host))}}
 }
 
 // instances: RFC 8617, 4.2.1: each field has its instance.
@@ -60,7 +60,7 @@ func (c *chain) complete(i int) (out []fault) {
 	s, n := &c.sets[i], strconv.Itoa(i)
 	if s.count == [kinds]int{} {
 		return []fault{{i, result.Because("arc-set-is-missing", "instance", n),
-			result.Found(result.Warning, "arc-fail-gap", "instance", n, "count", strconv.Itoa(c.length))}}
+			result.Found(result.Warning, "arc-fail-gap", "instance", n, "count", c.length)}}
 	}
 	for k, count := range s.count {
 		switch {
@@ -89,7 +89,7 @@ func (c *chain) validation(i int) []fault {
 	}
 	n := strconv.Itoa(i)
 	return []fault{{i, result.Because("arc-cv-not-expected", "instance", n, "cv", got, "want", want),
-		result.Found(result.Warning, "arc-fail-cv", "instance", n, "cv", got, "want", want, "host", c.sets[i].host())}}
+		result.Found(result.Warning, "arc-fail-cv", "instance", n, "cv", got, "want", want, "host", result.Domain(c.sets[i].host()))}}
 }
 
 func (c *chain) cv(i int) string {

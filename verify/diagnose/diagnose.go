@@ -79,8 +79,8 @@ func forwarded(ctx context.Context, q Query) (Diagnosis, bool) {
 		if !h.IP.IsValid() || h.IP.String() == client || q.SPF(ctx, h.IP) != result.Pass {
 			continue
 		}
-		f := result.Found(result.Info, "spf-forwarded", "ip", client, "domain", d.Domain,
-			"origin", h.IP.String(), "signer", signer)
+		f := result.Found(result.Info, "spf-forwarded", "ip", client, "domain", result.Domain(d.Domain),
+			"origin", h.IP, "signer", result.Domain(signer))
 		f.Check = verify.MethodSPF
 		return Diagnosis{
 			Finding: f,

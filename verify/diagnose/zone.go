@@ -112,7 +112,7 @@ func (q Query) cached(ctx context.Context, s suspect, theirs dns.Answer) (Diagno
 	if ours == nil || data(theirs) == data(*ours) || !s.mended(q.Again(ctx, s.q, theirs.Records)) {
 		return Diagnosis{}, false
 	}
-	f := result.Found(result.Error, "dns-stale-cache", "name", s.q.Name, "seconds", strconv.FormatUint(uint64(ours.Left()), 10))
+	f := result.Found(result.Error, "dns-stale-cache", "name", result.Domain(s.q.Name), "seconds", strconv.FormatUint(uint64(ours.Left()), 10))
 	f.Check, f.Evidence = s.method, []result.Evidence{theirs.Evidence()}
 	return Diagnosis{Finding: f, Explains: s.explains}, true
 }
@@ -132,7 +132,7 @@ func (q Query) disagreement(ctx context.Context, s suspect, zone string, said []
 	if !slices.ContainsFunc(said, func(x dns.Statement) bool { return s.mended(q.Again(ctx, s.q, x.Answer.Records)) }) {
 		return Diagnosis{}, false
 	}
-	f := result.Found(result.Error, "dns-secondary-stale", "name", s.q.Name, "zone", zone, "servers", strings.Join(behind(said), ", "))
+	f := result.Found(result.Error, "dns-secondary-stale", "name", result.Domain(s.q.Name), "zone", result.Domain(zone), "servers", result.Join(result.Domains(behind(said)), ", "))
 	f.Check = s.method
 	for _, x := range said {
 		f.Evidence = append(f.Evidence, x.Answer.Evidence())

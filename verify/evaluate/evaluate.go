@@ -401,9 +401,9 @@ func (ev Evaluator) unseen(a netip.Addr) result.Reason {
 	a = a.Unmap()
 	switch {
 	case a.IsLoopback() && !ev.Loopback:
-		return result.Because("client-address-loopback", "ip", a.String())
+		return result.Because("client-address-loopback", "ip", a)
 	case !a.IsValid() || naming.Private(a) || a.IsUnspecified() || a.IsMulticast():
-		return result.Because("client-address-private", "ip", a.String())
+		return result.Because("client-address-private", "ip", a)
 	}
 	return result.Reason{}
 }
@@ -508,7 +508,7 @@ func outages(r *verify.Report) []result.Finding {
 func notes(m *verify.Message) []result.Finding {
 	var out []result.Finding
 	for _, n := range m.Notes {
-		out = append(out, result.Found(result.Warning, result.Code("smtp-"+n.Code), "count", fmt.Sprint(n.Count)))
+		out = append(out, result.Found(result.Warning, result.Code("smtp-"+n.Code), "count", n.Count))
 	}
 	if m.Unparsed != nil {
 		out = append(out, result.Found(result.Error, "message-unparsable", "error", m.Unparsed.Error()))
@@ -518,12 +518,12 @@ func notes(m *verify.Message) []result.Finding {
 		bad, fields = bad[1:], fields[1:] // the check of the header says what the first one is
 	}
 	if len(bad) > 0 {
-		out = append(out, result.Found(result.Warning, "header-malformed-line", "count", fmt.Sprint(len(bad)),
-			"line", fmt.Sprint(lineOf(m.Fields[:len(m.Fields)-len(fields)], fields)), "text", strings.TrimSpace(string(bad[0].Raw))))
+		out = append(out, result.Found(result.Warning, "header-malformed-line", "count", len(bad),
+			"line", lineOf(m.Fields[:len(m.Fields)-len(fields)], fields), "text", strings.TrimSpace(string(bad[0].Raw))))
 	}
 	for _, f := range m.Fields {
 		if mail.ClaimsAuthserv(f, m.Envelope.Host) {
-			out = append(out, result.Found(result.Warning, "ar-forged", "host", m.Envelope.Host))
+			out = append(out, result.Found(result.Warning, "ar-forged", "host", result.Domain(m.Envelope.Host)))
 			break
 		}
 	}

@@ -1,7 +1,6 @@
 package header
 
 import (
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -101,9 +100,9 @@ func (s *state) octets() {
 		return
 	}
 	s.faulty(s.seen.controlIn...)
-	s.broken(result.Because("header-has-controls", "count", strconv.Itoa(s.Controls)))
+	s.broken(result.Because("header-has-controls", "count", s.Controls))
 	if s.Controls > s.seen.nul || !s.facts.NUL {
-		s.found(result.Found(result.Warning, "header-control", "fields", s.seen.controlIn.String(), "count", strconv.Itoa(s.Controls)))
+		s.found(result.Found(result.Warning, "header-control", "fields", s.seen.controlIn.String(), "count", s.Controls))
 	}
 }
 
@@ -113,15 +112,15 @@ func (s *state) lineEnds() {
 	s.faulty(s.seen.bareCRIn...)
 	s.faulty(s.seen.bareLFIn...)
 	if s.BareCR > 0 {
-		s.broken(result.Because("header-has-bare-cr", "count", strconv.Itoa(s.BareCR)))
+		s.broken(result.Because("header-has-bare-cr", "count", s.BareCR))
 		if !s.facts.BareCR {
-			s.found(result.Found(result.Warning, "header-bare-cr", "fields", s.seen.bareCRIn.String(), "count", strconv.Itoa(s.BareCR)))
+			s.found(result.Found(result.Warning, "header-bare-cr", "fields", s.seen.bareCRIn.String(), "count", s.BareCR))
 		}
 	}
 	if s.BareLF > 0 {
-		s.broken(result.Because("header-has-bare-lf", "count", strconv.Itoa(s.BareLF)))
+		s.broken(result.Because("header-has-bare-lf", "count", s.BareLF))
 		if !s.facts.BareLF {
-			s.found(result.Found(result.Warning, "header-bare-lf", "fields", s.seen.bareLFIn.String(), "count", strconv.Itoa(s.BareLF)))
+			s.found(result.Found(result.Warning, "header-bare-lf", "fields", s.seen.bareLFIn.String(), "count", s.BareLF))
 		}
 	}
 }
@@ -129,9 +128,9 @@ func (s *state) lineEnds() {
 func (s *state) lines() {
 	s.LongestLine = s.seen.longest
 	if s.LongestLine > maxLine {
-		s.broken(result.Because("header-has-long-line", "count", strconv.Itoa(s.LongestLine)))
+		s.broken(result.Because("header-has-long-line", "count", s.LongestLine))
 		if !s.facts.LongLine {
-			s.found(result.Found(result.Warning, "header-long-line", "field", list{s.seen.longestIn}.String(), "count", strconv.Itoa(s.LongestLine)))
+			s.found(result.Found(result.Warning, "header-long-line", "field", list{s.seen.longestIn}.String(), "count", s.LongestLine))
 		}
 	}
 	// RFC 5322, 3.2.2: a fold has more than white space; a program may take it for the header's end.

@@ -1,7 +1,6 @@
 package receivers
 
 import (
-	"strconv"
 	"strings"
 
 	"checkauth/verify/result"
@@ -60,7 +59,7 @@ func doubt(undecided bool, could int) result.Reason {
 	if undecided {
 		return result.Because("receiver-unknown")
 	}
-	return result.Because("receiver-unknown-few", "count", strconv.Itoa(could))
+	return result.Because("receiver-unknown-few", "count", could)
 }
 
 // count of a receiver's rules.
@@ -157,7 +156,7 @@ func (rc *receiver) bulk() result.Reason {
 	if rc.BulkFrom == 0 {
 		return result.Because("receiver-bulk-unnumbered")
 	}
-	return result.Because("receiver-bulk", "count", strconv.Itoa(rc.BulkFrom))
+	return result.Because("receiver-bulk", "count", rc.BulkFrom)
 }
 
 // resting has the end of the code of a verdict's sentence, by what the verdict rests on.

@@ -57,12 +57,12 @@ func Check(q Query) Result {
 var failures = []result.Finding{
 	result.Found(result.Warning, "tls-failed-cipher"),
 	result.Found(result.Warning, "tls-failed-version"),
-	result.Found(result.Warning, "tls-failed-certificate", "alert", ""),
-	result.Found(result.Warning, "tls-failed-alert", "alert", ""),
+	result.Found(result.Warning, "tls-failed-certificate", "alert", result.Ours("")),
+	result.Found(result.Warning, "tls-failed-alert", "alert", result.Ours("")),
 	result.Found(result.Warning, "tls-failed-closed"),
 	result.Found(result.Warning, "tls-failed-timeout"),
 	result.Found(result.Warning, "tls-failed-not-tls"),
-	result.Found(result.Warning, "tls-failed-other", "error", ""),
+	result.Found(result.Warning, "tls-failed-other", "error", result.Ours("")),
 }
 
 // failed names the cause. Such a client wants TLS: advice to use it would not help.
