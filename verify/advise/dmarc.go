@@ -160,7 +160,7 @@ func (a *adviser) mendedPolicy(ctx context.Context, f result.Finding) []candidat
 			continue
 		}
 		c := a.txt(ctx, a.dmarcRank(), name, mended, isDMARC, result.Because("action-dmarc-mend", "name", result.Domain(name)), f.Code)
-		c.Why = result.Because("why-dmarc-mend", "tag", f.Args.Get("tag"), "value", f.Args.Get("value"), "want", f.Args.Get("want"))
+		c.Why = result.Because("why-dmarc-mend", "tag", f.Args.Text("tag"), "value", f.Args.Text("value"), "want", f.Args.Text("want"))
 		if strictness(mended) > strictness(text) {
 			c.Before = []result.Reason{result.Because("before-dmarc-obeyed", "domain", result.Domain(a.author))}
 		}

@@ -51,14 +51,14 @@ func (a *adviser) wait(ctx context.Context, f result.Finding) candidate {
 		seen = answer.Time
 	}
 	until := result.Clock(seen.Add(time.Duration(seconds)*time.Second), seen)
-	c := host(outage, result.Because("action-wait", "name", result.Domain(name), "until", until, "minutes", (seconds+59)/60), f.Code)
+	c := host(outage, result.Because("action-wait", "name", result.Domain(name), "until", result.Ours(until), "minutes", (seconds+59)/60), f.Code)
 	c.Type = verify.ActionWait
 	c.Why = result.Because("why-wait", "name", result.Domain(name))
 	return c
 }
 
 func (a *adviser) oldZone(_ context.Context, f result.Finding) candidate {
-	c := host(outage, result.Because("action-zone-transfer", "zone", result.Domain(f.Args.Get("zone")), "servers", f.Args.Get("servers")), f.Code)
+	c := host(outage, result.Because("action-zone-transfer", "zone", result.Domain(f.Args.Get("zone")), "servers", f.Args.Text("servers")), f.Code)
 	c.Why = result.Because("why-zone-transfer", "name", result.Domain(f.Args.Get("name")))
 	return c
 }
@@ -122,7 +122,7 @@ func (a *adviser) lame(ctx context.Context, f result.Finding) candidate {
 
 func (a *adviser) noAnswer(ctx context.Context, f result.Finding) candidate {
 	zone := a.zoneOf(ctx, f.Args.Get("name"))
-	c := host(outage, result.Because("action-no-answer", "zone", result.Domain(zone), "name", result.Domain(f.Args.Get("name")), "type", f.Args.Get("type")), f.Code)
+	c := host(outage, result.Because("action-no-answer", "zone", result.Domain(zone), "name", result.Domain(f.Args.Get("name")), "type", f.Args.Text("type")), f.Code)
 	c.Why = result.Because("why-no-answer", "name", result.Domain(f.Args.Get("name")))
 	return c
 }

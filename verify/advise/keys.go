@@ -81,7 +81,7 @@ func (a *adviser) cutKey(ctx context.Context, f result.Finding) (out []candidate
 	if c, ok := a.joinedKey(ctx, f, a.keyTexts(ctx, name)); ok {
 		out = append(out, c)
 	}
-	c := host(a.dkimRank(f), result.Because("action-key-cut", "name", result.Domain(name), "length", f.Args.Get("length")), f.Code)
+	c := host(a.dkimRank(f), result.Because("action-key-cut", "name", result.Domain(name), "length", f.Args.Text("length")), f.Code)
 	c.Why = result.Because("why-key-cut", "name", result.Domain(name))
 	if p := a.where(ctx, name); p != nil {
 		c.Before = p.Traps
@@ -92,7 +92,7 @@ func (a *adviser) cutKey(ctx context.Context, f result.Finding) (out []candidate
 // otherKey publishes the key that made the signature where the signature says that it is.
 func (a *adviser) otherKey(ctx context.Context, f result.Finding) []candidate {
 	return a.copied(ctx, f, f.Args.Get("other"), f.Args.Get("name"),
-		result.Because("before-key-selector", "other", result.Domain(f.Args.Get("other")), "selector", f.Args.Get("selector")))
+		result.Because("before-key-selector", "other", result.Domain(f.Args.Get("other")), "selector", f.Args.Text("selector")))
 }
 
 // movedKey: below some domains others have names of their own, and what they publish there is no key of its.
@@ -151,7 +151,7 @@ func (a *adviser) danglingKey(_ context.Context, f result.Finding) []candidate {
 	if p, ok := a.Atlas.ProviderOf(target); ok {
 		vendor = p.Name
 	}
-	c := host(a.dkimRank(f), result.Because("action-key-cname", "name", result.Domain(f.Args.Get("name")), "target", result.Domain(target), "vendor", vendor), f.Code)
+	c := host(a.dkimRank(f), result.Because("action-key-cname", "name", result.Domain(f.Args.Get("name")), "target", result.Domain(target), "vendor", result.Ours(vendor)), f.Code)
 	c.Why = result.Because("why-key-cname", "target", result.Domain(target))
 	return []candidate{c}
 }

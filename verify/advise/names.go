@@ -67,8 +67,8 @@ func (a *adviser) pointer(ctx context.Context, f result.Finding) []candidate {
 	name := a.bestName(ctx)
 	ip := a.client.String()
 	if name == "" {
-		c := host(path, result.Because("action-ptr-choose", "ip", ip, "reverse", dns.ReverseName(a.client)), f.Code)
-		c.Why = result.Because("why-ptr", "ip", ip)
+		c := host(path, result.Because("action-ptr-choose", "ip", result.Ours(ip), "reverse", result.Ours(dns.ReverseName(a.client))), f.Code)
+		c.Why = result.Because("why-ptr", "ip", result.Ours(ip))
 		c.Before = a.overIPv4()
 		return []candidate{c}
 	}
@@ -77,13 +77,13 @@ func (a *adviser) pointer(ctx context.Context, f result.Finding) []candidate {
 		Name: record.Name, Type: dns.PTR.String(), TTL: ttl, Value: record.Data(), Zone: line(record),
 		Code: "action-ptr", For: []result.Code{f.Code},
 	}}
-	do := result.Because("action-ptr", "ip", ip, "host", result.Domain(name))
+	do := result.Because("action-ptr", "ip", result.Ours(ip), "host", result.Domain(name))
 	c.Args = do.Args
 	for _, old := range a.find(ctx, record.Name, dns.PTR) {
 		c.Replaces = append(c.Replaces, old.Data())
 	}
-	c.Why = result.Because("why-ptr", "ip", ip)
-	c.Before = append([]result.Reason{result.Because("before-ptr-owner", "ip", ip)}, a.overIPv4()...)
+	c.Why = result.Because("why-ptr", "ip", result.Ours(ip))
+	c.Before = append([]result.Reason{result.Because("before-ptr-owner", "ip", result.Ours(ip))}, a.overIPv4()...)
 	return []candidate{c}
 }
 
@@ -128,7 +128,7 @@ func (a *adviser) encrypt(_ context.Context, f result.Finding) []candidate {
 }
 
 func (a *adviser) encryptAnew(_ context.Context, f result.Finding) []candidate {
-	c := host(hygiene, result.Because("action-tls-version", "version", f.Args.Get("version")), f.Code)
+	c := host(hygiene, result.Because("action-tls-version", "version", f.Args.Text("version")), f.Code)
 	c.Why = result.Because("why-tls")
 	return []candidate{c}
 }
@@ -136,7 +136,7 @@ func (a *adviser) encryptAnew(_ context.Context, f result.Finding) []candidate {
 // handshake: the server tried TLS, so that what stopped it is to be fixed. What the handshake does not tell stands in
 // that server's log.
 func (a *adviser) handshake(_ context.Context, f result.Finding) []candidate {
-	do := result.Because("action-tls-failed-log", "at", f.Args.Get("at"), "host", result.Domain(a.Report.Host))
+	do := result.Because("action-tls-failed-log", "at", f.Args.Text("at"), "host", result.Domain(a.Report.Host))
 	switch f.Code {
 	case "tls-failed-cipher":
 		do = result.Because("action-tls-failed-cipher")

@@ -130,7 +130,7 @@ func (a *adviser) when(ctx context.Context, c *candidate) []result.Reason {
 	}
 	until, seconds := result.Clock(answer.Forgotten(), answer.Time), strconv.FormatUint(uint64(answer.Left()), 10)
 	if len(answer.Records) > 0 {
-		return []result.Reason{result.Because("when-cached", "until", until, "seconds", seconds)}
+		return []result.Reason{result.Because("when-cached", "until", result.Ours(until), "seconds", result.Ours(seconds))}
 	}
-	return []result.Reason{result.Because("when-negative", "until", until, "seconds", seconds)}
+	return []result.Reason{result.Because("when-negative", "until", result.Ours(until), "seconds", result.Ours(seconds))}
 }

@@ -77,7 +77,7 @@ func (a *adviser) transit() []candidate {
 	}
 	switch {
 	case list.Code != "":
-		c := host(decides, result.Because("action-list", "list", list.Args.Get("list"), "domain", result.Domain(list.Args.Get("domain"))), codes...)
+		c := host(decides, result.Because("action-list", "list", list.Args.Text("list"), "domain", result.Domain(list.Args.Get("domain"))), codes...)
 		c.Why = result.Because("why-list", "domain", result.Domain(list.Args.Get("domain")))
 		return []candidate{c}
 	case first.Code == "":
@@ -130,7 +130,7 @@ func (a *adviser) sign(ctx context.Context, f result.Finding) candidate {
 	c := host(r, result.Because("action-sign", "domain", result.Domain(domain)), f.Code)
 	c.Settings = a.settings(known.DKIM, "")
 	if p, ok := a.Atlas.ProviderOf(a.clientNames()...); ok && a.tied(ctx) {
-		do := result.Because("action-sign-provider", "domain", result.Domain(domain), "provider", p.Name)
+		do := result.Because("action-sign-provider", "domain", result.Domain(domain), "provider", result.Ours(p.Name))
 		c.Code, c.Args, c.Settings = do.Code, do.Args, nil
 	}
 	c.Why = result.Because("why-sign")
@@ -150,9 +150,9 @@ func (a *adviser) alignVendor(ctx context.Context, f result.Finding) candidate {
 		vendor = p.Name
 		names = selectors(p)
 	}
-	c := host(decides, result.Because("action-align", "vendor", vendor, "author", result.Domain(a.author)), f.Code, "spf-not-aligned")
+	c := host(decides, result.Because("action-align", "vendor", result.Ours(vendor), "author", result.Domain(a.author)), f.Code, "spf-not-aligned")
 	if names != "" {
-		do := result.Because("action-align-selectors", "vendor", vendor, "author", result.Domain(a.author), "selectors", names)
+		do := result.Because("action-align-selectors", "vendor", result.Ours(vendor), "author", result.Domain(a.author), "selectors", names)
 		c.Code, c.Args = do.Code, do.Args
 	}
 	c.Why = result.Because("why-align", "domain", result.Domain(domain), "author", result.Domain(a.author))
@@ -194,7 +194,7 @@ func (a *adviser) oversign(_ context.Context, f result.Finding) candidate {
 }
 
 func (a *adviser) sha256(_ context.Context, f result.Finding) candidate {
-	return host(a.dkimRank(f), result.Because("action-sha256", "selector", f.Args.Get("selector")), f.Code)
+	return host(a.dkimRank(f), result.Because("action-sha256", "selector", f.Args.Text("selector")), f.Code)
 }
 
 func (a *adviser) rsaBeside(_ context.Context, f result.Finding) candidate {
@@ -202,5 +202,5 @@ func (a *adviser) rsaBeside(_ context.Context, f result.Finding) candidate {
 }
 
 func (a *adviser) lifetime(_ context.Context, f result.Finding) candidate {
-	return host(a.dkimRank(f), result.Because("action-lifetime", "domain", result.Domain(f.Args.Get("domain")), "time", f.Args.Get("time")), f.Code)
+	return host(a.dkimRank(f), result.Because("action-lifetime", "domain", result.Domain(f.Args.Get("domain")), "time", f.Args.Text("time")), f.Code)
 }

@@ -21,16 +21,16 @@ var spfWords = map[result.Code]func(a *adviser, f result.Finding) result.Reason{
 		return result.Because("action-spf-mx", "domain", result.Domain(f.Args.Get("domain")), "name", result.Domain(f.Args.Get("name")))
 	},
 	"spf-domain-invalid": func(_ *adviser, f result.Finding) result.Reason {
-		return result.Because("action-spf-sender", "sender", f.Args.Get("sender"))
+		return result.Because("action-spf-sender", "sender", f.Args.Text("sender"))
 	},
 }
 
 func inSubdomains(_ *adviser, f result.Finding) result.Reason {
-	return result.Because("action-spf-subdomains", "domain", result.Domain(f.Args.Get("domain")), "costly", f.Args.Get("costly"))
+	return result.Because("action-spf-subdomains", "domain", result.Domain(f.Args.Get("domain")), "costly", f.Args.Text("costly"))
 }
 
 func listNetworks(_ *adviser, f result.Finding) result.Reason {
-	return result.Because("action-spf-networks", "domain", result.Domain(f.Args.Get("domain")), "term", f.Args.Get("term"))
+	return result.Because("action-spf-networks", "domain", result.Domain(f.Args.Get("domain")), "term", f.Args.Text("term"))
 }
 
 // spfInWords gives the actions without a value.
@@ -105,15 +105,15 @@ func (a *adviser) asked(none bool) result.Reason {
 	case a.refuted():
 		switch standing.RefutedBy(a.Report) {
 		case standing.AuthorPolicy:
-			return result.Because("action-spf-ask-refuted-dmarc", "ip", ip, "domain", result.Domain(a.sender), "author", result.Domain(a.author))
+			return result.Because("action-spf-ask-refuted-dmarc", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "author", result.Domain(a.author))
 		case standing.OwnPolicy:
-			return result.Because("action-spf-ask-refuted-dmarc", "ip", ip, "domain", result.Domain(a.sender), "author", result.Domain(a.sender))
+			return result.Because("action-spf-ask-refuted-dmarc", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "author", result.Domain(a.sender))
 		}
-		return result.Because("action-spf-ask-refuted", "ip", ip, "domain", result.Domain(a.sender))
+		return result.Because("action-spf-ask-refuted", "ip", result.Ours(ip), "domain", result.Domain(a.sender))
 	case none:
-		return result.Because("action-spf-ask-first", "ip", ip, "domain", result.Domain(a.sender), "record", "v=spf1 "+literal(a.client)+" ~all")
+		return result.Because("action-spf-ask-first", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "record", "v=spf1 "+literal(a.client)+" ~all")
 	}
-	return result.Because("action-spf-ask", "ip", ip, "domain", result.Domain(a.sender), "term", literal(a.client))
+	return result.Because("action-spf-ask", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "term", literal(a.client))
 }
 
 // refutedBy names the record that has a sender refuted.
@@ -122,11 +122,11 @@ func (a *adviser) refutedBy() result.Reason {
 	switch standing.RefutedBy(a.Report) {
 	case standing.AuthorPolicy:
 		d := result.Detail[dmarc.Result](a.Report.Check(verify.MethodDMARC))
-		return result.Because("why-spf-ask-refuted-dmarc", "ip", ip, "domain", result.Domain(d.Author), "policy", d.Policy, "name", result.Domain("_dmarc."+d.PolicyName))
+		return result.Because("why-spf-ask-refuted-dmarc", "ip", result.Ours(ip), "domain", result.Domain(d.Author), "policy", result.Ours(d.Policy), "name", result.Domain("_dmarc."+d.PolicyName))
 	case standing.OwnPolicy:
 		s := a.Report.Sender
-		return result.Because("why-spf-ask-refuted-own", "ip", ip, "domain", result.Domain(a.sender), "policy", s.Policy, "name", result.Domain("_dmarc."+s.PolicyName))
+		return result.Because("why-spf-ask-refuted-own", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "policy", result.Ours(s.Policy), "name", result.Domain("_dmarc."+s.PolicyName))
 	}
 	args := a.Report.Check(verify.MethodSPF).Reason.Args
-	return result.Because("why-spf-ask-refuted", "ip", ip, "domain", result.Domain(a.sender), "term", args.Get("term"), "at", args.Get("domain"))
+	return result.Because("why-spf-ask-refuted", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "term", args.Text("term"), "at", args.Text("domain"))
 }

@@ -91,19 +91,19 @@ func (d *draft) because(l link) result.Reason {
 	ip := d.client.String()
 	switch l.kind {
 	case isExchanger:
-		return result.Because("why-spf-mx", "domain", result.Domain(l.at), "ip", ip, "host", result.Domain(l.host))
+		return result.Because("why-spf-mx", "domain", result.Domain(l.at), "ip", result.Ours(ip), "host", result.Domain(l.host))
 	case isAddress:
-		return result.Because("why-spf-a", "domain", result.Domain(d.domain), "ip", ip, "host", result.Domain(l.host))
+		return result.Because("why-spf-a", "domain", result.Domain(d.domain), "ip", result.Ours(ip), "host", result.Domain(l.host))
 	case ownName:
-		return result.Because("why-spf-name", "domain", result.Domain(d.domain), "ip", ip, "host", result.Domain(l.host))
+		return result.Because("why-spf-name", "domain", result.Domain(d.domain), "ip", result.Ours(ip), "host", result.Domain(l.host))
 	case neighbour:
-		return result.Because("why-spf-neighbour", "domain", result.Domain(l.at), "ip", ip, "host", result.Domain(l.host))
+		return result.Because("why-spf-neighbour", "domain", result.Domain(l.at), "ip", result.Ours(ip), "host", result.Domain(l.host))
 	case named:
-		return result.Because("why-spf-named", "domain", result.Domain(d.domain), "ip", ip, "host", result.Domain(l.host))
+		return result.Because("why-spf-named", "domain", result.Domain(d.domain), "ip", result.Ours(ip), "host", result.Domain(l.host))
 	case signed:
-		return result.Because("why-spf-signed", "domain", result.Domain(d.domain), "ip", ip, "host", result.Domain(l.host))
+		return result.Because("why-spf-signed", "domain", result.Domain(d.domain), "ip", result.Ours(ip), "host", result.Domain(l.host))
 	}
-	return result.Because("why-spf-ns", "domain", result.Domain(d.domain), "ip", ip, "host", result.Domain(l.host))
+	return result.Because("why-spf-ns", "domain", result.Domain(d.domain), "ip", result.Ours(ip), "host", result.Domain(l.host))
 }
 
 // ownersRecord is a record that the owner of the client's host publishes for all to include, and that lets
@@ -213,7 +213,7 @@ func (d *draft) hostAlone(ctx context.Context) bool {
 func (d *draft) excluded() {
 	for _, f := range d.findings {
 		if f.Code == "spf-sender-excluded" {
-			d.note(result.Because("before-spf-excluded", "ip", d.client, "term", f.Args.Get("term"), "domain", result.Domain(f.Args.Get("domain"))))
+			d.note(result.Because("before-spf-excluded", "ip", d.client, "term", f.Args.Text("term"), "domain", result.Domain(f.Args.Get("domain"))))
 		}
 	}
 }

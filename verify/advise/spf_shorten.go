@@ -82,7 +82,7 @@ func (d *draft) dropOwnBounce(ctx context.Context) {
 			continue
 		}
 		d.dropTerm(t.Text)
-		d.note(result.Because("before-spf-own-bounce", "term", t.Text, "vendor", vendor.Name))
+		d.note(result.Because("before-spf-own-bounce", "term", t.Text, "vendor", result.Ours(vendor.Name)))
 	}
 }
 

@@ -112,13 +112,13 @@ func (d *draft) dropBroken(_ context.Context, f result.Finding) {
 		return // that record is mended itself
 	}
 	if term := f.Args.Get("term"); d.dropTerm(term) {
-		d.note(result.Because("before-spf-owner", "term", term, "owner", f.Args.Get("domain")))
+		d.note(result.Because("before-spf-owner", "term", term, "owner", f.Args.Text("domain")))
 	}
 }
 
 func (d *draft) dropWide(_ context.Context, f result.Finding) {
 	if term := f.Args.Get("term"); d.dropTerm(term) {
-		d.note(result.Because("before-spf-owner", "term", term, "owner", f.Args.Get("target")))
+		d.note(result.Because("before-spf-owner", "term", term, "owner", f.Args.Text("target")))
 		d.listFirst()
 	}
 }

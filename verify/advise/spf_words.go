@@ -18,7 +18,7 @@ type saying struct {
 
 var spfSayings = []saying{
 	{"spf-multiple-records", mergeSPF, func(d *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-merge", "domain", result.Domain(d.domain), "count", f.Args.Get("count"))
+		return result.Because("why-spf-merge", "domain", result.Domain(d.domain), "count", f.Args.Text("count"))
 	}},
 	{"spf-type99-only", publishSPF, func(d *draft, _ result.Finding) result.Reason {
 		return result.Because("why-spf-type99", "domain", result.Domain(d.domain))
@@ -27,45 +27,45 @@ var spfSayings = []saying{
 		return result.Because("why-spf-wrong-name", "domain", result.Domain(d.domain), "name", result.Domain(f.Args.Get("name")))
 	}},
 	{"spf-strings-joined", mendSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-joined", "before", f.Args.Get("before"), "after", f.Args.Get("after"))
+		return result.Because("why-spf-joined", "before", f.Args.Text("before"), "after", f.Args.Text("after"))
 	}},
 	{"spf-typographic-character", mendSPF, spelling}, {"spf-stray-quotes", mendSPF, spelling},
 	{"spf-version", mendSPF, func(d *draft, _ result.Finding) result.Reason {
 		return result.Because("why-spf-version", "domain", result.Domain(d.domain))
 	}},
 	{"spf-syntax", mendSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-syntax", "term", f.Args.Get("term"))
+		return result.Because("why-spf-syntax", "term", f.Args.Text("term"))
 	}},
 	{"spf-include-no-record", mendSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-no-record", "term", f.Args.Get("term"), "target", result.Domain(f.Args.Get("target")))
+		return result.Because("why-spf-no-record", "term", f.Args.Text("term"), "target", result.Domain(f.Args.Get("target")))
 	}},
 	{"spf-include-loop", mendSPF, loopSPF},
 	{"spf-too-many-lookups", shortenSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-lookups", "count", f.Args.Get("count"))
+		return result.Because("why-spf-lookups", "count", f.Args.Text("count"))
 	}},
 	{"spf-void-lookups", mendSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-voids", "names", f.Args.Get("names"))
+		return result.Because("why-spf-voids", "names", f.Args.Text("names"))
 	}},
 	{"spf-plus-all", mendSPF, func(d *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-plus-all", "domain", result.Domain(d.domain), "term", f.Args.Get("term"))
+		return result.Because("why-spf-plus-all", "domain", result.Domain(d.domain), "term", f.Args.Text("term"))
 	}},
 	{"spf-include-passes-all", mendSPF, func(d *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-plus-all", "domain", result.Domain(d.domain), "term", f.Args.Get("term"))
+		return result.Because("why-spf-plus-all", "domain", result.Domain(d.domain), "term", f.Args.Text("term"))
 	}},
 	{"spf-later-no-record", mendSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-later-no-record", "term", f.Args.Get("term"), "target", result.Domain(f.Args.Get("target")))
+		return result.Because("why-spf-later-no-record", "term", f.Args.Text("term"), "target", result.Domain(f.Args.Get("target")))
 	}},
 	{"spf-later-lookups", shortenSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-later-lookups", "count", f.Args.Get("count"))
+		return result.Because("why-spf-later-lookups", "count", f.Args.Text("count"))
 	}},
 	{"spf-later-lookups-own", shortenSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-later-lookups", "count", f.Args.Get("count"))
+		return result.Because("why-spf-later-lookups", "count", f.Args.Text("count"))
 	}},
 	{"spf-later-voids", mendSPF, laterVoids}, {"spf-later-voids-family", mendSPF, laterVoids},
 	{"spf-later-loop", mendSPF, loopSPF},
 	{"spf-later-syntax", mendSPF, laterBroken}, {"spf-later-several-records", mendSPF, laterBroken},
 	{"spf-ptr-mechanism", mendSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-ptr", "term", f.Args.Get("term"))
+		return result.Because("why-spf-ptr", "term", f.Args.Text("term"))
 	}},
 	{"spf-neutral-all", mendSPF, noEnd}, {"spf-no-all", mendSPF, noEnd},
 	{"spf-redirect-ignored", mendSPF, ignored}, {"spf-terms-after-all", mendSPF, ignored}, {"spf-equals-sign", mendSPF, ignored},
@@ -93,15 +93,15 @@ func spelling(d *draft, _ result.Finding) result.Reason {
 }
 
 func loopSPF(_ *draft, f result.Finding) result.Reason {
-	return result.Because("why-spf-loop", "chain", f.Args.Get("chain"))
+	return result.Because("why-spf-loop", "chain", f.Args.Text("chain"))
 }
 
 func laterVoids(_ *draft, f result.Finding) result.Reason {
-	return result.Because("why-spf-later-voids", "names", f.Args.Get("names"))
+	return result.Because("why-spf-later-voids", "names", f.Args.Text("names"))
 }
 
 func laterBroken(_ *draft, f result.Finding) result.Reason {
-	return result.Because("why-spf-later-broken", "term", f.Args.Get("term"), "target", result.Domain(f.Args.Get("domain")))
+	return result.Because("why-spf-later-broken", "term", f.Args.Text("term"), "target", result.Domain(f.Args.Get("domain")))
 }
 
 func noEnd(d *draft, _ result.Finding) result.Reason {
@@ -113,7 +113,7 @@ func ignored(_ *draft, f result.Finding) result.Reason {
 }
 
 func idle(_ *draft, f result.Finding) result.Reason {
-	return result.Because("why-spf-idle", "terms", f.Args.Get("terms"))
+	return result.Because("why-spf-idle", "terms", f.Args.Text("terms"))
 }
 
 // leading is the saying of a draft, with the finding that it is about.

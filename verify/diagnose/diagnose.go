@@ -79,7 +79,7 @@ func forwarded(ctx context.Context, q Query) (Diagnosis, bool) {
 		if !h.IP.IsValid() || h.IP.String() == client || q.SPF(ctx, h.IP) != result.Pass {
 			continue
 		}
-		f := result.Found(result.Info, "spf-forwarded", "ip", client, "domain", result.Domain(d.Domain),
+		f := result.Found(result.Info, "spf-forwarded", "ip", result.Ours(client), "domain", result.Domain(d.Domain),
 			"origin", h.IP, "signer", result.Domain(signer))
 		f.Check = verify.MethodSPF
 		return Diagnosis{

@@ -22,7 +22,7 @@ func heloNotPTR(_ context.Context, q Query) (Diagnosis, bool) {
 	if slices.ContainsFunc(names, func(n string) bool { return dns.Canonical(n) == name }) {
 		return Diagnosis{}, false
 	}
-	f := result.Found(result.Info, "helo-not-ptr", "helo", result.Domain(q.Report.Session.Helo), "names", result.Join(result.Domains(names), ", "), "ip", q.Report.Session.ClientIP)
+	f := result.Found(result.Info, "helo-not-ptr", "helo", result.Domain(q.Report.Session.Helo), "names", result.Join(result.Domains(names), ", "), "ip", result.Ours(q.Report.Session.ClientIP))
 	f.Check = verify.MethodHelo
 	return Diagnosis{Finding: f, Explains: func(result.Finding) bool { return false }}, true
 }

@@ -112,7 +112,7 @@ func (q Query) cached(ctx context.Context, s suspect, theirs dns.Answer) (Diagno
 	if ours == nil || data(theirs) == data(*ours) || !s.mended(q.Again(ctx, s.q, theirs.Records)) {
 		return Diagnosis{}, false
 	}
-	f := result.Found(result.Error, "dns-stale-cache", "name", result.Domain(s.q.Name), "seconds", strconv.FormatUint(uint64(ours.Left()), 10))
+	f := result.Found(result.Error, "dns-stale-cache", "name", result.Domain(s.q.Name), "seconds", result.Ours(strconv.FormatUint(uint64(ours.Left()), 10)))
 	f.Check, f.Evidence = s.method, []result.Evidence{theirs.Evidence()}
 	return Diagnosis{Finding: f, Explains: s.explains}, true
 }

@@ -50,13 +50,13 @@ func (s *Signature) Describe(o *result.Outcome) {
 		s.Word, s.Reason = o.Result, o.Reason
 	}
 	o.Subject, o.Unbroken = result.Domain(s.Domain), slices.Contains(looked, s.Reason.Code)
-	o.Properties = map[string]result.Text{"header.d": result.Domain(s.Domain), "header.s": result.TextOf(s.Selector)}
+	o.Properties = map[string]result.Text{"header.d": result.Domain(s.Domain), "header.s": s.selector()}
 	expires := result.Because("html-expires", "date", result.Date(s.Expires))
 	if s.Expires.IsZero() {
 		expires = result.Reason{}
 	}
 	o.Facts = []result.Fact{
-		{Label: "Signature:", Code: "html-signature", Copy: true, Lines: []result.Line{result.LineOf(result.Ours("d="), result.Domain(s.Domain), result.Ours(" s="), s.Selector,
+		{Label: "Signature:", Code: "html-signature", Copy: true, Lines: []result.Line{result.LineOf(result.Ours("d="), result.Domain(s.Domain), result.Ours(" s="), s.selector(),
 			result.Ours(" a="), algorithm(s.Algorithm), result.Ours(" c="), form(s.Header), result.Ours("/"), form(s.Body))}},
 		{Lines: []result.Line{result.LineOf(result.Ours("signed " + when(s.Time) + ", " + expiry(s.Expires)))}, Only: result.OnText},
 		{Code: "html-signed", Lines: []result.Line{result.LineOf(dated(s.Time)), result.LineOf(expires)}, Only: result.OnPage},
@@ -84,6 +84,14 @@ func (s *Signature) Describe(o *result.Outcome) {
 		o.Facts = append(o.Facts, result.Fact{Label: "Public key used for verification: ", Whole: true, Last: true, Only: result.OnText,
 			Lines: []result.Line{result.LineOf(result.Said(s.Domain, s.KeyName), result.Ours(fmt.Sprintf(" (%d bits)", s.Key.Bits)))}})
 	}
+}
+
+// selector is the domain's own word where it has a key there; else the signature alone says it.
+func (s *Signature) selector() result.Text {
+	if s.Key == nil {
+		return result.TextOf(s.Selector)
+	}
+	return result.Said(s.Domain, s.Selector)
 }
 
 // algorithm and form are ours where they are words of the RFCs.

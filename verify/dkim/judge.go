@@ -33,13 +33,13 @@ func (c *check) verify(s *signature) verdict {
 	case !s.BodyVerifies && s.Length != nil && *s.Length > s.CanonLength:
 		// RFC 6376, 3.5: l= must not be larger than the body.
 		return verdict{word: result.Fail, reason: result.Because("dkim-body-shorter-than-l"),
-			findings: []result.Finding{result.Found(result.Error, "dkim-body-changed", "domain", result.Domain(s.Domain), "selector", s.Selector)}}
+			findings: []result.Finding{result.Found(result.Error, "dkim-body-changed", "domain", result.Domain(s.Domain), "selector", s.selector())}}
 	case !s.BodyVerifies:
 		return verdict{word: result.Fail, reason: result.Because("dkim-body-hash-differs"),
-			findings: []result.Finding{result.Found(result.Error, "dkim-body-changed", "domain", result.Domain(s.Domain), "selector", s.Selector)}}
+			findings: []result.Finding{result.Found(result.Error, "dkim-body-changed", "domain", result.Domain(s.Domain), "selector", s.selector())}}
 	case !c.headerVerifies(s):
 		return verdict{word: result.Fail, reason: result.Because("dkim-header-hash-differs"),
-			findings: []result.Finding{result.Found(result.Error, "dkim-header-changed", "domain", result.Domain(s.Domain), "selector", s.Selector)}}
+			findings: []result.Finding{result.Found(result.Error, "dkim-header-changed", "domain", result.Domain(s.Domain), "selector", s.selector())}}
 	case s.Length != nil && *s.Length != s.CanonLength:
 		return verdict{word: result.Policy, reason: s.otherLength()}
 	}

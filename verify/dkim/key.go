@@ -168,12 +168,12 @@ func keySize(name string, bits int) *verdict {
 	n := fmt.Sprint(bits)
 	switch {
 	case bits < minBits:
-		return permanent(result.Because("dkim-key-under-1024", "bits", n),
+		return permanent(result.Because("dkim-key-under-1024", "bits", result.Ours(n)),
 			fmt.Errorf("%w: RSA of %d bits at %s", ErrKey, bits, name),
-			result.Found(result.Error, "dkim-key-too-short", "name", result.Domain(name), "bits", n))
+			result.Found(result.Error, "dkim-key-too-short", "name", result.Domain(name), "bits", result.Ours(n)))
 	case bits > maxBits:
-		return &verdict{word: result.Policy, reason: result.Because("dkim-key-over-8192", "bits", n),
-			findings: []result.Finding{result.Found(result.Error, "dkim-key-too-long", "name", result.Domain(name), "bits", n)}}
+		return &verdict{word: result.Policy, reason: result.Because("dkim-key-over-8192", "bits", result.Ours(n)),
+			findings: []result.Finding{result.Found(result.Error, "dkim-key-too-long", "name", result.Domain(name), "bits", result.Ours(n))}}
 	}
 	return nil
 }

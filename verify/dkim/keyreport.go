@@ -34,7 +34,7 @@ func hasName(s *signature, _ time.Time) *verdict {
 	if s.KeyName != "" {
 		return nil
 	}
-	return permanent(result.Because("dkim-key-without-name", "selector", s.Selector, "domain", result.Domain(s.Domain)),
+	return permanent(result.Because("dkim-key-without-name", "selector", s.selector(), "domain", result.Domain(s.Domain)),
 		fmt.Errorf("%w: selector %q of %q is no name", ErrNoKey, clip(s.Selector), clip(s.Domain)))
 }
 

@@ -117,9 +117,9 @@ func noKey(name string, a dns.Answer) *verdict {
 // severalKeys: RFC 6376, 3.6.2.2 leaves the result undefined; most verifiers, and we, take none.
 func severalKeys(name string, texts []string) *verdict {
 	n := fmt.Sprint(len(texts))
-	v := permanent(result.Because("dkim-key-several-records", "name", result.Domain(name), "count", n),
+	v := permanent(result.Because("dkim-key-several-records", "name", result.Domain(name), "count", result.Ours(n)),
 		fmt.Errorf("%w: %s records at %s", ErrKey, n, name),
-		result.Found(result.Error, "dkim-key-multiple-records", "name", result.Domain(name), "count", n))
+		result.Found(result.Error, "dkim-key-multiple-records", "name", result.Domain(name), "count", result.Ours(n)))
 	for _, text := range texts {
 		if f := privateKey(name, text); f != nil {
 			v.findings = append([]result.Finding{*f}, v.findings...)

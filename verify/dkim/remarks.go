@@ -30,7 +30,7 @@ func sha1(_ *check, s *signature) *result.Finding {
 	if s.Algorithm != "rsa-sha1" {
 		return nil
 	}
-	return found(result.Found(result.Error, "dkim-sha1", "domain", result.Domain(s.Domain), "selector", s.Selector))
+	return found(result.Found(result.Error, "dkim-sha1", "domain", result.Domain(s.Domain), "selector", s.selector()))
 }
 
 // weakKey: RFC 8301, 3.2: signers should use 2048 bits.

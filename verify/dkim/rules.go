@@ -152,8 +152,8 @@ func fewNames(s *signature, _ time.Time) *verdict {
 		return nil
 	}
 	n := fmt.Sprint(len(s.Signed))
-	return &verdict{word: result.Policy, reason: result.Because("dkim-too-many-names", "count", n),
-		findings: []result.Finding{result.Found(result.Warning, "dkim-h-too-long", "count", n, "domain", result.Domain(s.Domain))}}
+	return &verdict{word: result.Policy, reason: result.Because("dkim-too-many-names", "count", result.Ours(n)),
+		findings: []result.Finding{result.Found(result.Warning, "dkim-h-too-long", "count", result.Ours(n), "domain", result.Domain(s.Domain))}}
 }
 
 // fromSigned: RFC 6376, 5.4: From must be signed; 6.1.1: else the signature is ignored.
@@ -200,9 +200,9 @@ func notExpired(s *signature, now time.Time) *verdict {
 		return nil
 	}
 	at := s.Expires.Format("2006-01-02 15:04:05 UTC")
-	return permanent(result.Because("dkim-signature-expired", "time", at),
+	return permanent(result.Because("dkim-signature-expired", "time", result.Ours(at)),
 		fmt.Errorf("%w: expired at %s", ErrSignature, at),
-		result.Found(result.Error, "dkim-expired", "time", at, "domain", result.Domain(s.Domain)))
+		result.Found(result.Error, "dkim-expired", "time", result.Ours(at), "domain", result.Domain(s.Domain)))
 }
 
 // queryable: RFC 6376, 3.5: of the ways in q= one must be known; there is one, dns/txt.

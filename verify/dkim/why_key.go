@@ -47,7 +47,7 @@ func (c *check) whyKey(ctx context.Context, s *signature) {
 }
 
 func mismatch(s *signature) *result.Finding {
-	return found(result.Found(result.Error, "dkim-key-mismatch", "domain", result.Domain(s.Domain), "selector", s.Selector, "name", result.Domain(s.KeyName)))
+	return found(result.Found(result.Error, "dkim-key-mismatch", "domain", result.Domain(s.Domain), "selector", s.selector(), "name", result.Domain(s.KeyName)))
 }
 
 // mismatched tells whether it is certain that the published key did not make the signature. Of Ed25519
@@ -162,7 +162,7 @@ func (c *check) otherSelector(ctx context.Context, s *signature, otherwise *resu
 		if !made {
 			continue
 		}
-		f := found(result.Found(result.Error, "dkim-wrong-selector", "domain", result.Domain(s.Domain), "selector", s.Selector,
+		f := found(result.Found(result.Error, "dkim-wrong-selector", "domain", result.Domain(s.Domain), "selector", s.selector(),
 			"name", result.Domain(s.KeyName), "other", result.Domain(name)))
 		f.Evidence = []result.Evidence{at.Evidence()}
 		return f

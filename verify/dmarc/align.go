@@ -163,7 +163,7 @@ func (s *state) judge() {
 	case open != nil && open.err != nil:
 		s.temperror(open.err)
 	case open != nil:
-		s.conclude(result.TempError, result.Because("dmarc-identifier-temperror", "method", open.method, "domain", result.Domain(open.out.Domain)), ErrIdentifier)
+		s.conclude(result.TempError, result.Because("dmarc-identifier-temperror", "method", result.Ours(open.method), "domain", result.Domain(open.out.Domain)), ErrIdentifier)
 	case s.policyErr != nil:
 		s.temperror(s.policyErr)
 	default:

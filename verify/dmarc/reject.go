@@ -39,7 +39,7 @@ func (s *state) nextStep() {
 		return
 	}
 	s.found(result.Found(result.Info, "dmarc-next-step", "domain", result.Domain(s.res.Author), "name", result.Domain("_dmarc."+s.res.PolicyName),
-		"record", With(s.res.Record, "p", string(next))))
+		"record", result.Said(s.res.Author, With(s.res.Record, "p", string(next)))))
 }
 
 func (s *state) underReject() UnderReject {

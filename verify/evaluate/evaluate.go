@@ -463,9 +463,9 @@ func (e *Evaluation) report(m *verify.Message) *verify.Report {
 	r.Findings = append(r.Findings, notes(m)...)
 	switch why := e.ev.unseen(e.env.Client.Addr()); why.Code {
 	case clientPrivate:
-		r.Findings = append(r.Findings, result.Found(result.Error, "client-address-private", "ip", why.Args.Get("ip")))
+		r.Findings = append(r.Findings, result.Found(result.Error, "client-address-private", "ip", why.Args.Text("ip")))
 	case clientLoopback:
-		r.Findings = append(r.Findings, result.Found(result.Error, "client-address-loopback", "ip", why.Args.Get("ip")))
+		r.Findings = append(r.Findings, result.Found(result.Error, "client-address-loopback", "ip", why.Args.Text("ip")))
 	}
 	r.Verdict = judge(r)
 	return r

@@ -145,7 +145,7 @@ func (rc *receiver) hint() result.Reason {
 		return result.Reason{}
 	}
 	where := strings.Join(rc.Hints, "; ")
-	why := result.Because(result.Code("receiver-hint-"+rc.ID), "where", where)
+	why := result.Because(result.Code("receiver-hint-"+rc.ID), "where", result.Ours(where))
 	if !rc.place.builtin {
 		why.Text = where
 	}
@@ -174,7 +174,7 @@ func phrase(verdict, code, strength string) result.Reason {
 	case code == "":
 		return result.Because(result.Code(of + "-uncoded" + resting[strength]))
 	}
-	return result.Because(result.Code(of+resting[strength]), "code", code)
+	return result.Because(result.Code(of+resting[strength]), "code", result.Ours(code))
 }
 
 // both: one predicate that is not met is enough; then doubt counts for more than what nobody looked at.

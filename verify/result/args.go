@@ -50,6 +50,16 @@ func (as Args) Get(name string) string {
 	return ""
 }
 
+// Text is an argument with its provenance; nothing of a stranger's where there is none.
+func (as Args) Text(name string) Text {
+	for _, a := range as {
+		if a.Name == name {
+			return Text{a.Value, a.From}
+		}
+	}
+	return Text{}
+}
+
 // With is a copy in which one argument has another value.
 func (as Args) With(name string, value any) Args {
 	t := TextOf(value)

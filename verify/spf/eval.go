@@ -207,7 +207,7 @@ func (w *walk) fetch(domain string, from *page, own bool) (*page, *verdict) {
 	case records == 1:
 	case records > 1:
 		count := strconv.Itoa(records)
-		return nil, permanent(fmt.Errorf("%q: %w", domain, ErrMultipleRecords), result.Because("spf-several-records", "domain", result.Domain(domain), "count", count),
+		return nil, permanent(fmt.Errorf("%q: %w", domain, ErrMultipleRecords), result.Because("spf-several-records", "domain", result.Domain(domain), "count", result.Ours(count)),
 			&culprit{kind: multipleRecords, domain: domain, count: records})
 	case a.NX:
 		return nil, none(result.Because("spf-domain-unknown", "domain", result.Domain(domain)))

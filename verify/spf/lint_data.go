@@ -65,11 +65,11 @@ func (s *survey) data() {
 		domain := s.w.id.begin()
 		if len(strange) > 0 {
 			s.say(result.Found(result.Error, "spf-typographic-character", "domain", result.Domain(domain),
-				"characters", strings.Join(strange, ", "), "near", result.Cut(plain, maxShown)))
+				"characters", result.Said(domain, strings.Join(strange, ", ")), "near", result.Said(domain, result.Cut(plain, maxShown))))
 			continue
 		}
 		s.say(result.Found(result.Error, "spf-stray-quotes", "domain", result.Domain(domain),
-			"record", result.Cut(text, maxShown), "near", result.Cut(plain, maxShown)))
+			"record", result.Said(domain, result.Cut(text, maxShown)), "near", result.Said(domain, result.Cut(plain, maxShown))))
 	}
 }
 

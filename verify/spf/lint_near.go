@@ -26,7 +26,7 @@ func (s *survey) nearMiss(word result.Word) {
 		})
 		if near != nil {
 			s.say(result.Found(result.Info, "spf-near-miss",
-				"domain", result.Domain(at.domain), "ip", ip, "term", result.Cut(near.Text, maxQuoted)))
+				"domain", result.Domain(at.domain), "ip", ip, "term", result.Said(at.domain, result.Cut(near.Text, maxQuoted))))
 			return
 		}
 	}

@@ -37,7 +37,7 @@ func lintRepeated(p *page, s result.Severity) (result.Finding, bool) {
 	if !costs {
 		s = result.Info
 	}
-	return result.Found(s, "spf-repeated-term", "domain", result.Domain(p.domain), "terms", terms), ok && p.own
+	return result.Found(s, "spf-repeated-term", "domain", result.Domain(p.domain), "terms", result.Said(p.domain, terms)), ok && p.own
 }
 
 // meaning is a spelling that terms for the same clients share.
@@ -56,7 +56,7 @@ func (p *page) meaning(d Directive) string {
 // know.
 func lintVersionCase(p *page, s result.Severity) (result.Finding, bool) {
 	start := p.txt.Text()[:len(version)]
-	return result.Found(s, "spf-version-case", "domain", result.Domain(p.domain), "start", start), p.own && start != version
+	return result.Found(s, "spf-version-case", "domain", result.Domain(p.domain), "start", result.Said(p.domain, start)), p.own && start != version
 }
 
 // maxString is the length of one string of a TXT record: RFC 1035, 3.3.
@@ -100,7 +100,7 @@ func (s *survey) includedAll(at *site) {
 		}
 		if f, ok := lintPlusAll(link.page, result.Error); ok {
 			s.say(result.Found(result.Error, "spf-include-passes-all", "domain", result.Domain(at.domain),
-				"term", result.Cut(d.Text, maxQuoted), "target", result.Domain(link.domain), "inner", f.Args.Get("term")))
+				"term", result.Said(at.domain, result.Cut(d.Text, maxQuoted)), "target", result.Domain(link.domain), "inner", f.Args.Text("term")))
 		}
 	})
 }

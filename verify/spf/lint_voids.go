@@ -33,7 +33,7 @@ func (s *survey) voids(domain string) int {
 	case s.has("spf-void-lookups"):
 	case n > maxVoids && nowhere <= maxVoids:
 		s.say(result.Found(result.Warning, "spf-later-voids-family",
-			"domain", result.Domain(domain), "count", n, "names", shown, "family", s.familyName()))
+			"domain", result.Domain(domain), "count", n, "names", shown, "family", result.Ours(s.familyName())))
 		s.deadNames(dead)
 	case n > maxVoids:
 		s.say(result.Found(result.Warning, "spf-later-voids",
@@ -54,7 +54,7 @@ func (s *survey) familyName() string {
 func (s *survey) deadNames(dead map[*site][]string) {
 	for _, at := range s.order {
 		if terms := dead[at]; len(terms) > 0 {
-			f := result.Found(result.Warning, "spf-dead-name", "domain", result.Domain(at.domain), "terms", strings.Join(terms, " "))
+			f := result.Found(result.Warning, "spf-dead-name", "domain", result.Domain(at.domain), "terms", result.Said(at.domain, strings.Join(terms, " ")))
 			if !at.own {
 				f.Severity = result.Info
 			}

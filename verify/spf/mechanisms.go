@@ -72,9 +72,9 @@ func (w *walk) matched(p *page, d *Directive, included *verdict) *verdict {
 func (v *verdict) why() result.Reason {
 	term := result.Cut(v.matched, maxQuoted)
 	if v.word == result.Pass {
-		return result.Because("spf-matches", "term", term, "domain", result.Domain(v.in))
+		return result.Because("spf-matches", "term", result.Said(v.in, term), "domain", result.Domain(v.in))
 	}
-	return result.Because("spf-decided-by", "term", term, "domain", result.Domain(v.in))
+	return result.Because("spf-decided-by", "term", result.Said(v.in, term), "domain", result.Domain(v.in))
 }
 
 // width is that of the network a matching term names.
@@ -250,7 +250,7 @@ func (w *walk) noRecord(p *page, d *Directive, target string) *verdict {
 	target = result.Cut(target, maxQuoted)
 	term := result.Cut(d.Text, maxQuoted)
 	return permanent(fmt.Errorf("SPF record of %q, byte %d: %q, which is %q: %w", p.domain, d.Offset, term, target, ErrNoRecord),
-		result.Because("spf-target-without-record", "term", term, "target", result.Domain(target), "domain", result.Domain(p.domain)),
+		result.Because("spf-target-without-record", "term", result.Said(p.domain, term), "target", result.Domain(target), "domain", result.Domain(p.domain)),
 		&culprit{kind: includeNoRecord, page: p, term: d, domain: target})
 }
 

@@ -219,7 +219,7 @@ func (s *survey) fetch(target string, from *page, d *Directive) *site {
 	default:
 		if !s.judged("spf-multiple-records", "domain", target) {
 			s.say(result.Found(result.Warning, "spf-later-several-records",
-				"domain", result.Domain(target), "count", len(records), "term", result.Cut(d.Text, maxQuoted), "in", from.domain))
+				"domain", result.Domain(target), "count", len(records), "term", result.Said(from.domain, result.Cut(d.Text, maxQuoted)), "in", result.Domain(from.domain)))
 		}
 	}
 	return at
@@ -243,8 +243,8 @@ func (s *survey) unreadable(at *site, in *page, d *Directive) {
 	at.told = true
 	for _, bad := range at.policy.Terms {
 		if bad.Err != nil {
-			s.say(result.Found(result.Warning, "spf-later-syntax", "domain", result.Domain(at.domain), "bad", result.Cut(bad.Text, maxQuoted),
-				"column", column(bad.Offset), "term", result.Cut(d.Text, maxQuoted), "in", in.domain))
+			s.say(result.Found(result.Warning, "spf-later-syntax", "domain", result.Domain(at.domain), "bad", result.Said(at.domain, result.Cut(bad.Text, maxQuoted)),
+				"column", result.Ours(column(bad.Offset)), "term", result.Said(in.domain, result.Cut(d.Text, maxQuoted)), "in", result.Domain(in.domain)))
 			return
 		}
 	}
@@ -265,7 +265,7 @@ func (s *survey) say(f result.Finding) {
 func (s *survey) noRecord(p *page, d *Directive, target string) {
 	term := result.Cut(d.Text, maxQuoted)
 	if !s.judged("spf-include-no-record", "term", term) {
-		s.say(result.Found(result.Warning, "spf-later-no-record", "domain", result.Domain(p.domain), "term", term, "target", result.Domain(result.Cut(target, maxQuoted))))
+		s.say(result.Found(result.Warning, "spf-later-no-record", "domain", result.Domain(p.domain), "term", result.Said(p.domain, term), "target", result.Domain(result.Cut(target, maxQuoted))))
 	}
 }
 
@@ -275,7 +275,7 @@ func (s *survey) unanswered(p *page, d *Directive, target string, err error) {
 		return
 	}
 	s.say(result.Found(result.Info, "spf-later-unanswered",
-		"domain", result.Domain(p.domain), "term", result.Cut(d.Text, maxQuoted), "target", result.Domain(target)))
+		"domain", result.Domain(p.domain), "term", result.Said(p.domain, result.Cut(d.Text, maxQuoted)), "target", result.Domain(target)))
 }
 
 // cost is how many terms that ask DNS the record of a site needs where nothing matches: RFC 7208, 4.6.4.
@@ -343,7 +343,7 @@ func (s *survey) lookups(n int, root *site) {
 		return
 	}
 	s.say(result.Found(result.Warning, "spf-later-lookups",
-		"domain", result.Domain(root.domain), "count", n, "costly", strings.Join(costly, ", ")))
+		"domain", result.Domain(root.domain), "count", n, "costly", result.Said(root.domain, strings.Join(costly, ", "))))
 }
 
 func (s *survey) has(code result.Code) bool {
