@@ -325,7 +325,7 @@ func (c *Composer) subject(r *verify.Report, d policy.Decision) string {
 		word += " (DMARC)"
 	}
 	domain := dmarc.Identities["header.from"]
-	if domain == "" || domain == otherDomain {
+	if domain == "" || strings.HasPrefix(domain, "[") { // it is not shown
 		domain = naming.Domain(r.Session.MailFrom)
 	}
 	return fmt.Sprintf("%s: %s %s", title, word, result.Cut(result.ASCII(domain), 100))

@@ -85,6 +85,7 @@ func load(t testing.TB, name string) (*verify.Report, mail.Data) {
 	if err := json.Unmarshal(b, r); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
+	mark(r)
 	restored(t, r)
 	raw := hostileMessage
 	if name != "hostile" {

@@ -100,7 +100,7 @@ func rehearsedActions() []verify.Action {
 	return []verify.Action{{
 		Name: "example.org", Type: "TXT", TTL: 300, Value: "v=spf1 mx ~all", Zone: `example.org. 300 IN TXT "v=spf1 mx ~all"`,
 		Replaces: []string{"v=spf1 ptr ~all"}, Code: "action-spf-publish", Args: result.Args{{Name: "domain", Value: "example.org"}},
-		Settings: []string{"Postfix: main.cf: myhostname = mail.example.org\nmain.cf: smtp_helo_name = $myhostname", "qmail: control/helohost"}, Why: why, Before: []result.Reason{why}, When: []result.Reason{why},
+		Settings: []result.Text{{Value: "Postfix: main.cf: myhostname = mail.example.org\nmain.cf: smtp_helo_name = $myhostname"}, {Value: "qmail: control/helohost"}}, Why: why, Before: []result.Reason{why}, When: []result.Reason{why},
 		Where: &verify.Place{Zone: "example.org", Servers: []string{"ns.example.org"}, Field: "@"},
 		Proof: &verify.Proof{Words: verify.Words{SPF: result.Pass}, Lookups: 1},
 		For:   []result.Code{"spf-none"},

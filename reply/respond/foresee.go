@@ -78,12 +78,12 @@ func obstacle(domain string, hosts []deliver.Place, p mtasts.Policy) (f result.F
 			return f, line
 		}
 	}
-	shown := few(unnamed)
+	shown := result.Said(domain, few(unnamed))
 	if len(unnamed) == 0 {
-		shown = few(names)
+		shown = result.Said(domain, few(names))
 		return result.Found(result.Warning, "reply-dane", "domain", result.Domain(domain), "hosts", shown), result.Because("answer-dane", "hosts", shown)
 	}
-	return result.Found(result.Warning, "reply-mta-sts", "domain", result.Domain(domain), "hosts", shown, "patterns", few(p.MX)),
+	return result.Found(result.Warning, "reply-mta-sts", "domain", result.Domain(domain), "hosts", shown, "patterns", result.Said(domain, few(p.MX))),
 		result.Because("answer-mta-sts", "domain", result.Domain(domain), "hosts", shown)
 }
 

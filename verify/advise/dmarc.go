@@ -118,8 +118,8 @@ func (a *adviser) movedPolicy(ctx context.Context, f result.Finding) (out []cand
 		if _, ok := dmarc.Parse(r.Text()); !ok {
 			continue
 		}
-		c := a.txt(ctx, policy, right, r.Text(), isDMARC, result.Because("action-dmarc-move", "right", right), f.Code)
-		c.Why = result.Because("why-dmarc-move", "name", result.Domain(name), "right", right)
+		c := a.txt(ctx, policy, right, r.Text(), isDMARC, result.Because("action-dmarc-move", "right", result.Domain(right)), f.Code)
+		c.Why = result.Because("why-dmarc-move", "name", result.Domain(name), "right", result.Domain(right))
 		c.Before = []result.Reason{result.Because("before-delete-wrong-name", "name", result.Domain(name))}
 		if strictness(r.Text()) > 0 {
 			c.Before = append(c.Before, result.Because("before-dmarc-obeyed", "domain", result.Domain(a.author)))
@@ -144,7 +144,7 @@ func (a *adviser) relaxedPolicy(ctx context.Context, f result.Finding) []candida
 		}
 	}
 	c := a.txt(ctx, a.dmarcRank(), name, dmarc.Without(d.Record, tags...), isDMARC,
-		result.Because("action-dmarc-relaxed", "name", result.Domain(name), "tags", strings.Join(tags, ", ")), f.Code)
+		result.Because("action-dmarc-relaxed", "name", result.Domain(name), "tags", result.Ours(strings.Join(tags, ", "))), f.Code)
 	c.Why = result.Because("why-dmarc-relaxed", "domain", result.Domain(f.Args.Get("domain")), "author", result.Domain(a.author))
 	c.authorises = true
 	return []candidate{c}

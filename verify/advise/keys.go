@@ -160,7 +160,7 @@ func (a *adviser) danglingKey(_ context.Context, f result.Finding) []candidate {
 func (a *adviser) revokedKey(_ context.Context, f result.Finding) []candidate {
 	name := f.Args.Get("name")
 	selector, _, _ := strings.Cut(name, "._domainkey.")
-	c := host(a.dkimRank(f), result.Because("action-key-revoked", "selector", selector, "helo", result.Domain(a.Report.Session.Helo)), f.Code)
+	c := host(a.dkimRank(f), result.Because("action-key-revoked", "selector", result.Text{Value: selector, From: f.Args.Text("name").From}, "helo", result.Domain(a.Report.Session.Helo)), f.Code)
 	c.Why = result.Because("why-key-revoked", "name", result.Domain(name))
 	c.authorises = true
 	return []candidate{c}
@@ -196,7 +196,7 @@ func withoutTag(tag string) func(*adviser, context.Context, result.Finding) []ca
 			return nil
 		}
 		c := a.txt(ctx, a.dkimRank(f), name, dkim.Without(texts[0], tag), anyText,
-			result.Because("action-key-without", "name", result.Domain(name), "tag", tag), f.Code)
+			result.Because("action-key-without", "name", result.Domain(name), "tag", result.Ours(tag)), f.Code)
 		c.authorises = true
 		return []candidate{c}
 	}

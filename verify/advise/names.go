@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"checkauth/verify"
 	"checkauth/verify/dns"
@@ -152,7 +153,7 @@ func (a *adviser) handshake(_ context.Context, f result.Finding) []candidate {
 
 // settings says where to make a change: in the software that wrote the last Received field, else in those that most
 // servers run. What is set in another product is never said to somebody whose own is known.
-func (a *adviser) settings(kind known.Kind, name string) (out []string) {
+func (a *adviser) settings(kind known.Kind, name string) (out []result.Text) {
 	args := known.Args{Host: name, Domain: cmp.Or(a.author, a.sender), IP: a.client}
 	servers := a.Atlas.Servers()
 	if m, ok := a.server(); ok {
@@ -160,7 +161,13 @@ func (a *adviser) settings(kind known.Kind, name string) (out []string) {
 	}
 	for _, m := range servers {
 		if s := m.Directive(kind, args); s != "" {
-			out = append(out, m.Name+": "+s)
+			from := result.Ourselves
+			for _, put := range []string{args.Host, args.Domain} {
+				if put != "" && strings.Contains(s, put) {
+					from = from.And(result.Of(put))
+				}
+			}
+			out = append(out, result.Text{Value: m.Name + ": " + s, From: from})
 		}
 	}
 	return out

@@ -94,7 +94,7 @@ func (a *adviser) transit() []candidate {
 func (a *adviser) undamaged(f result.Finding) (result.Reason, known.Kind) {
 	switch damages[f.Code] {
 	case relaxed:
-		if field := f.Args.Get("field"); field != "" {
+		if field := f.Args.Text("field"); field.Value != "" {
 			return result.Because("action-relaxed-field", "field", field), known.Canon
 		}
 		return result.Because("action-relaxed"), known.Canon
@@ -152,7 +152,7 @@ func (a *adviser) alignVendor(ctx context.Context, f result.Finding) candidate {
 	}
 	c := host(decides, result.Because("action-align", "vendor", result.Ours(vendor), "author", result.Domain(a.author)), f.Code, "spf-not-aligned")
 	if names != "" {
-		do := result.Because("action-align-selectors", "vendor", result.Ours(vendor), "author", result.Domain(a.author), "selectors", names)
+		do := result.Because("action-align-selectors", "vendor", result.Ours(vendor), "author", result.Domain(a.author), "selectors", result.Ours(names))
 		c.Code, c.Args = do.Code, do.Args
 	}
 	c.Why = result.Because("why-align", "domain", result.Domain(domain), "author", result.Domain(a.author))

@@ -266,7 +266,7 @@ func (d *draft) toThinkOf(why result.Reason) (out []result.Reason) {
 		out = append(out, result.Because("before-spf-forbids", "domain", result.Domain(d.domain)))
 	}
 	if len(d.now.dropped) > 0 {
-		out = append(out, result.Because("before-spf-dropped", "terms", result.Cut(strings.Join(d.now.dropped, " "), 200)))
+		out = append(out, result.Because("before-spf-dropped", "terms", result.Said(d.domain, result.Cut(strings.Join(d.now.dropped, " "), 200))))
 	}
 	return out
 }

@@ -72,7 +72,7 @@ func (a *adviser) question(ctx context.Context) []candidate {
 		return nil
 	}
 	if dns.IsLocal(a.sender) {
-		return []candidate{host(a.failing(), result.Because("action-spf-sender", "sender", a.Report.Session.MailFrom), mends...)}
+		return []candidate{host(a.failing(), result.Because("action-spf-sender", "sender", result.Said(a.sender, a.Report.Session.MailFrom)), mends...)}
 	}
 	if _, tied := a.link(ctx); tied && !a.refuted() && !slices.Contains(mends, "spf-ipv6-not-covered") {
 		return a.aliased(ctx, mends) // else the record with the client in it was tried
@@ -111,9 +111,9 @@ func (a *adviser) asked(none bool) result.Reason {
 		}
 		return result.Because("action-spf-ask-refuted", "ip", result.Ours(ip), "domain", result.Domain(a.sender))
 	case none:
-		return result.Because("action-spf-ask-first", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "record", "v=spf1 "+literal(a.client)+" ~all")
+		return result.Because("action-spf-ask-first", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "record", result.Ours("v=spf1 "+literal(a.client)+" ~all"))
 	}
-	return result.Because("action-spf-ask", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "term", literal(a.client))
+	return result.Because("action-spf-ask", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "term", result.Ours(literal(a.client)))
 }
 
 // refutedBy names the record that has a sender refuted.

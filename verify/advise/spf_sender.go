@@ -225,5 +225,5 @@ func (d *draft) sharedHost(l link) {
 		return
 	}
 	d.note(result.Because("before-spf-shared-host", "host", result.Domain(org), "own", result.Domain(literal(d.client)),
-		"line", "v=spf1 include:"+org+" ~all"))
+		"line", result.Said(org, "v=spf1 include:"+org+" ~all")))
 }

@@ -109,7 +109,7 @@ func noEnd(d *draft, _ result.Finding) result.Reason {
 }
 
 func ignored(_ *draft, f result.Finding) result.Reason {
-	return result.Because("why-spf-ignored", "terms", f.Args.Get("term")+f.Args.Get("terms"))
+	return result.Because("why-spf-ignored", "terms", result.Said(f.Args.Get("domain"), f.Args.Get("term")+f.Args.Get("terms")))
 }
 
 func idle(_ *draft, f result.Finding) result.Reason {
@@ -139,7 +139,7 @@ func (d *draft) what() result.Reason {
 		return s.what(d)
 	}
 	if d.term != "" {
-		return result.Because("action-spf-add", "domain", result.Domain(d.domain), "term", d.term)
+		return result.Because("action-spf-add", "domain", result.Domain(d.domain), "term", result.Said(d.domain, d.term))
 	}
 	return mendSPF(d)
 }

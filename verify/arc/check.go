@@ -184,7 +184,7 @@ func (v *validation) oldest(ctx context.Context) {
 		v.OldestPass = &oldest
 		if o.Word == result.Fail {
 			v.Findings = append(v.Findings, result.Found(result.Info, "arc-broken-between",
-				"host", result.Domain(v.sets[i].host()), "instance", i, "next", v.sets[i+1].host()))
+				"host", result.Domain(v.sets[i].host()), "instance", i, "next", result.Domain(v.sets[i+1].host())))
 		}
 		return
 	}

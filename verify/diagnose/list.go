@@ -29,7 +29,7 @@ func mailingList(_ context.Context, q Query) (Diagnosis, bool) {
 	if from == "" || spf == nil || strings.EqualFold(spf.Domain, from) {
 		return Diagnosis{}, false
 	}
-	f := result.Found(result.Warning, "mailing-list", "list", name, "domain", result.Domain(from), "sender", spf.Domain)
+	f := result.Found(result.Warning, "mailing-list", "list", name, "domain", result.Domain(from), "sender", result.Domain(spf.Domain))
 	f.Check = verify.MethodDMARC
 	return Diagnosis{Finding: f, Explains: func(f result.Finding) bool {
 		return f.Code == "spf-not-aligned" || f.Code == "dmarc-not-aligned"

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"checkauth/verify/mail"
 	"checkauth/verify/result"
 )
 
@@ -144,7 +145,7 @@ func (s *Signature) fields() result.Fact {
 			names[i] = "+" + name
 		}
 	}
-	out := result.Fact{Label: "Signed fields:", Code: "html-fields", Lines: []result.Line{result.LineOf(strings.Join(names, " "))}, Long: true}
+	out := result.Fact{Label: "Signed fields:", Code: "html-fields", Lines: []result.Line{result.LineOf(result.Text{Value: strings.Join(names, " "), From: mail.FieldsFrom(s.Signed)})}, Long: true}
 	if len(s.OverSigned) > 0 {
 		out.Lines = append(out.Lines, result.LineOf(result.Because("dkim-over-signed")))
 	}
@@ -158,12 +159,17 @@ func (s *Signature) hashes() (out []result.Fact) {
 		if s.BodyVerifies {
 			text, page = "(equal)", result.Because("html-equal")
 		}
+		// An equal hash is what we have computed ourselves; any other may spell something.
+		claimed := result.TextOf(s.HashClaimed)
+		if s.BodyVerifies {
+			claimed.From = result.Ourselves
+		}
 		row := func(parts ...any) result.Line { return result.LineOf(parts...) }
 		out = append(out,
 			result.Fact{Label: "Body hash:", Whole: true, Only: result.OnText, Lines: []result.Line{
-				row(result.Ours("in the signature  "), s.HashClaimed), row(result.Ours("computed          "), s.HashComputed), row(result.Ours("                  "), text)}},
-			result.Fact{Code: "html-hash-signed", Lines: []result.Line{row(s.HashClaimed)}, Copy: true, Only: result.OnPage},
-			result.Fact{Code: "html-hash-computed", Lines: []result.Line{row(s.HashComputed)}, Copy: true, Only: result.OnPage},
+				row(result.Ours("in the signature  "), claimed), row(result.Ours("computed          "), result.Ours(s.HashComputed)), row(result.Ours("                  "), text)}},
+			result.Fact{Code: "html-hash-signed", Lines: []result.Line{row(claimed)}, Copy: true, Only: result.OnPage},
+			result.Fact{Code: "html-hash-computed", Lines: []result.Line{row(result.Ours(s.HashComputed))}, Copy: true, Only: result.OnPage},
 			result.Fact{Code: "html-hash-compared", Lines: []result.Line{row(page)}, Only: result.OnPage})
 	}
 	if s.Length != nil {

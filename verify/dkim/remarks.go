@@ -1,9 +1,9 @@
 package dkim
 
 import (
-	"strings"
 	"time"
 
+	"checkauth/verify/mail"
 	"checkauth/verify/result"
 )
 
@@ -99,7 +99,7 @@ func secondField(c *check, s *signature) *result.Finding {
 	if len(names) == 0 {
 		return nil
 	}
-	return found(result.Found(result.Warning, "dkim-second-field", "domain", result.Domain(s.Domain), "fields", strings.Join(names, ", ")))
+	return found(result.Found(result.Warning, "dkim-second-field", "domain", result.Domain(s.Domain), "fields", mail.FieldNames(names...)))
 }
 
 // uncovered tells whether a passing signature covers some of the fields of that name and not all.
@@ -122,7 +122,7 @@ func (h *header) dkim2() []result.Finding {
 	if len(there) == 0 {
 		return nil
 	}
-	return []result.Finding{result.Found(result.Info, "dkim2-present", "fields", strings.Join(there, ", "))}
+	return []result.Finding{result.Found(result.Info, "dkim2-present", "fields", mail.FieldNames(there...))}
 }
 
 // ofAll finds what is true of the message's signatures together.

@@ -92,9 +92,9 @@ func complete(s *signature, _ time.Time) *verdict {
 func (s *signature) lacks(names ...string) *verdict {
 	for _, name := range names {
 		if _, ok := s.tags.get(name); !ok {
-			return permanent(result.Because("dkim-signature-lacks-tag", "tag", name),
+			return permanent(result.Because("dkim-signature-lacks-tag", "tag", result.Ours(name)),
 				fmt.Errorf("%w: no %s= in it", ErrSignature, name),
-				result.Found(result.Error, "dkim-signature-tag-missing", "tag", name, "domain", result.Domain(s.Domain)))
+				result.Found(result.Error, "dkim-signature-tag-missing", "tag", result.Ours(name), "domain", result.Domain(s.Domain)))
 		}
 	}
 	return nil

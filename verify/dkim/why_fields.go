@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"checkauth/verify/mail"
 	"checkauth/verify/result"
 )
 
@@ -30,7 +31,7 @@ func copiedField(_ *check, s *signature, f signedField, own bool) []change {
 	}
 	for _, value := range s.copies()[strings.ToLower(f.name)] {
 		out = append(out, change{raw: []byte(f.name + ":" + value + "\r\n"), cause: func(s *signature) result.Finding {
-			return result.Found(result.Error, "dkim-header-rewritten", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", f.name,
+			return result.Found(result.Error, "dkim-header-rewritten", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", mail.FieldNames(f.name),
 				"was", result.Cut(strings.TrimSpace(value), maxText))
 		}})
 	}
@@ -43,7 +44,7 @@ func addedField(_ *check, _ *signature, f signedField, own bool) []change {
 		return nil
 	}
 	return []change{{cause: aboutField(f.name, func(s *signature, field string) result.Finding {
-		return result.Found(result.Error, "dkim-header-added", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", field)
+		return result.Found(result.Error, "dkim-header-added", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", mail.FieldNames(field))
 	})}}
 }
 
@@ -56,7 +57,7 @@ func otherInstance(c *check, _ *signature, f signedField, own bool) []change {
 	for _, at := range c.header.named[strings.ToLower(f.name)] {
 		if at != f.at && len(out) < 10 {
 			out = append(out, change{raw: c.header.raw[at], cause: aboutField(f.name, func(s *signature, field string) result.Finding {
-				return result.Found(result.Error, "dkim-header-other-instance", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", field)
+				return result.Found(result.Error, "dkim-header-other-instance", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", mail.FieldNames(field))
 			})})
 		}
 	}
@@ -91,7 +92,7 @@ func subjectTag(_ *check, _ *signature, f signedField, own bool) []change {
 
 func refoldedCause(name string) cause {
 	return aboutField(name, func(s *signature, field string) result.Finding {
-		return result.Found(result.Error, "dkim-header-refolded", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", field)
+		return result.Found(result.Error, "dkim-header-refolded", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", mail.FieldNames(field))
 	})
 }
 
@@ -178,7 +179,7 @@ func nameCase(_ *check, _ *signature, f signedField, own bool) []change {
 	var out []change
 	for _, name := range names {
 		out = append(out, change{raw: slices.Concat([]byte(name+":"), value), cause: aboutField(f.name, func(s *signature, field string) result.Finding {
-			return result.Found(result.Error, "dkim-header-case", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", field)
+			return result.Found(result.Error, "dkim-header-case", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", mail.FieldNames(field))
 		})})
 	}
 	return out
@@ -208,7 +209,7 @@ func recoded(_ *check, _ *signature, f signedField, own bool) []change {
 		return nil
 	}
 	said := aboutField(f.name, func(s *signature, field string) result.Finding {
-		return result.Found(result.Error, "dkim-header-recoded", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", field)
+		return result.Found(result.Error, "dkim-header-recoded", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", mail.FieldNames(field))
 	})
 	var out []change
 	for _, form := range wordForms(plain, text) {
@@ -329,7 +330,7 @@ func requoted(_ *check, _ *signature, f signedField, own bool) []change {
 	}
 	name, value, _ := bytes.Cut(f.raw, []byte(":"))
 	said := aboutField(f.name, func(s *signature, field string) result.Finding {
-		return result.Found(result.Error, "dkim-header-requoted", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", field)
+		return result.Found(result.Error, "dkim-header-requoted", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", mail.FieldNames(field))
 	})
 	var out []change
 	list := addresses(string(bytes.TrimSpace(foldWhite.ReplaceAll(value, []byte(" ")))))

@@ -136,7 +136,7 @@ func (s *state) lintSuffix() {
 	}
 	suffix, _ := publicsuffix.PublicSuffix(org)
 	if n, ok := s.author.at(org); ok && n.record.PSD == "u" && suffix == org {
-		s.found(result.Found(result.Warning, "dmarc-suffix-without-psd", "suffix", org, "domain", result.Domain(s.res.Author)))
+		s.found(result.Found(result.Warning, "dmarc-suffix-without-psd", "suffix", result.Domain(org), "domain", result.Domain(s.res.Author)))
 	}
 }
 

@@ -193,9 +193,9 @@ func (s *state) lintAgreement(r Report, evidence []result.Evidence) {
 		if r.Mailbox.Code == "dmarc-report-no-mx" {
 			return // a domain that takes no mail has nothing to agree to
 		}
-		f = result.Found(result.Warning, "dmarc-rua-unauthorised", "address", r.Address, "tag", result.Said(r.Domain, r.Tag), "name", result.Domain(r.Name), "domain", result.Domain(r.Domain))
+		f = result.Found(result.Warning, "dmarc-rua-unauthorised", "address", result.Said(s.res.PolicyName, r.Address), "tag", result.Said(r.Domain, r.Tag), "name", result.Domain(r.Name), "domain", result.Domain(r.Domain))
 	case "dmarc-report-unknown":
-		f = result.Found(result.Info, "dmarc-rua-undecided", "address", r.Address, "tag", result.Said(r.Name, r.Tag), "name", result.Domain(r.Name))
+		f = result.Found(result.Info, "dmarc-rua-undecided", "address", result.Said(s.res.PolicyName, r.Address), "tag", result.Said(r.Name, r.Tag), "name", result.Domain(r.Name))
 	default:
 		return
 	}
@@ -207,9 +207,9 @@ func (s *state) lintMailbox(r Report, evidence []result.Evidence) {
 	var f result.Finding
 	switch r.Mailbox.Code {
 	case "dmarc-report-no-mx":
-		f = result.Found(result.Warning, "dmarc-rua-no-mx", "address", r.Address, "tag", result.Said(r.Domain, r.Tag), "domain", result.Domain(r.Domain))
+		f = result.Found(result.Warning, "dmarc-rua-no-mx", "address", result.Said(s.res.PolicyName, r.Address), "tag", result.Said(r.Domain, r.Tag), "domain", result.Domain(r.Domain))
 	case "dmarc-report-null-mx":
-		f = result.Found(result.Warning, "dmarc-rua-null-mx", "address", r.Address, "tag", result.Said(r.Domain, r.Tag), "domain", result.Domain(r.Domain))
+		f = result.Found(result.Warning, "dmarc-rua-null-mx", "address", result.Said(s.res.PolicyName, r.Address), "tag", result.Said(r.Domain, r.Tag), "domain", result.Domain(r.Domain))
 	default:
 		return
 	}

@@ -44,16 +44,16 @@ func listed(x Entry) []result.Finding {
 	var out []result.Finding
 	switch {
 	case x.Kind == Allow:
-		out = append(out, result.Found(result.Info, "dnsbl-allow-listed", "list", result.Ours(x.List), "subject", x.Subject, "answer", result.Ours(answer)))
+		out = append(out, result.Found(result.Info, "dnsbl-allow-listed", "list", result.Ours(x.List), "subject", result.Domain(x.Subject), "answer", result.Ours(answer)))
 	case x.policy:
-		out = append(out, result.Found(severity, "dnsbl-policy-listed", "list", result.Ours(x.List), "subject", x.Subject, "answer", result.Ours(answer), "url", result.Ours(x.URL)))
+		out = append(out, result.Found(severity, "dnsbl-policy-listed", "list", result.Ours(x.List), "subject", result.Domain(x.Subject), "answer", result.Ours(answer), "url", result.Ours(x.URL)))
 	case x.URL != "":
-		out = append(out, result.Found(severity, "dnsbl-listed", "list", result.Ours(x.List), "subject", x.Subject, "answer", result.Ours(answer), "url", result.Ours(x.URL)))
+		out = append(out, result.Found(severity, "dnsbl-listed", "list", result.Ours(x.List), "subject", result.Domain(x.Subject), "answer", result.Ours(answer), "url", result.Ours(x.URL)))
 	default:
-		out = append(out, result.Found(severity, "dnsbl-listed-untold", "list", result.Ours(x.List), "subject", x.Subject, "answer", result.Ours(answer)))
+		out = append(out, result.Found(severity, "dnsbl-listed-untold", "list", result.Ours(x.List), "subject", result.Domain(x.Subject), "answer", result.Ours(answer)))
 	}
 	if x.Text != "" {
-		out = append(out, result.Found(result.Info, "dnsbl-says", "list", result.Ours(x.List), "subject", x.Subject, "text", x.Text))
+		out = append(out, result.Found(result.Info, "dnsbl-says", "list", result.Ours(x.List), "subject", result.Domain(x.Subject), "text", x.Text))
 	}
 	return out
 }

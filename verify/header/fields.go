@@ -61,10 +61,10 @@ func (s *state) duplicates() {
 	if len(s.Duplicates) == 0 {
 		return
 	}
-	s.broken(result.Because("header-repeats-fields", "fields", strings.Join(s.Duplicates, ", ")))
+	s.broken(result.Because("header-repeats-fields", "fields", mail.FieldNames(s.Duplicates...)))
 	others := slices.DeleteFunc(slices.Clone(s.Duplicates), func(n string) bool { return n == "From" })
 	if len(others) > 0 {
-		s.found(result.Found(result.Error, "header-duplicate", "fields", strings.Join(others, ", ")))
+		s.found(result.Found(result.Error, "header-duplicate", "fields", mail.FieldNames(others...)))
 	}
 }
 
@@ -111,7 +111,7 @@ func (s *state) spaced() {
 	if len(names) > 0 {
 		s.faulty(names...)
 		s.broken(result.Because("header-space-in-name"))
-		s.found(result.Found(result.Warning, "header-space-before-colon", "fields", names.String()))
+		s.found(result.Found(result.Warning, "header-space-before-colon", "fields", names.text()))
 	}
 }
 
@@ -142,3 +142,6 @@ func (l list) String() string {
 	}
 	return strings.Join(short, ", ")
 }
+
+// text is the list with its provenance.
+func (l list) text() result.Text { return result.Text{Value: l.String(), From: mail.FieldsFrom(l)} }

@@ -100,7 +100,7 @@ func (r *Result) compare(q Query) {
 	default:
 		r.Reason = result.Because("helo-resolves-elsewhere")
 		r.Findings = append(r.Findings, result.Found(result.Info, "helo-other-address",
-			"helo", result.Domain(q.Helo), "addresses", strings.Join(r.Addresses, ", "), "ip", q.IP))
+			"helo", result.Domain(q.Helo), "addresses", result.Ours(strings.Join(r.Addresses, ", ")), "ip", q.IP))
 	}
 }
 

@@ -11,13 +11,15 @@ func (r *Result) Outcome() result.Outcome {
 
 // Describe has what the author's domain has for those who send to it.
 func (r *Result) Describe(o *result.Outcome) {
+	var servers result.Line
 	var hosts, policies []result.Line
-	var list []result.Text
 	for _, m := range r.MX {
-		host := result.Joined(result.Domain(m.Host), result.Ours(" ("), m.Pref, result.Ours(")"))
-		list, hosts = append(list, host), append(hosts, result.LineOf(host))
+		host := result.LineOf(result.Domain(m.Host), result.Ours(" ("), m.Pref, result.Ours(")"))
+		if hosts = append(hosts, host); len(servers) > 0 {
+			servers = append(servers, result.LineOf(result.Ours(", "))...)
+		}
+		servers = append(servers, host...)
 	}
-	servers := result.LineOf(result.Join(list, ", "))
 	switch {
 	case r.NullMX:
 		servers, hosts = result.LineOf(result.Ours("null MX")), []result.Line{result.LineOf(result.Because("html-null-mx"))}

@@ -3,7 +3,6 @@ package iprev
 import (
 	"context"
 	"net/netip"
-	"strings"
 
 	"checkauth/verify/dns"
 	"checkauth/verify/result"
@@ -84,7 +83,7 @@ func (r *Result) conclude(ip netip.Addr, failed *dns.Error) {
 	case failed != nil:
 		r.failed(failed)
 	default:
-		list := strings.Join(r.Names, ", ")
+		list := result.Join(result.Domains(r.Names), ", ")
 		r.Word, r.Reason = result.Fail, result.Because("iprev-names-disagree", "names", list, "ip", ip)
 		r.Findings = append(r.Findings, result.Found(result.Error, "iprev-mismatch", "names", list, "ip", ip))
 	}

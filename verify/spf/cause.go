@@ -67,7 +67,7 @@ func (w *walk) broken(c *culprit, r Result) []result.Finding {
 		return w.unreadableFinding(c)
 	case tooManyLookups:
 		if w.loop != "" {
-			return one(result.Found(result.Error, "spf-include-loop", "domain", result.Domain(r.Domain), "chain", result.Cut(w.loop, 4*maxQuoted)))
+			return one(result.Found(result.Error, "spf-include-loop", "domain", result.Domain(r.Domain), "chain", chain(w.loop)))
 		}
 		return one(result.Found(result.Error, "spf-too-many-lookups", "domain", result.Domain(r.Domain),
 			"count", w.lookups, "costly", result.Said(r.Domain, w.costly(r.Root))))

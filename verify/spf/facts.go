@@ -89,3 +89,8 @@ func (rec *Record) eachReason(do func(*result.Reason)) {
 		rec.Terms[i].Record.eachReason(do)
 	}
 }
+
+// chain is a list of domains that lead to each other.
+func chain(names string) result.Text {
+	return result.Join(result.Domains(strings.Split(result.Cut(names, 4*maxQuoted), " > ")), " > ")
+}

@@ -28,7 +28,7 @@ func (s *survey) voids(domain string) int {
 			dead[l.at] = append(dead[l.at], result.Cut(l.d.Text, maxQuoted))
 		}
 	}
-	shown := strings.Join(all[:min(len(all), 5)], ", ")
+	shown := result.Join(result.Domains(all[:min(len(all), 5)]), ", ")
 	switch {
 	case s.has("spf-void-lookups"):
 	case n > maxVoids && nowhere <= maxVoids:

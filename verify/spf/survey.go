@@ -310,9 +310,9 @@ func (s *survey) costOf(at *site, i int, d *Directive) int {
 // loop is found where the count comes back to a record that it is in.
 func (s *survey) loop(at *site) {
 	from := slices.Index(s.stack, at.domain)
-	chain := strings.Join(append(slices.Clone(s.stack[from:]), at.domain), " > ")
+	names := strings.Join(append(slices.Clone(s.stack[from:]), at.domain), " > ")
 	if !s.has("spf-include-loop") && !s.has("spf-later-loop") {
-		s.say(result.Found(result.Warning, "spf-later-loop", "domain", result.Domain(s.stack[0]), "chain", result.Cut(chain, 4*maxQuoted)))
+		s.say(result.Found(result.Warning, "spf-later-loop", "domain", result.Domain(s.stack[0]), "chain", chain(names)))
 	}
 }
 
