@@ -28,7 +28,7 @@ func large(t testing.TB) (*verify.Report, string) {
 		r.Checks = append(r.Checks, k)
 	}
 	for i := range 10 {
-		r.Checks[0].Evidence = append(r.Checks[0].Evidence, result.Evidence{Name: fmt.Sprintf("n%d.example.org", i), Type: "TXT", Rcode: "NOERROR",
+		r.Checks[0].Evidence = append(r.Checks[0].Evidence, result.Evidence{Name: fmt.Sprintf("_n%d.example.org", i), Type: "TXT", Rcode: "NOERROR",
 			Data: []string{`"` + strings.Repeat("y", 4000) + `"`}})
 	}
 	var raw strings.Builder
@@ -140,7 +140,7 @@ func TestHostile_43_no_link_of_a_stranger_lives(t *testing.T) {
 				}
 			}
 		}
-		if !strings.Contains(got.parts[0], `IN TXT https\058//evil.example/pay include:www.example.org`) {
+		if class == policy.Proved && !strings.Contains(got.parts[0], `IN TXT https\058//evil.example/pay include:www.example.org`) {
 			t.Errorf("class %s: the record cannot be copied", class)
 		}
 	}

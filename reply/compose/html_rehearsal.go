@@ -72,7 +72,7 @@ func rehearsedTree() *result.Tree {
 		result.Row{Term: result.Said("example.org", "a"), State: "error", Code: "html-error", Asked: true, Failed: true, Found: result.Domains([]string{"a.example", "b.example"}), Lookups: 1, Voids: 1},
 		result.Row{Term: result.Said("example.org", "include:example.net"), State: "no match", Code: "html-no-match", Asked: true, Why: result.Because("spf-include-said", "domain", "example.net", "result", result.Fail)})
 	for depth := range deepest + 2 {
-		out.Rows = append(out.Rows, result.Row{Depth: depth + 1, Record: result.Domain("example.net")})
+		out.Rows = append(out.Rows, result.Row{Depth: depth + 1, Record: result.Domain("below.example.org")})
 	}
 	for range longTree {
 		out.Rows = append(out.Rows, result.Row{Depth: 1, Term: result.Said("example.net", "ip4:192.0.2.1"), State: "no match", Code: "html-no-match", Asked: true})

@@ -47,7 +47,7 @@ func (m marker) walk(v reflect.Value) {
 }
 
 // ourArguments have this program's own words.
-var ourArguments = []string{"method", "policy", "result", "rcode", "type", "until", "date", "code", "list", "provider", "vendor", "family", "want", "octets", "field", "fields", "was", "is", "spf", "dkim", "dmarc", "where", "panel", "path"}
+var ourArguments = []string{"method", "policy", "result", "rcode", "type", "until", "date", "code", "list", "provider", "vendor", "family", "want", "octets", "field", "fields", "was", "is", "spf", "dkim", "dmarc", "where", "panel", "path", "version", "cipher", "near"}
 
 func (m marker) from(name, value string) result.From {
 	if value == "" || slices.Contains(ourArguments, name) || strings.Trim(value, "0123456789abcdef.:-/ ") == "" {

@@ -348,6 +348,7 @@ func (w *walker) walk(path string, typ reflect.Type, node map[string]any) {
 	}
 	kind := "string"
 	switch {
+	case typ == reflect.TypeFor[result.Text](): // by MarshalText
 	case typ == reflect.TypeFor[time.Time]():
 		if node["format"] != "date-time" {
 			w.Errorf("%s: want a date-time, the schema has %v", path, node)

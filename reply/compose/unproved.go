@@ -64,11 +64,22 @@ type sight struct {
 	sender string // the address
 	domain string
 	names  map[string]bool
+	others map[string]result.Ours // what stands for names that may not be shown, where more is known of them
 }
 
 func newSight(r *verify.Report) *sight {
-	s := &sight{sender: r.Session.MailFrom, domain: cmp.Or(standing.Domain(r), naming.Key(r.Session.Helo)), names: map[string]bool{}}
+	s := &sight{sender: r.Session.MailFrom, domain: cmp.Or(standing.Domain(r), naming.Key(r.Session.Helo)), names: map[string]bool{}, others: map[string]result.Ours{}}
+	if helo, ok := naming.ASCII(r.Session.Helo); ok {
+		s.others[helo] = "[the HELO name]"
+	}
 	evidence := evidenceIn(r)
+	for _, e := range evidence {
+		for _, d := range e.Data {
+			if name, ok := naming.ASCII(d); ok && e.Type == "PTR" && isAddress(e.Name) {
+				s.others[name] = result.Ours("[the PTR name of " + r.Session.ClientIP + "]")
+			}
+		}
+	}
 	for _, e := range evidence {
 		// A name of the organisation counts where it has the client's address: anybody may say one, and give his address its name.
 		if name, ok := naming.ASCII(e.Name); ok && naming.SameOrganisation(name, s.domain) && slices.Contains(e.Data, r.Session.ClientIP) {
@@ -112,11 +123,15 @@ func evidenceIn(r *verify.Report) (out []result.Evidence) {
 	return out
 }
 
-// lead takes in a name of more than one label; what is none stays unknown.
+// lead takes in a name of more than one label, and those above it within its organisation; what is none stays unknown.
 func (s *sight) lead(word string) {
 	name, ok := naming.ASCII(strings.TrimSuffix(word, "."))
-	if ok && strings.Contains(name, ".") && !isNumber(name) {
-		s.names[name] = true
+	if !ok || !strings.Contains(name, ".") || isNumber(name) {
+		return
+	}
+	s.names[name] = true
+	for _, above, ok := strings.Cut(name, "."); ok && naming.SameOrganisation(above, name); _, above, ok = strings.Cut(above, ".") {
+		s.names[above] = true
 	}
 }
 
@@ -160,6 +175,9 @@ func (s *sight) text(t result.Text) result.Text {
 
 // otherName stands for a name that may not be shown: of a known domain at least that one is told.
 func (s *sight) otherName(name string) result.Ours {
+	if a, ok := naming.ASCII(name); ok && s.others[a] != "" {
+		return s.others[a]
+	}
 	for {
 		_, above, ok := strings.Cut(name, ".")
 		if !ok {
@@ -316,7 +334,7 @@ func (s *sight) mayEdit(a verify.Action) bool {
 func (s *sight) action(a verify.Action) verify.Action {
 	a.Args, a.Text, a.Why = s.args(a.Args), "", s.reason(a.Why)
 	a.Before, a.When = each(a.Before, s.reason), each(a.When, s.reason)
-	a.Settings = slices.DeleteFunc(slices.Clone(a.Settings), func(t result.Text) bool { return s.text(t) != t })
+	a.Settings = each(a.Settings, s.setting)
 	if a.Where != nil {
 		where := *a.Where
 		where.Traps = each(where.Traps, s.reason)
@@ -326,6 +344,19 @@ func (s *sight) action(a verify.Action) verify.Action {
 		a.Value, a.Zone = hidden(a.Value), hidden(a.Zone)
 	}
 	return a
+}
+
+// setting has what stands for the names that may not be shown: all else in it is ours.
+func (s *sight) setting(t result.Text) result.Text {
+	for _, d := range t.From.Domains() {
+		if !s.knows(d) {
+			t.Value = strings.ReplaceAll(t.Value, d, string(s.otherName(d)))
+		}
+	}
+	if t.From != result.Stranger {
+		t.From = result.Ourselves
+	}
+	return s.text(t)
 }
 
 // ownWords tells whether each name in a value is known, or stands in the record that it takes the place of.

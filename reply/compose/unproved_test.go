@@ -44,12 +44,26 @@ func strew(v reflect.Value, field, words string) (n int) {
 		}
 	case reflect.Map:
 		for _, k := range v.MapKeys() {
-			v.SetMapIndex(k, reflect.ValueOf(words))
+			if v.Type().Elem() == reflect.TypeFor[result.Text]() {
+				v.SetMapIndex(k, reflect.ValueOf(result.TextOf(words)))
+			} else {
+				v.SetMapIndex(k, reflect.ValueOf(words))
+			}
 			n++
 		}
 	case reflect.Struct:
 		if slices.Contains(programsTypes, v.Type()) {
 			return 0
+		}
+		if v.CanAddr() {
+			switch x := v.Addr().Interface().(type) {
+			case *result.Text:
+				*x = result.TextOf(words)
+				return 1
+			case *result.Arg:
+				x.Value, x.From = words, result.Stranger
+				return 1
+			}
 		}
 		if e, ok := v.Interface().(result.Evidence); ok && e.Type == "PTR" {
 			return 0 // names of the client, as HELO

@@ -224,6 +224,6 @@ func (d *draft) sharedHost(l link) {
 	if l.kind != neighbour && l.kind != isExchanger || org == "" || naming.SameOrganisation(org, d.domain) {
 		return
 	}
-	d.note(result.Because("before-spf-shared-host", "host", result.Domain(org), "own", result.Domain(literal(d.client)),
+	d.note(result.Because("before-spf-shared-host", "host", result.Domain(org), "own", result.Ours(literal(d.client)),
 		"line", result.Said(org, "v=spf1 include:"+org+" ~all")))
 }

@@ -33,7 +33,7 @@ func (r *Result) Describe(o *result.Outcome) {
 		}
 		o.Facts = append(o.Facts, result.Fact{Label: "ARC set:", Lines: text, Only: result.OnText})
 		rows = append(rows, []result.Cell{
-			{Line: result.LineOf(result.Ours(fmt.Sprintf("i=%d cv=", i.Instance)), result.Cut(i.CV, 20)), Head: true},
+			{Line: result.LineOf(result.Ours(fmt.Sprintf("i=%d cv=", i.Instance)), result.Cut(result.Clean(i.CV), 20)), Head: true},
 			{Line: result.LineOf(result.Domain(i.Seal.Domain)), Small: page}, {Word: i.Seal.Word},
 		})
 	}

@@ -523,7 +523,7 @@ func notes(m *verify.Message) []result.Finding {
 	}
 	for _, f := range m.Fields {
 		if mail.ClaimsAuthserv(f, m.Envelope.Host) {
-			out = append(out, result.Found(result.Warning, "ar-forged", "host", result.Domain(m.Envelope.Host)))
+			out = append(out, result.Found(result.Warning, "ar-forged", "host", result.Ours(m.Envelope.Host)))
 			break
 		}
 	}

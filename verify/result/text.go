@@ -45,7 +45,15 @@ func (f From) Allowed(known func(domain string) bool) bool {
 	if f == Stranger {
 		return false
 	}
-	return f == Ourselves || !slices.ContainsFunc(strings.Split(string(f), " "), func(d string) bool { return !known(d) })
+	return f == Ourselves || !slices.ContainsFunc(f.Domains(), func(d string) bool { return !known(d) })
+}
+
+// Domains are those whose words they are; none where they are ours or a stranger's.
+func (f From) Domains() []string {
+	if f == Stranger || f == Ourselves {
+		return nil
+	}
+	return strings.Split(string(f), " ")
 }
 
 // Text is a text with its provenance. It is unescaped: whoever prints it escapes it (Clean). In JSON it is its Value.
