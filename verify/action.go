@@ -23,7 +23,7 @@ type Action struct {
 	Text string      `json:"text,omitempty"` // as Reason.Text
 
 	// Settings are where a mail system is changed: a program each, its directives or menus a line each.
-	Settings []string `json:"settings,omitempty"`
+	Settings []result.Text `json:"settings,omitempty"`
 
 	Why    result.Reason   `json:"why,omitzero"`
 	Before []result.Reason `json:"before,omitempty"` // what to think of first, and what it costs

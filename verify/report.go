@@ -1,22 +1,10 @@
 package verify
 
 import (
-	"encoding/json"
-	"fmt"
 	"time"
 
-	"checkauth/verify/arc"
-	"checkauth/verify/dkim"
-	"checkauth/verify/dmarc"
-	"checkauth/verify/dnsbl"
-	"checkauth/verify/header"
-	"checkauth/verify/helo"
-	"checkauth/verify/inbound"
-	"checkauth/verify/iprev"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
-	"checkauth/verify/spam"
-	"checkauth/verify/spf"
 )
 
 // Version of the JSON form. Fields are only added.
@@ -32,7 +20,7 @@ type Report struct {
 	Session  Session          `json:"session"`
 	Message  MessageFacts     `json:"message"`
 	Verdict  Verdict          `json:"verdict"`
-	Checks   []Check          `json:"checks"`
+	Checks   []result.Outcome `json:"checks"`
 	Findings []result.Finding `json:"findings"`
 	// Receivers: what the large mailbox providers would do by their published rules.
 	Receivers []Receiver `json:"receivers"`
@@ -143,120 +131,19 @@ const (
 	MethodSpam    = "spam"    // where configured
 )
 
-// Check is one check of the message; DKIM has one a signature.
-type Check struct {
-	Method     string            `json:"method"`
-	Result     result.Word       `json:"result"`
-	Reason     result.Reason     `json:"reason,omitzero"`
-	Cause      string            `json:"cause,omitempty"` // of temperror and permerror: the error, in English
-	Identities map[string]string `json:"identities"`      // verified, by registered property (RFC 8601, 2.7)
-	Evidence   []result.Evidence `json:"evidence"`
-	Details    Details           `json:"details,omitzero"`
-}
-
-// Details of a check's own kind: at most one is set, and which follows from the method. In JSON it is
-// that one itself.
-type Details struct {
-	SPF   *spf.Result
-	DKIM  *dkim.Signature
-	DMARC *dmarc.Result
-	IPRev *iprev.Result
-	Helo  *helo.Result
-
-	ARC     *arc.Result
-	Header  *header.Result
-	Inbound *inbound.Result
-	DNSBL   *dnsbl.Result
-	Spam    *spam.Result
-}
-
-// of gives the place for the details of a method, nil where it has none.
-func (d *Details) of(method string) any {
-	switch method {
-	case MethodSPF, MethodSPFHelo:
-		return &d.SPF
-	case MethodDKIM:
-		return &d.DKIM
-	case MethodDMARC:
-		return &d.DMARC
-	case MethodIPRev:
-		return &d.IPRev
-	case MethodHelo:
-		return &d.Helo
-	case MethodARC:
-		return &d.ARC
-	case MethodHeader:
-		return &d.Header
-	case MethodInbound:
-		return &d.Inbound
-	case MethodDNSBL:
-		return &d.DNSBL
-	case MethodSpam:
-		return &d.Spam
-	}
-	return nil
-}
-
-// MarshalJSON writes the one that is set.
-func (d Details) MarshalJSON() ([]byte, error) {
-	switch {
-	case d.SPF != nil:
-		return json.Marshal(d.SPF)
-	case d.DKIM != nil:
-		return json.Marshal(d.DKIM)
-	case d.DMARC != nil:
-		return json.Marshal(d.DMARC)
-	case d.IPRev != nil:
-		return json.Marshal(d.IPRev)
-	case d.Helo != nil:
-		return json.Marshal(d.Helo)
-	case d.ARC != nil:
-		return json.Marshal(d.ARC)
-	case d.Header != nil:
-		return json.Marshal(d.Header)
-	case d.Inbound != nil:
-		return json.Marshal(d.Inbound)
-	case d.DNSBL != nil:
-		return json.Marshal(d.DNSBL)
-	case d.Spam != nil:
-		return json.Marshal(d.Spam)
-	}
-	return []byte("null"), nil
-}
-
-// UnmarshalJSON reads what was written for the check's method.
-func (c *Check) UnmarshalJSON(b []byte) error {
-	type plain Check
-	v := struct {
-		*plain
-		Details json.RawMessage `json:"details"`
-	}{plain: (*plain)(c)}
-	if err := json.Unmarshal(b, &v); err != nil {
-		return err
-	}
-	if len(v.Details) == 0 {
-		return nil
-	}
-	place := c.Details.of(c.Method)
-	if place == nil {
-		return fmt.Errorf("check %q: details of an unknown kind", c.Method)
-	}
-	return json.Unmarshal(v.Details, place)
-}
-
-// Check gives the first check of a method; the zero Check where there is none.
-func (r *Report) Check(method string) Check {
+// Check gives the first check of a method; the zero Outcome where there is none.
+func (r *Report) Check(method string) result.Outcome {
 	for _, c := range r.Checks {
 		if c.Method == method {
 			return c
 		}
 	}
-	return Check{}
+	return result.Outcome{}
 }
 
 // All gives the checks of a method in order.
-func (r *Report) All(method string) []Check {
-	var out []Check
+func (r *Report) All(method string) []result.Outcome {
+	var out []result.Outcome
 	for _, c := range r.Checks {
 		if c.Method == method {
 			out = append(out, c)

@@ -4,7 +4,6 @@ import (
 	"os"
 
 	"checkauth/verify/result"
-	"checkauth/verify/spf"
 )
 
 // Colours of a terminal (ECMA-48, SGR). None of them says anything that the words do not.
@@ -22,16 +21,16 @@ var wordColour = map[result.Word]string{
 var severityColour = map[result.Severity]string{result.Error: red, result.Warning: yellow}
 
 // lineColour is that of a line of the tree.
-func lineColour(t *spf.Term) string {
+func lineColour(t *result.Row) string {
 	if t == nil {
 		return ""
 	}
-	switch t.Outcome {
-	case spf.Match:
-		return wordColour[matchedWord(t.Text)]
-	case spf.Failed:
+	switch {
+	case t.Matched:
+		return wordColour[matchedWord(t.Term.Value)]
+	case t.Failed:
 		return red
-	case spf.NotReached:
+	case t.Skipped:
 		return faint
 	}
 	return ""

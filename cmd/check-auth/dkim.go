@@ -70,6 +70,10 @@ func (c *dkimFileCmd) Run(ctx context.Context, e env, shared *dkimCmd) error {
 	show := dkimShow{terminal: lines, fields: m.Fields, canon: c.Canon}
 	show.res = ask.verifier.Check(ask.ctx, m.Fields, m.Body)
 	show.dmarc = ask.alignment(m.Fields, show.res.Signatures)
+	for i := range show.res.Signatures {
+		s := &show.res.Signatures[i]
+		s.Counts = show.dmarc.Counts(s.Index, s.Word, s.Partly())
+	}
 	if err := write(e, &show, shared.JSON); err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ func (s *dkimShow) text() string {
 	}
 	for i := range s.res.Signatures {
 		line(fmt.Sprintf("\nSignature %d of %d", i+1, len(s.res.Signatures)))
-		s.signature(line, s.of(i))
+		s.signature(line, &s.res.Signatures[i])
 		line("")
 		if len(s.res.Signatures[i].Findings) == 0 {
 			line(nothingFound)
@@ -44,26 +44,12 @@ func (s *dkimShow) text() string {
 	return b.String()
 }
 
-// of is one signature with what DMARC made of it.
-func (s *dkimShow) of(i int) compose.Signature {
-	return compose.Signature{Signature: &s.res.Signatures[i], DMARC: &s.dmarc}
-}
-
 // signature are the facts of one.
-func (s *dkimShow) signature(line func(string), x compose.Signature) {
+func (s *dkimShow) signature(line func(string), x *dkim.Signature) {
 	s.result(line, x.Word, x.Reason)
-	lines := append(s.DKIM(x), compose.Key(x.KeyName, x.KeyTTL, x.Key)...)
-	if x.KeyRecord != "" {
-		lines = append(lines, wholeLine("Key record:", x.KeyRecord))
-	}
-	if x.Key != nil && x.Key.Bits > 0 {
-		lines = append(lines, s.VerifiedBy(x.Readers()))
-	}
-	lines = append(lines, s.ForDMARC(x)...)
-	if s.canon && x.Evaluated {
-		lines = append(lines, compose.Canonical(x.Signature)...)
-	}
-	for _, l := range lines {
+	var o result.Outcome
+	x.Describe(&o)
+	for _, l := range s.Facts(o.Facts, func(f result.Fact) bool { return f.Only != result.OnPage && !f.Last && (s.canon || !f.Pre) }) {
 		line(l)
 	}
 }
@@ -93,10 +79,10 @@ type signatureJSON struct {
 func (s *dkimShow) forJSON() any {
 	out := dkimJSON{Signatures: []signatureJSON{}, Findings: s.sentences(s.res.Findings)}
 	for i := range s.res.Signatures {
-		x := s.of(i)
-		j := signatureJSON{Word: x.Word, Reason: x.Reason, Cause: causeText(x.Cause), Findings: s.sentences(x.Findings), Signature: *x.Signature,
-			OverSigned: append([]string{}, x.OverSigned...), Broken: x.Broken(), Readers: x.Readers(), ForDMARC: x.Counts()}
-		j.Alignment, _ = x.Alignment()
+		x := &s.res.Signatures[i]
+		j := signatureJSON{Word: x.Word, Reason: x.Reason, Cause: causeText(x.Cause), Findings: s.sentences(x.Findings), Signature: *x,
+			OverSigned: append([]string{}, x.OverSigned...), Broken: x.Broken(), Readers: x.Readers(), ForDMARC: x.Counts}
+		j.Alignment, _ = s.dmarc.Row(x.Index)
 		for _, r := range []*result.Reason{&j.Reason, &j.Broken, &j.Readers, &j.ForDMARC, &j.Alignment.Why} {
 			s.say(r)
 		}
@@ -115,11 +101,12 @@ func (s *keyShow) text() string {
 	var b strings.Builder
 	line := func(l string) { b.WriteString(l + "\n") }
 	s.result(line, s.key.Word, s.key.Reason)
-	for _, l := range compose.Key(s.key.Name, s.key.TTL, s.key.Key) {
-		line(l)
-	}
+	facts := dkim.KeyFacts("", s.key.Name, s.key.TTL, s.key.Key)
 	if k := s.key.Key; k != nil && k.Bits > 0 {
-		line(s.VerifiedBy(compose.Readers(k.Type+"-sha256", k)))
+		facts = append(facts, dkim.VerifiedBy(dkim.Readers(k.Type+"-sha256", k)))
+	}
+	for _, l := range s.Facts(facts, func(f result.Fact) bool { return f.Only != result.OnPage }) {
+		line(l)
 	}
 	if n := len(s.key.Strings); n > 0 {
 		line(wholeLine("Record:", s.key.Record))

@@ -176,7 +176,7 @@ func stepReason(step dmarc.Step) result.Reason {
 	switch step.Found {
 	case dmarc.FoundRecord:
 		if step.PSD != "" {
-			return result.Because("dmarc-walk-record-ends", "psd", step.PSD)
+			return result.Because("dmarc-walk-record-ends", "psd", result.Ours(step.PSD))
 		}
 		return result.Because("dmarc-walk-record")
 	case dmarc.FoundSeveral:

@@ -10,6 +10,7 @@ import (
 	"checkauth/reply/compose"
 	"checkauth/reply/policy"
 	"checkauth/verify"
+	"checkauth/verify/evaluate"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
 )
@@ -68,6 +69,9 @@ func (c *explainCmd) read(e env) (*verify.Report, error) {
 	}
 	r := &verify.Report{}
 	if err := readReport(b, r); err != nil {
+		return nil, usage("report %q is no report (%w): give the report.json of a reply, or what verify --json prints", c.Report, err)
+	}
+	if err := evaluate.Restore(r); err != nil {
 		return nil, usage("report %q is no report (%w): give the report.json of a reply, or what verify --json prints", c.Report, err)
 	}
 	if r.Version != verify.Version || r.Checks == nil {

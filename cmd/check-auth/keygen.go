@@ -109,15 +109,15 @@ func keygenText(s *terminal, key *sign.Key, kind string, bits int, file string) 
 	line(wholeLine("Type:", "TXT"))
 	line(wholeLine("Value:", key.Text()))
 	line("\nWhat to do next:")
-	line(compose.Item("1. ", s.Say(result.Because("keygen-publish", "short", key.Selector+"._domainkey"))))
+	line(compose.Item("1. ", s.Say(result.Because("keygen-publish", "short", result.Ours(key.Selector+"._domainkey")))))
 	line(compose.Item("2. ", s.Say(result.Because("keygen-look"))))
 	line("   check-auth dkim key " + key.Selector + " " + key.Domain)
-	line(compose.Item("3. ", s.Say(result.Because("keygen-sign", "selector", key.Selector, "domain", key.Domain))))
+	line(compose.Item("3. ", s.Say(result.Because("keygen-sign", "selector", result.Ours(key.Selector), "domain", result.Domain(key.Domain)))))
 	switch {
 	case kind == sign.Ed25519:
 		line(compose.Item("4. ", s.Say(result.Because("keygen-ed25519"))))
 	case bits < sign.Bits:
-		line(compose.Item("4. ", s.Say(result.Because("keygen-weak", "bits", fmt.Sprint(bits)))))
+		line(compose.Item("4. ", s.Say(result.Because("keygen-weak", "bits", bits))))
 	}
 	return b.String()
 }

@@ -174,11 +174,13 @@ func (s *spfShow) text(x spf.Result) string {
 		// Whole and on one line, to be copied.
 		line(fmt.Sprintf("%-16s%s", "Record:", result.Clean(x.Root.Text)))
 	}
-	for _, l := range s.SPF(&x, x.Reason) {
-		line(s.paint(l.Text, lineColour(l.Term)))
+	var o result.Outcome
+	x.Describe(&o)
+	for _, l := range s.Tree(o.Tree, x.Reason) {
+		line(s.paint(l.Text, lineColour(l.Row)))
 	}
-	if x.Explanation != "" {
-		line(compose.Explanation(&x))
+	for _, l := range s.Facts(o.Facts, func(f result.Fact) bool { return f.Only != result.OnPage }) {
+		line(l)
 	}
 	line("")
 	if len(x.Findings) == 0 {
@@ -240,7 +242,9 @@ type spfJSON struct {
 }
 
 func (s *spfShow) forJSON(x spf.Result) *spfJSON {
-	s.FillSPF(&x)
+	s.say(&x.Reason)
+	x.Findings = s.sentences(x.Findings)
+	s.Fill(&x)
 	out := &spfJSON{Word: x.Word, Reason: x.Reason, Cause: causeText(x.Cause), IP: s.ip.String(), Findings: x.Findings, Result: x}
 	if out.Findings == nil {
 		out.Findings = []result.Finding{}

@@ -10,6 +10,8 @@ import (
 
 	"checkauth/verify"
 	"checkauth/verify/dns/dnstest"
+	"checkauth/verify/result"
+	"checkauth/verify/spf"
 )
 
 const verifyZone = `
@@ -77,7 +79,7 @@ func TestVerifyJSON(t *testing.T) {
 		t.Fatalf("exit %d, %s: %v\n%s", got.code, got.err, err, got.out)
 	}
 	if got.code != exitPass || r.Version != verify.Version || r.Verdict.Word != verify.Authenticated || r.Session.TLS != nil ||
-		r.Session.RcptTo[0] != "check-auth@v.example" || r.Check(verify.MethodSPF).Details.SPF.Matched != "ip4:192.0.2.1" {
+		r.Session.RcptTo[0] != "check-auth@v.example" || result.Detail[spf.Result](r.Check(verify.MethodSPF)).Matched != "ip4:192.0.2.1" {
 		t.Errorf("exit %d, report %+v", got.code, r)
 	}
 	for _, f := range r.Findings {

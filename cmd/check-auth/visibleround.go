@@ -291,24 +291,24 @@ func (v *visibleRound) conclude() {
 	v.Word = result.Fail
 	switch {
 	case last.Zone == "":
-		v.Word, v.Reason = result.TempError, result.Because("visible-no-zone", "name", last.Name)
+		v.Word, v.Reason = result.TempError, result.Because("visible-no-zone", "name", result.Domain(last.Name))
 	case slices.ContainsFunc(v.Zones, func(z visibleZone) bool { return !z.told }):
-		v.Word, v.Reason = result.TempError, result.Because("visible-unknown", "zone", zone)
+		v.Word, v.Reason = result.TempError, result.Because("visible-unknown", "zone", result.Domain(zone))
 	case !v.wanted(last.have) && last.Link == "" && !slices.ContainsFunc(last.Servers, func(h heard) bool { return v.wanted(h.have) && len(h.have) > 0 }):
-		v.Reason = result.Because("visible-not-made", "zone", zone, "name", last.Name, "type", v.Type)
+		v.Reason = result.Because("visible-not-made", "zone", result.Domain(zone), "name", result.Domain(last.Name), "type", result.Ours(v.Type))
 	case len(behind) > 0 && len(behind) == len(lacking):
-		v.Reason = result.Because("visible-servers-behind", "servers", strings.Join(behind, ", "))
+		v.Reason = result.Because("visible-servers-behind", "servers", result.Join(result.Domains(behind), ", "))
 	case len(lacking) > 0:
-		v.Reason = result.Because("visible-servers-differ", "servers", strings.Join(lacking, ", "), "name", v.Name, "type", v.Type)
+		v.Reason = result.Because("visible-servers-differ", "servers", result.Join(result.Domains(lacking), ", "), "name", result.Domain(v.Name), "type", result.Ours(v.Type))
 	case len(failing) > 0:
-		v.Reason = result.Because("visible-servers-failing", "servers", strings.Join(failing, ", "))
+		v.Reason = result.Because("visible-servers-failing", "servers", result.Join(result.Domains(failing), ", "))
 	case len(stale) > 0:
-		v.Reason = result.Because("visible-caches", "resolvers", strings.Join(stale, ", "), "time", clock(v.forgotten(), v.Time))
+		v.Reason = result.Because("visible-caches", "resolvers", result.Ours(strings.Join(stale, ", ")), "time", result.Ours(clock(v.forgotten(), v.Time)))
 	case len(broken) > 0:
-		v.Reason = result.Because("visible-resolvers-failing", "resolvers", strings.Join(broken, ", "))
+		v.Reason = result.Because("visible-resolvers-failing", "resolvers", result.Ours(strings.Join(broken, ", ")))
 	default:
 		v.Word = result.Pass
-		v.Reason = result.Because("visible-everywhere", "servers", counted(servers), "resolvers", counted(v.Resolvers), "name", v.Name, "type", v.Type)
+		v.Reason = result.Because("visible-everywhere", "servers", result.Ours(counted(servers)), "resolvers", result.Ours(counted(v.Resolvers)), "name", result.Domain(v.Name), "type", result.Ours(v.Type))
 	}
 }
 

@@ -91,7 +91,7 @@ func (c *Voice) advice(a verify.Action, seen []string) advice {
 		out.Why = without(c.sentences(a.Why), seen)
 	}
 	for _, s := range a.Settings {
-		out.Settings = append(out.Settings, settingOf(s))
+		out.Settings = append(out.Settings, settingOf(s.Value))
 	}
 	if a.Name == "" {
 		return out

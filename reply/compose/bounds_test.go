@@ -9,6 +9,7 @@ import (
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
+	"checkauth/verify/dkim"
 	"checkauth/verify/result"
 )
 
@@ -19,15 +20,15 @@ func large(t testing.TB) (*verify.Report, string) {
 	d := r.Checks[2]
 	for i := range 4 {
 		k := d
-		s := *d.Details.DKIM
+		s := *result.Detail[dkim.Signature](d)
 		s.Index = i + 1
 		s.CanonHeader = bytes.Repeat([]byte("x: \xc3\xa9\xc3\xa9\xc3\xa9\r\n"), 1600)
 		s.CanonBody = bytes.Repeat([]byte{0xff}, 2048)
-		k.Details.DKIM = &s
+		k.Detail = &s
 		r.Checks = append(r.Checks, k)
 	}
 	for i := range 10 {
-		r.Checks[0].Evidence = append(r.Checks[0].Evidence, result.Evidence{Name: fmt.Sprintf("n%d.example.org", i), Type: "TXT", Rcode: "NOERROR",
+		r.Checks[0].Evidence = append(r.Checks[0].Evidence, result.Evidence{Name: fmt.Sprintf("_n%d.example.org", i), Type: "TXT", Rcode: "NOERROR",
 			Data: []string{`"` + strings.Repeat("y", 4000) + `"`}})
 	}
 	var raw strings.Builder
@@ -139,7 +140,7 @@ func TestHostile_43_no_link_of_a_stranger_lives(t *testing.T) {
 				}
 			}
 		}
-		if !strings.Contains(got.parts[0], `IN TXT https\058//evil.example/pay include:www.example.org`) {
+		if class == policy.Proved && !strings.Contains(got.parts[0], `IN TXT https\058//evil.example/pay include:www.example.org`) {
 			t.Errorf("class %s: the record cannot be copied", class)
 		}
 	}

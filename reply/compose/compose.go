@@ -218,8 +218,13 @@ const argument = 300
 
 func (c *Voice) reason(r result.Reason) string { return c.say(r.Code, r.Args) }
 
+// sayPairs is for what is printed at once: pairs of argument name and value.
 func (c *Voice) sayPairs(code string, pairs ...string) string {
-	return c.reason(result.Because(result.Code(code), pairs...))
+	values := make([]any, len(pairs))
+	for i, p := range pairs {
+		values[i] = p
+	}
+	return c.reason(result.Because(result.Code(code), values...))
 }
 
 // Answer puts a decision into the lines that the client hears: ASCII, at most 480 octets each.
@@ -262,26 +267,7 @@ func (c *Voice) fill(r *verify.Report) {
 	for i := range r.Checks {
 		k := &r.Checks[i]
 		c.set(&k.Reason)
-		if s := k.Details.SPF; s != nil {
-			eachTerm(s.Root, c.set)
-		}
-		if a := k.Details.ARC; a != nil {
-			for i := range a.Instances {
-				for j := range a.Instances[i].Problems {
-					c.set(&a.Instances[i].Problems[j])
-				}
-			}
-		}
-		if d := k.Details.DMARC; d != nil {
-			c.set(&d.SPF.Why)
-			for i := range d.DKIM {
-				c.set(&d.DKIM[i].Why)
-			}
-			for i := range d.Reports {
-				c.set(&d.Reports[i].Status)
-				c.set(&d.Reports[i].Mailbox)
-			}
-		}
+		c.Fill(k.Detail)
 	}
 }
 
@@ -339,7 +325,7 @@ func (c *Composer) subject(r *verify.Report, d policy.Decision) string {
 		word += " (DMARC)"
 	}
 	domain := dmarc.Identities["header.from"]
-	if domain == "" || domain == otherDomain {
+	if domain == "" || strings.HasPrefix(domain, "[") { // it is not shown
 		domain = naming.Domain(r.Session.MailFrom)
 	}
 	return fmt.Sprintf("%s: %s %s", title, word, result.Cut(result.ASCII(domain), 100))

@@ -8,8 +8,15 @@ import (
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
+	"checkauth/verify/arc"
+	"checkauth/verify/dkim"
+	"checkauth/verify/dmarc"
+	"checkauth/verify/evaluate"
+	"checkauth/verify/inbound"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
+	"checkauth/verify/spam"
+	"checkauth/verify/spf"
 )
 
 // unsafeRune: what steers a terminal, reorders a line or ends it, anywhere but at our own line ends.
@@ -108,8 +115,9 @@ func spread(r *verify.Report, s string) {
 				e.Data[n] = s
 			}
 		}
-		spreadDetails(k.Details, s)
+		spreadDetail(k.Detail, s)
 	}
+	_ = evaluate.Restore(r) // it has the facts of the new details
 }
 
 func spreadArgs(as result.Args, s string) {
@@ -118,8 +126,10 @@ func spreadArgs(as result.Args, s string) {
 	}
 }
 
-func spreadDetails(d verify.Details, s string) {
-	if a := d.ARC; a != nil {
+func spreadDetail(detail any, s string) {
+	switch d := detail.(type) {
+	case *arc.Result:
+		a := d
 		for i := range a.Instances {
 			x := &a.Instances[i]
 			x.CV, x.Authserv, x.Results, x.Seal.Domain, x.Message.Domain = s, s, s, s, s
@@ -127,19 +137,19 @@ func spreadDetails(d verify.Details, s string) {
 				spreadArgs(x.Problems[j].Args, s)
 			}
 		}
-	}
-	if p := d.Inbound; p != nil {
+	case *inbound.Result:
+		p := d
 		p.Domain, p.MTASTS.Text = s, s
 		for i := range p.MX {
 			p.MX[i].Host = s
 		}
-	}
-	if p := d.Spam; p != nil {
+	case *spam.Result:
+		p := d
 		for i := range p.Rules {
 			p.Rules[i].Name, p.Rules[i].Text = s, s
 		}
-	}
-	if p := d.SPF; p != nil {
+	case *spf.Result:
+		p := d
 		p.Sender, p.Domain, p.Explanation, p.Matched, p.MatchedIn = s, s, s, s, s
 		if p.Root != nil {
 			p.Root.Domain, p.Root.Text = s, s
@@ -149,14 +159,14 @@ func spreadDetails(d verify.Details, s string) {
 				spreadArgs(t.Why.Args, s)
 			}
 		}
-	}
-	if g := d.DKIM; g != nil {
+	case *dkim.Signature:
+		g := d
 		g.Domain, g.Selector, g.Algorithm, g.Header, g.Body, g.Identity = s, s, s, s, s, s
 		g.Signed, g.OverSigned, g.HashClaimed, g.KeyName, g.KeyRecord = []string{s, s}, []string{s}, s, s, s
 		g.CanonHeader, g.CanonBody = []byte(s), []byte(s)
 		g.Key.Type, g.Key.Hashes, g.Key.Services, g.Key.Flags, g.Key.Notes = s, []string{s}, []string{s}, []string{s, s}, s
-	}
-	if m := d.DMARC; m != nil {
+	case *dmarc.Result:
+		m := d
 		m.Author, m.Org, m.PolicyName, m.Record, m.Policy, m.Tag = s, s, s, s, s, s
 		m.SPF.Domain, m.SPF.Org = s, s
 		for i := range m.DKIM {

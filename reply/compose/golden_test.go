@@ -15,6 +15,7 @@ import (
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
+	"checkauth/verify/evaluate"
 	"checkauth/verify/mail"
 )
 
@@ -84,6 +85,8 @@ func load(t testing.TB, name string) (*verify.Report, mail.Data) {
 	if err := json.Unmarshal(b, r); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
+	mark(r)
+	restored(t, r)
 	raw := hostileMessage
 	if name != "hostile" {
 		b, err := os.ReadFile(filepath.Join("testdata", name+".eml"))
@@ -104,6 +107,15 @@ func within(t testing.TB, r *verify.Report, raw string) mail.Data {
 	}
 	r.Message.Fields = fields
 	return body
+}
+
+// restored has the facts of a report that was read, or made by hand.
+func restored(t testing.TB, r *verify.Report) *verify.Report {
+	t.Helper()
+	if err := evaluate.Restore(r); err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 func data(s string) mail.Data { return mail.Data{At: strings.NewReader(s), Size: int64(len(s))} }

@@ -23,12 +23,18 @@ import (
 	"checkauth/reply/policy"
 	"checkauth/templates"
 	"checkauth/verify"
+	"checkauth/verify/arc"
+	"checkauth/verify/dkim"
 	"checkauth/verify/dmarc"
 	"checkauth/verify/dnsbl"
+	"checkauth/verify/evaluate"
 	"checkauth/verify/header"
+	"checkauth/verify/helo"
 	"checkauth/verify/inbound"
+	"checkauth/verify/iprev"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
+	"checkauth/verify/spam"
 	"checkauth/verify/spf"
 )
 
@@ -381,7 +387,7 @@ func (p *maker) codesOf(text string) int {
 
 // ours are the places of the type string that no stranger writes.
 var ours = []string{
-	"Report.ID", "Report.Host", "Session.ClientIP", "Check.Method", "Finding.Check", "Evidence.Type", "Evidence.Rcode", "Authority.Type",
+	"Report.ID", "Report.Host", "Session.ClientIP", "Outcome.Method", "Outcome.Label", "Finding.Check", "Evidence.Type", "Evidence.Rcode", "Authority.Type",
 	"Action.Type", "Receiver.ID", "Receiver.Verdict", "ReceiverRule.Verdict", "ReceiverRule.Scope", "VerdictShift.Before", "VerdictShift.After", "Signature.HashComputed",
 }
 
@@ -407,19 +413,21 @@ func (p *maker) report(text string) *verify.Report {
 	p.fill(reflect.ValueOf(r).Elem(), "", 0)
 	r.Version, r.ID, r.Host, r.Session.ClientIP = 1, "hostilehostilehostilehosta", "verifier.example", "192.0.2.66"
 	r.Checks = nil
-	for method := range labels {
+	for method := range detailsOfMethods {
 		for range map[bool]int{true: 2, false: 1}[method == verify.MethodDKIM] {
-			r.Checks = append(r.Checks, verify.Check{Method: method})
+			r.Checks = append(r.Checks, result.Outcome{Method: method})
 		}
 	}
 	// As in a report, or two would differ.
-	slices.SortStableFunc(r.Checks, func(a, b verify.Check) int { return strings.Compare(a.Method, b.Method) })
+	slices.SortStableFunc(r.Checks, func(a, b result.Outcome) int { return strings.Compare(a.Method, b.Method) })
 	for i := range r.Checks {
 		k := &r.Checks[i]
 		p.fill(reflect.ValueOf(k).Elem(), "", 0)
-		var one verify.Details
-		p.detail(&one, k.Method)
-		k.Details = one
+		if typ := detailsOfMethods[k.Method]; typ != nil {
+			detail := reflect.New(typ)
+			p.fill(detail.Elem(), "", 0)
+			k.Detail = detail.Interface()
+		}
 	}
 	for i, id := range []string{"gmail", "outlook"} {
 		r.Receivers[i].ID, r.Receivers[i].Verdict = id, []string{"reject", "junk"}[i]
@@ -435,18 +443,18 @@ func (p *maker) report(text string) *verify.Report {
 		r.Actions[i].For = []result.Code{r.Findings[0].Code} // the other ones stand by themselves
 		r.Actions[i].Replaces = []string{text, "gone " + text}
 	}
+	if err := evaluate.Restore(r); err != nil {
+		panic(err)
+	}
 	return r
 }
 
-// detail sets that of the method alone: the fields are called as the methods are.
-func (p *maker) detail(d *verify.Details, method string) {
-	v := reflect.ValueOf(d).Elem()
-	for i := range v.NumField() {
-		name := strings.ToLower(v.Type().Field(i).Name)
-		if name == method || name == "spf" && method == verify.MethodSPFHelo {
-			p.fill(v.Field(i), "", 0)
-		}
-	}
+// detailsOfMethods are all methods, with the type of the detail.
+var detailsOfMethods = map[string]reflect.Type{
+	verify.MethodSPF: reflect.TypeFor[spf.Result](), verify.MethodIPRev: reflect.TypeFor[iprev.Result](), verify.MethodDKIM: reflect.TypeFor[dkim.Signature](),
+	verify.MethodDMARC: reflect.TypeFor[dmarc.Result](), verify.MethodSPFHelo: reflect.TypeFor[spf.Result](), verify.MethodHelo: reflect.TypeFor[helo.Result](),
+	verify.MethodTLS: nil, verify.MethodARC: reflect.TypeFor[arc.Result](), verify.MethodHeader: reflect.TypeFor[header.Result](),
+	verify.MethodInbound: reflect.TypeFor[inbound.Result](), verify.MethodDNSBL: reflect.TypeFor[dnsbl.Result](), verify.MethodSpam: reflect.TypeFor[spam.Result](),
 }
 
 // fill goes through all that is exported. Below a record in a record in a record there is none.
@@ -513,7 +521,9 @@ func (p *maker) object(v reflect.Value, depth int) {
 		depth++
 	}
 	for i := range typ.NumField() {
-		if f := typ.Field(i); f.IsExported() && f.Type.Kind() != reflect.Interface && f.Type != reflect.TypeFor[verify.Details]() {
+		f := typ.Field(i)
+		made := typ == reflect.TypeFor[result.Outcome]() && f.Tag.Get("json") == "-" // by Restore
+		if f.IsExported() && f.Type.Kind() != reflect.Interface && !made {
 			p.fill(v.Field(i), typ.Name()+"."+f.Name, depth)
 		}
 	}

@@ -125,7 +125,7 @@ func (c *Voice) pageOf(r *verify.Report, d policy.Decision) page {
 	}
 	p.Found, p.Remarks = said.found, said.remarks
 	for _, k := range r.Checks {
-		p.Summary = append(p.Summary, outcome{c.checkName(k), tint(k.Result), signer(k, r), c.inWords(k)})
+		p.Summary = append(p.Summary, outcome{c.checkName(k), tint(k.Result), subject(k, r), c.inWords(k)})
 		if d := c.detailsOf(k, r); d.any() {
 			p.Checks = append(p.Checks, d)
 		}
@@ -146,29 +146,8 @@ func tint(w result.Word) tinted {
 	return toned(string(w), tones[w])
 }
 
-// checkName is what people call a check.
-func (c *Voice) checkName(k verify.Check) string {
-	switch k.Method {
-	case verify.MethodHeader:
-		return c.sayPairs("html-check-header")
-	case verify.MethodInbound:
-		return c.sayPairs("html-check-inbound")
-	case verify.MethodDNSBL:
-		return c.sayPairs("html-check-dnsbl")
-	}
-	return strings.Trim(labels[k.Method].details, `"`)
-}
-
-// signer tells one signature among several from the others.
-func signer(k verify.Check, r *verify.Report) string {
-	if s := k.Details.DKIM; s != nil && len(r.All(verify.MethodDKIM)) > 1 {
-		return safe(s.Domain)
-	}
-	return ""
-}
-
 // inWords is the reason of a check's result.
-func (c *Voice) inWords(k verify.Check) string {
+func (c *Voice) inWords(k result.Outcome) string {
 	if k.Reason.IsZero() {
 		return ""
 	}

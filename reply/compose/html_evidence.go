@@ -30,13 +30,10 @@ func recordsOf(r *verify.Report) (out []record, more int) {
 	seen := map[question]bool{}
 	octets := 0
 	for _, k := range r.Checks {
-		if withoutRecords[k.Method] {
-			continue
-		}
 		for _, e := range k.Evidence {
 			q := question{e.Name, e.Type}
 			// What is not there for mail to the domain stands among the facts of that check.
-			if seen[q] || k.Method == verify.MethodInbound && len(e.Data) == 0 {
+			if seen[q] || k.Beyond && len(e.Data) == 0 {
 				continue
 			}
 			seen[q] = true

@@ -5,13 +5,7 @@ import (
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
-	"checkauth/verify/arc"
-	"checkauth/verify/dkim"
-	"checkauth/verify/dmarc"
-	"checkauth/verify/inbound"
 	"checkauth/verify/result"
-	"checkauth/verify/spam"
-	"checkauth/verify/spf"
 )
 
 // play is a report with the decision that it is shown under.
@@ -47,57 +41,46 @@ func rehearsal() *verify.Report {
 	}
 }
 
-func rehearsedChecks(at time.Time) []verify.Check {
+func rehearsedChecks(at time.Time) []result.Outcome {
 	found := []result.Evidence{{Name: "example.org", Type: "TXT", Rcode: "NOERROR", TTL: 300, Data: []string{`"v=spf1 -all"`, `"other"`}, Chain: []string{"example.net"}}}
 	none := []result.Evidence{{Name: "example.com", Type: "TXT", Rcode: "NXDOMAIN"}, {Name: "example.com", Type: "A", Rcode: "SERVFAIL"}}
 	for range shownRecords {
 		none = append(none, result.Evidence{Name: string(rune('a'+len(none))) + ".example.org", Type: "A", Rcode: "NXDOMAIN"})
 	}
 	reason := result.Because("spf-no-record", "domain", "example.org")
-	length, verifies := int64(1), false
-	return []verify.Check{
-		{Method: verify.MethodSPF, Result: result.SoftFail, Reason: reason, Evidence: found, Details: verify.Details{SPF: rehearsedSPF()}},
-		{Method: verify.MethodIPRev, Result: result.Fail, Evidence: none},
-		{Method: verify.MethodDKIM, Result: result.Fail, Reason: reason, Details: verify.Details{DKIM: &dkim.Signature{
-			Domain: "example.org", Selector: "s", Algorithm: "rsa-sha256", Header: "relaxed", Body: "relaxed", Identity: "@example.org",
-			Signed: []string{"From"}, OverSigned: []string{"From"}, Length: &length, Time: at, Expires: at, HashClaimed: "aa==", HashComputed: "bb==",
-			HeaderVerifies: &verifies, KeyName: "s._domainkey.example.org", Key: &dkim.Key{Type: "rsa", Bits: 2048}, KeyTTL: 300, Evaluated: true}}},
-		{Method: verify.MethodDKIM, Result: result.PermError, Details: verify.Details{DKIM: &dkim.Signature{Domain: "example.net", Selector: "t"}}},
-		{Method: verify.MethodDMARC, Result: result.Pass, Details: verify.Details{DMARC: &dmarc.Result{
-			Author: "www.example.org", Org: "example.org", PolicyName: "example.org", Policy: "none", Tag: "p", Testing: true,
-			SPF: dmarc.Alignment{Identifier: dmarc.Identifier{Domain: "example.net", Word: result.Pass}, Why: result.Because("dmarc-align-other", "org", "example.net")},
-			DKIM: []dmarc.Alignment{
-				{Identifier: dmarc.Identifier{Domain: "example.org", Word: result.Fail}, Aligned: true},
-				{Identifier: dmarc.Identifier{Domain: "example.org", Word: result.None}, Why: result.Because("dmarc-align-no-record")},
-			}}}},
-		{Method: verify.MethodTLS, Result: result.Pass},
-		{Method: verify.MethodARC, Result: result.Fail, Details: verify.Details{ARC: &arc.Result{Instances: []arc.Instance{
-			{Instance: 1, CV: "none", Results: "dkim=pass", Authserv: "example.net", Seal: arc.Signature{Domain: "example.net", Word: result.Fail},
-				Problems: []result.Reason{result.Because("arc-no-sets")}}}}}},
-		{Method: verify.MethodInbound, Result: result.Pass, Details: verify.Details{Inbound: &inbound.Result{Domain: "example.org",
-			MX: []inbound.MX{{Host: "mx.example.org", Pref: 10}}, MTASTS: inbound.Policy{State: "absent"}}}},
-		{Method: verify.MethodSpam, Result: "ham", Details: verify.Details{Spam: &spam.Result{Rules: []spam.Rule{{Points: 0.1, Name: "RULE", Text: "a rule"}}}}},
+	text := []result.Line{result.LineOf("example.org ", reason)}
+	return []result.Outcome{
+		{Method: verify.MethodSPF, Label: "SPF", Result: result.SoftFail, Reason: reason, Evidence: found, Tree: rehearsedTree(),
+			Facts: []result.Fact{{Label: "Explanation:", Code: "html-explanation", Lines: text, Copy: true}}},
+		{Method: verify.MethodIPRev, Label: `"iprev"`, Result: result.Fail, Evidence: none},
+		{Method: verify.MethodDKIM, Label: "DKIM", Subject: result.Domain("example.org"), Result: result.Fail, Reason: reason, Facts: []result.Fact{
+			{Label: "Signed fields:", Code: "html-fields", Lines: text, Long: true}, {Label: "Canonicalized Body:", Lines: text, Pre: true, Only: result.OnText},
+			{Label: "Public key: ", Lines: text, Whole: true, Last: true, Only: result.OnText}}},
+		{Method: verify.MethodDKIM, Label: "DKIM", Subject: result.Domain("example.net"), Result: result.PermError},
+		{Method: verify.MethodDMARC, Label: "DMARC", Result: result.Pass, Table: &result.Table{Head: []result.Code{"html-identifier", "html-domain", "html-result", "html-aligned"}, Rows: [][]result.Cell{
+			{{Line: result.LineOf("SPF"), Head: true, NoWrap: true}, {Line: text[0], Small: text}, {Word: result.Pass, NoWrap: true}, {Line: text[0], Bold: true}},
+			{{Line: result.LineOf("DKIM"), Head: true, Copy: true}, {}, {Word: result.Fail}, {Bold: true}}}}},
+		{Method: verify.MethodTLS, Label: "TLS", Result: result.Pass, Beyond: true},
+		{Method: verify.MethodInbound, Label: "Inbound", Result: result.Pass, Beyond: true, Evidence: none},
 	}
 }
 
-// rehearsedSPF has a tree with every outcome and more terms than are shown.
-func rehearsedSPF() *spf.Result {
-	leaf := &spf.Record{Domain: "example.net"}
+// rehearsedTree has every outcome and more terms than are shown.
+func rehearsedTree() *result.Tree {
+	out := &result.Tree{Lookups: 1, Voids: 1, Whole: &result.Whole{Lookups: 1, Missed: true, Costs: []result.Cost{{Term: result.Said("example.org", "include:example.net"), Lookups: 1}}}}
+	out.Rows = append(out.Rows, result.Row{Record: result.Domain("example.org")},
+		result.Row{Term: result.Said("example.org", "a"), State: "error", Code: "html-error", Asked: true, Failed: true, Found: result.Domains([]string{"a.example", "b.example"}), Lookups: 1, Voids: 1},
+		result.Row{Term: result.Said("example.org", "include:example.net"), State: "no match", Code: "html-no-match", Asked: true, Why: result.Because("spf-include-said", "domain", "example.net", "result", result.Fail)})
+	for depth := range deepest + 2 {
+		out.Rows = append(out.Rows, result.Row{Depth: depth + 1, Record: result.Domain("below.example.org")})
+	}
 	for range longTree {
-		leaf.Terms = append(leaf.Terms, spf.Term{Text: "ip4:192.0.2.1", Outcome: spf.NoMatch})
+		out.Rows = append(out.Rows, result.Row{Depth: 1, Term: result.Said("example.net", "ip4:192.0.2.1"), State: "no match", Code: "html-no-match", Asked: true})
 	}
-	for range deepest {
-		leaf = &spf.Record{Domain: "example.net", Terms: []spf.Term{{Text: "include:example.net", Outcome: spf.NoMatch, Record: leaf}}}
-	}
-	why := result.Because("spf-include-said", "domain", "example.net", "result", "fail")
-	return &spf.Result{Matched: "~all", MatchedIn: "example.org", Explanation: "see example.org", Whole: &spf.Whole{Lookups: 1, Missed: true, Costs: []spf.Cost{{Term: "include:example.net", Lookups: 1}}},
-		Root: &spf.Record{Domain: "example.org", Terms: []spf.Term{
-			{Text: "a", Outcome: spf.Failed, Found: []string{"192.0.2.1"}, Lookups: 1, Voids: 1},
-			{Text: "include:example.net", Outcome: spf.NoMatch, Why: why, Record: leaf, Lookups: 1},
-			{Text: "~all", Outcome: spf.Match},
-			{Text: "exp=example.org", Outcome: spf.Modifier},
-			{Text: "mx", Outcome: spf.NotReached},
-		}}}
+	out.Rows = append(out.Rows, result.Row{Term: result.Said("example.org", "~all"), State: "match", Code: "html-match", Asked: true, Decides: true},
+		result.Row{Term: result.Said("example.org", "exp=example.org"), State: "modifier", Code: "html-modifier"},
+		result.Row{Term: result.Said("example.org", "mx"), State: "not reached", Code: "html-not-reached"})
+	return out
 }
 
 func rehearsedReceivers() []verify.Receiver {
@@ -117,7 +100,7 @@ func rehearsedActions() []verify.Action {
 	return []verify.Action{{
 		Name: "example.org", Type: "TXT", TTL: 300, Value: "v=spf1 mx ~all", Zone: `example.org. 300 IN TXT "v=spf1 mx ~all"`,
 		Replaces: []string{"v=spf1 ptr ~all"}, Code: "action-spf-publish", Args: result.Args{{Name: "domain", Value: "example.org"}},
-		Settings: []string{"Postfix: main.cf: myhostname = mail.example.org\nmain.cf: smtp_helo_name = $myhostname", "qmail: control/helohost"}, Why: why, Before: []result.Reason{why}, When: []result.Reason{why},
+		Settings: []result.Text{{Value: "Postfix: main.cf: myhostname = mail.example.org\nmain.cf: smtp_helo_name = $myhostname"}, {Value: "qmail: control/helohost"}}, Why: why, Before: []result.Reason{why}, When: []result.Reason{why},
 		Where: &verify.Place{Zone: "example.org", Servers: []string{"ns.example.org"}, Field: "@"},
 		Proof: &verify.Proof{Words: verify.Words{SPF: result.Pass}, Lookups: 1},
 		For:   []result.Code{"spf-none"},

@@ -19,6 +19,7 @@ import (
 	"checkauth/templates"
 	"checkauth/verify"
 	"checkauth/verify/mail"
+	"checkauth/verify/result"
 )
 
 // pages are the replies whose HTML part has a golden file.
@@ -116,7 +117,7 @@ var hostileTexts = []string{
 func spreadAdvice(r *verify.Report, s string) {
 	for i := range r.Actions {
 		a := &r.Actions[i]
-		a.Name, a.Type, a.Value, a.Zone, a.Replaces, a.Settings = s, s, s, s, []string{s, s}, []string{s}
+		a.Name, a.Type, a.Value, a.Zone, a.Replaces, a.Settings = s, s, s, s, []string{s, s}, []result.Text{{Value: s}}
 		spreadArgs(a.Args, s)
 		a.Where = &verify.Place{Zone: s, Servers: []string{s}, Panel: s, Path: s, Field: s}
 		a.Proof.Receivers = []verify.VerdictShift{{Name: s, Before: "reject", After: "junk"}}

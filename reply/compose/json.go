@@ -52,7 +52,7 @@ func (c *Composer) mailed(b *bytes.Buffer, r *verify.Report, class policy.Class)
 		func() {
 			out.Session.Transcript, out.Authoritative = []verify.Line{}, []verify.Authority{}
 			for i := range out.Checks {
-				out.Checks[i].Details = verify.Details{}
+				out.Checks[i].Detail = nil
 			}
 		},
 		func() { out.Findings, out.Actions = []result.Finding{}, []verify.Action{} },

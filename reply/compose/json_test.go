@@ -167,8 +167,8 @@ func TestJSON_of_an_unproved_sender_leaves_the_report_alone(t *testing.T) {
 	at := slices.IndexFunc(r.Findings, func(f result.Finding) bool { return f.Code == "header-malformed-line" })
 	subject, words := r.Message.Subject, r.Findings[at].Args.Get("text")
 	r.Session.TLS = &verify.TLS{Version: "TLS 1.3", Client: "cheap pills here"}
-	r.Checks = append(r.Checks, verify.Check{Method: verify.MethodARC, Result: result.Fail, Details: verify.Details{ARC: &arc.Result{
-		Instances: []arc.Instance{{Instance: 1, Authserv: "cheap pills", Results: "dkim=pass (cheap pills)"}}}}})
+	r.Checks = append(r.Checks, result.Outcome{Method: verify.MethodARC, Result: result.Fail, Detail: &arc.Result{
+		Instances: []arc.Instance{{Instance: 1, Authserv: "cheap pills", Results: "dkim=pass (cheap pills)"}}}})
 	for code, name := range map[result.Code]string{"header-date-malformed": "date", "header-message-id-malformed": "id", "arc-broken-after": "host",
 		"arc-fail-cv": "cv", "mailing-list": "list", "dkim-subject-tagged": "tag", "dkim-header-rewritten": "was"} {
 		f := result.Finding{Severity: result.Warning, Code: code, Args: result.Args{}.With(name, "cheap pills")}

@@ -101,27 +101,19 @@ func trace(r *verify.Report) []string {
 	}
 }
 
-// registered are the methods that RFC 8601 and its registry know.
-var registered = map[string]bool{
-	verify.MethodSPF: true, verify.MethodDKIM: true, verify.MethodDMARC: true, verify.MethodIPRev: true,
-}
-
 // authenticationResults: go-msgauth formats what is made safe before.
 func authenticationResults(r *verify.Report) string {
 	var out []authres.Result
 	for _, k := range r.Checks {
-		if !registered[k.Method] || k.Result == result.NotRun {
+		if !k.Registered || k.Result == result.NotRun {
 			continue
 		}
 		g := &authres.GenericResult{Method: k.Method, Value: authres.ResultValue(k.Result), Params: map[string]string{}}
 		for property, v := range k.Identities {
 			g.Params[property] = arValue(v)
 		}
-		if d := k.Details.DKIM; d != nil {
-			g.Params["header.d"], g.Params["header.s"] = arValue(d.Domain), arValue(d.Selector)
-		}
-		if d := k.Details.DMARC; d != nil && d.Policy != "" {
-			g.Params["policy.dmarc"] = arValue(d.Policy)
+		for property, v := range k.Properties {
+			g.Params[property] = arValue(v.Value)
 		}
 		out = append(out, g)
 	}

@@ -177,7 +177,7 @@ func inAnotherName(r *verify.Report) {
 	r.Verdict = verify.Verdict{Word: verify.NotProved, Why: result.Because(verify.NotForFrom, "method", "dkim", "passed", "example.org", "domain", "victim.example")}
 	for i := range r.Checks {
 		if k := &r.Checks[i]; k.Method == verify.MethodDMARC {
-			*k = verify.Check{Method: k.Method, Result: result.None, Identities: map[string]string{"header.from": "victim.example"}}
+			*k = result.Outcome{Method: k.Method, Result: result.None, Identities: map[string]string{"header.from": "victim.example"}}
 		}
 	}
 }

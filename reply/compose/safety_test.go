@@ -22,15 +22,6 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-func TestVisibleWritesPort25sHex(t *testing.T) {
-	t.Parallel()
-	got := visible([]byte("from:A B <a@example.org>\r\nx:\xc3\xa9\x1b"))
-	want := []string{"    from:A'20'B'20'<a@example.org>'0D''0A'", "    x:'C3''A9''1B'"}
-	if strings.Join(got, "\n") != strings.Join(want, "\n") {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
 func TestRFC5322_3_6_4_message_ids(t *testing.T) {
 	t.Parallel()
 	for id, want := range map[string]bool{

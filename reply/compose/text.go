@@ -69,7 +69,7 @@ func (c *Voice) text(b *bytes.Buffer, r *verify.Report, d policy.Decision, body 
 		v.Remarks = append(v.Remarks, wrap(s, "   ", width-3))
 	}
 	for _, k := range r.Checks {
-		v.Checks = append(v.Checks, section{labels[k.Method].details, joined(c.details(r, k, d.Class))})
+		v.Checks = append(v.Checks, section{k.Label, joined(c.details(k))})
 	}
 	if rules := c.receivers(r.Receivers); len(rules) > 0 {
 		v.Checks = append(v.Checks, section{"Receiver rules", joined(rules)})
@@ -79,7 +79,7 @@ func (c *Voice) text(b *bytes.Buffer, r *verify.Report, d policy.Decision, body 
 	}
 	if d.Class != policy.Proved { // whose reply is half as large
 		v.Explained = c.explain(func(method string, w result.Word) bool {
-			return slices.ContainsFunc(r.All(strings.ToLower(method)), func(k verify.Check) bool { return k.Result == w })
+			return slices.ContainsFunc(r.All(strings.ToLower(method)), func(k result.Outcome) bool { return k.Result == w })
 		})
 	}
 	v.Original = joined(c.original(r, d.Class, body))
@@ -108,27 +108,11 @@ func reversePath(r *verify.Report) string {
 // safe makes one line of a stranger's text, without a link in it.
 func safe(s string) string { return unlink(result.Cut(result.Clean(s), 500)) }
 
-// labels of the checks. Nothing here is ever renamed: scripts read the summary by it.
-var labels = map[string]struct{ summary, details string }{
-	verify.MethodSPF:     {"SPF check:", "SPF"},
-	verify.MethodIPRev:   {`"iprev" check:`, `"iprev"`},
-	verify.MethodDKIM:    {"DKIM check:", "DKIM"},
-	verify.MethodDMARC:   {"DMARC check:", "DMARC"},
-	verify.MethodSPFHelo: {"HELO SPF check:", "HELO SPF"},
-	verify.MethodHelo:    {"HELO check:", "HELO"},
-	verify.MethodTLS:     {"TLS check:", "TLS"},
-	verify.MethodARC:     {"ARC check:", "ARC"},
-	verify.MethodHeader:  {"Header check:", "Header"},
-	verify.MethodInbound: {"Inbound check:", "Inbound"},
-	verify.MethodDNSBL:   {"Blocklist check:", "Blocklist"},
-	verify.MethodSpam:    {"SpamAssassin check:", "SpamAssassin"},
-}
-
 // summary: the value stands in column 21, a line a check, then a line a receiver.
 func (c *Voice) summary(r *verify.Report) []string {
 	var out []string
 	for _, k := range r.Checks {
-		out = append(out, fmt.Sprintf("%-20s%s", labels[k.Method].summary, k.Result))
+		out = append(out, fmt.Sprintf("%-20s%s", k.Label+" check:", k.Result))
 	}
 	for _, v := range r.Receivers {
 		out = append(out, fmt.Sprintf("%-20s%s", safe(v.Name)+" verdict: ", c.reason(v.Why)))

@@ -3,105 +3,108 @@ package compose
 import (
 	"cmp"
 	"crypto/sha256"
-	"crypto/tls"
 	"fmt"
 	"net/netip"
-	"reflect"
 	"slices"
 	"strings"
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
-	"checkauth/verify/dnsbl"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/standing"
 )
 
-// forClass makes of a report what an unproved address may get from us. A stranger chooses the message, the SMTP dialogue
-// and the DNS of his own domains; none of his words may reach a victim under our signature. So only this stays: what this
-// program says itself, numbers and addresses, the names of the envelope sender's organisation, the records that these
-// publish and what they lead to, and the client's host names. All else is hidden. r is not changed.
+// forClass makes of a report what an unproved address may get from us. A stranger chooses the message, the SMTP dialogue and
+// the DNS of his own domains; none of his words may reach a victim under our signature. So only this stays: what this program
+// says itself, numbers and addresses, the envelope sender's own domain, the records of its DNS, and the names in these. Whose
+// words a text is its From tells, and what has none is a stranger's. r is not changed.
 func forClass(r *verify.Report, class policy.Class) *verify.Report {
 	if class == policy.Proved {
 		return r
 	}
-	u := newFilter(r)
+	s := newSight(r)
 	out := *r
-	out.Session, out.Verdict = u.session(r.Session), r.Verdict
-	out.Verdict.Why = u.reason(r.Verdict.Why)
-	out.Message = verify.MessageFacts{Size: r.Message.Size, From: u.shown(r.Check(verify.MethodDMARC).Identities["header.from"])}
-	out.Checks = slices.Clone(r.Checks)
-	for i := range out.Checks {
-		u.check(&out.Checks[i])
+	out.Session = s.session(r.Session)
+	out.Verdict.Why = s.reason(r.Verdict.Why)
+	out.Message = verify.MessageFacts{Size: r.Message.Size}
+	if author := r.Check(verify.MethodDMARC).Identities["header.from"]; author != "" {
+		out.Message.From = s.text(result.Domain(author)).Value
 	}
-	out.Findings = cleaned(u, r.Findings)
-	// A record that is not the sender's own is not his to publish.
-	out.Actions = cleaned(u, slices.DeleteFunc(slices.Clone(r.Actions), func(a verify.Action) bool { return a.Type == "TXT" && !u.own(a.Name) }))
-	if author := r.Check(verify.MethodDMARC).Identities["header.from"]; author != "" && !u.knows(author) {
-		for i := range out.Actions {
-			a := &out.Actions[i]
-			a.Settings = slices.DeleteFunc(a.Settings, func(line string) bool { return strings.Contains(line, author) })
+	out.Checks = each(r.Checks, s.outcome)
+	out.Findings = each(r.Findings, s.finding)
+	out.Actions = []verify.Action{}
+	for _, a := range r.Actions {
+		if s.mayEdit(a) {
+			out.Actions = append(out.Actions, s.action(a))
 		}
 	}
-	out.Authoritative = cleaned(u, r.Authoritative)
+	out.Receivers = each(r.Receivers, s.receiver)
+	out.Authoritative = []verify.Authority{}
+	for _, a := range r.Authoritative {
+		if s.knows(a.Name) {
+			out.Authoritative = append(out.Authoritative, s.authority(a))
+		}
+	}
 	return &out
 }
 
-// cleaned is a copy of a list; of none there is an empty list, not null.
-func cleaned[T any](u *filter, list []T) []T {
+// each is a list with what change makes of its elements; of none there is an empty list.
+func each[T any](list []T, change func(T) T) []T {
 	out := make([]T, len(list))
 	for i := range list {
-		out[i] = u.copy(reflect.ValueOf(list[i])).Interface().(T)
+		out[i] = change(list[i])
 	}
 	return out
 }
 
-// filter knows what an unproved sender may be shown.
-type filter struct {
-	domain string          // of MAIL FROM; with the null sender that of HELO (RFC 5321, 4.5.5; RFC 7208, 2.4)
-	names  map[string]bool // what the own records lead to
-	client map[string]bool // host names of the client, which its network and HELO say: for what is about the client
-	about  bool            // what is looked at is about the client
-	texts  []string        // what the own records say
+// sight is what an unproved sender may see: the domain of MAIL FROM, with the null sender that of HELO (RFC 5321, 4.5.5;
+// RFC 7208, 2.4), the domains above it within its organisation, and what their records lead to.
+type sight struct {
+	sender string // the address
+	domain string
+	names  map[string]bool
+	others map[string]result.Ours // what stands for names that may not be shown, where more is known of them
 }
 
-func newFilter(r *verify.Report) *filter {
-	u := &filter{domain: cmp.Or(standing.Domain(r), naming.Key(r.Session.Helo)), names: map[string]bool{}, texts: []string{r.ID, r.Host, r.Session.MailFrom}}
-	u.texts = append(u.texts, r.Session.RcptTo...)
+func newSight(r *verify.Report) *sight {
+	s := &sight{sender: r.Session.MailFrom, domain: cmp.Or(standing.Domain(r), naming.Key(r.Session.Helo)), names: map[string]bool{}, others: map[string]result.Ours{}}
+	if helo, ok := naming.ASCII(r.Session.Helo); ok {
+		s.others[helo] = "[the HELO name]"
+	}
 	evidence := evidenceIn(r)
 	for _, e := range evidence {
-		if e.Type == "PTR" {
-			for _, name := range e.Data {
-				u.name(name)
+		for _, d := range e.Data {
+			if name, ok := naming.ASCII(d); ok && e.Type == "PTR" && isAddress(e.Name) {
+				s.others[name] = result.Ours("[the PTR name of " + r.Session.ClientIP + "]")
 			}
 		}
 	}
-	u.name(r.Session.Helo)
-	u.client, u.names = u.names, map[string]bool{}
+	for _, e := range evidence {
+		// A name of the organisation counts where it has the client's address: anybody may say one, and give his address its name.
+		if name, ok := naming.ASCII(e.Name); ok && naming.SameOrganisation(name, s.domain) && slices.Contains(e.Data, r.Session.ClientIP) {
+			s.names[name] = true
+		}
+	}
 	// From the own names on, by what their records name: RFC 7208, 4.6.4 bounds the depth.
 	for again, round := true, 0; again && round < 12; round++ {
 		again = false
 		for i, e := range evidence {
-			if e.Name == "" || !u.leadsTo(e.Name) {
+			if e.Name == "" || !s.led(e.Name) {
 				continue
 			}
 			evidence[i].Name, again = "", true
-			u.texts = append(u.texts, e.Data...)
-			for _, data := range e.Data {
-				u.texts = append(u.texts, unquotedData(data))
+			if len(e.Data) > 0 {
+				s.lead(e.Name) // such as the name of a key
+			}
+			for _, data := range slices.Concat(e.Data, e.Chain) {
 				for word := range strings.FieldsFuncSeq(data, func(c rune) bool { return strings.ContainsRune(` "=:/~?+`, c) }) {
-					u.name(word)
+					s.lead(word)
 				}
 			}
 		}
 	}
-	return u
-}
-
-// unquotedData joins the strings of a TXT record as it stands in a zone file.
-func unquotedData(data string) string {
-	return strings.ReplaceAll(strings.Trim(data, `"`), `" "`, "")
+	return s
 }
 
 // evidenceIn is all that was asked for a report.
@@ -120,95 +123,82 @@ func evidenceIn(r *verify.Report) (out []result.Evidence) {
 	return out
 }
 
-// name takes in a host name; what is none stays unknown.
-func (u *filter) name(s string) {
-	if host, ok := fullName(s); ok {
-		u.names[host] = true
+// lead takes in a name of more than one label, and those above it within its organisation; what is none stays unknown.
+func (s *sight) lead(word string) {
+	name, ok := naming.ASCII(strings.TrimSuffix(word, "."))
+	if !ok || !strings.Contains(name, ".") || isNumber(name) {
+		return
+	}
+	s.names[name] = true
+	for _, above, ok := strings.Cut(name, "."); ok && naming.SameOrganisation(above, name); _, above, ok = strings.Cut(above, ".") {
+		s.names[above] = true
 	}
 }
 
-// own tells whether a name is the domain's, one above it, or its organisation's.
-func (u *filter) own(name string) bool {
-	name, ok := naming.ASCII(name)
-	return ok && name != "" && (naming.Below(u.domain, name) || naming.SameOrganisation(name, u.domain))
-}
-
-// knows tells whether a name may be shown: without a label that begins with an underscore, such as _dmarc.
-func (u *filter) knows(name string) bool {
-	if u.leadsTo(name) {
+// led tells whether the records of a name may be believed to be the domain's: those of a key as well, which is there.
+func (s *sight) led(name string) bool {
+	if s.knows(name) {
 		return true
 	}
-	name, _ = naming.ASCII(name)
-	return u.about && u.client[name]
+	_, base, ok := strings.Cut(name, "._domainkey.")
+	return ok && s.knows(base)
 }
 
-// leadsTo tells whether the own records lead to a name: what it publishes may be shown too.
-func (u *filter) leadsTo(name string) bool {
-	if u.own(name) {
+// knows tells whether a name may be shown: without labels in front that begin with an underscore, such as _dmarc.
+func (s *sight) knows(name string) bool {
+	name, ok := naming.ASCII(strings.TrimSuffix(name, "."))
+	if !ok || name == "" {
+		return false
+	}
+	if s.names[name] {
 		return true
 	}
-	name, _ = naming.ASCII(name)
-	for strings.HasPrefix(name, "_") {
+	for strings.HasPrefix(name, "_") && strings.Contains(name, ".") {
 		_, name, _ = strings.Cut(name, ".")
 	}
-	return u.names[name]
-}
-
-// ofClient are the checks that are about the client.
-func ofClient(method string) bool {
-	return slices.Contains([]string{verify.MethodIPRev, verify.MethodHelo, verify.MethodSPFHelo, verify.MethodTLS}, method)
-}
-
-// shown is a text as an unproved sender may see it.
-func (u *filter) shown(s string) string {
-	if u.allowed(s) {
-		return s
-	}
-	if _, ok := fullName(s); ok {
-		return otherDomain
-	}
-	return hidden(s)
-}
-
-// fullName is a host name of more than one label.
-func fullName(s string) (host string, ok bool) {
-	host, ok = naming.Host(strings.TrimSuffix(s, "."))
-	return host, ok && strings.Contains(host, ".")
+	return s.names[name] || naming.Below(s.domain, name) && naming.SameOrganisation(name, s.domain)
 }
 
 // otherDomain stands for a name of somebody else.
 const otherDomain = "[another domain]"
 
-// allowed: words of this program and of the RFCs, numbers, known names, what the own records say, and lists of these.
-func (u *filter) allowed(s string) bool {
-	if s == "" || plainWords[s] || isNumber(s) {
-		return true
+// text is one as an unproved sender may see it.
+func (s *sight) text(t result.Text) result.Text {
+	if t.Value == "" || t.From.Allowed(s.knows) || isAddress(strings.Trim(t.Value, "?")) {
+		return t
 	}
-	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" || isReverse(s) {
-		return true
+	if host, ok := naming.Host(strings.TrimSuffix(strings.ReplaceAll(t.Value, "_", ""), ".")); ok && strings.Contains(host, ".") {
+		return result.TextOf(s.otherName(t.Value))
 	}
-	_, domain, address := strings.Cut(s, "@")
-	if address && s == "@"+domain && u.knows(domain) || strings.Contains(s, ".") && u.knows(s) {
-		return true
+	return result.Text{Value: hidden(t.Value), From: result.Ourselves}
+}
+
+// otherName stands for a name that may not be shown: of a known domain at least that one is told.
+func (s *sight) otherName(name string) result.Ours {
+	if a, ok := naming.ASCII(name); ok && s.others[a] != "" {
+		return s.others[a]
 	}
-	if slices.ContainsFunc(u.texts, func(text string) bool { return strings.Contains(text, s) }) {
-		return true
-	}
-	for _, separator := range []string{", ", " > ", " ", ";", "/", ":", "="} {
-		if parts := strings.Split(s, separator); len(parts) > 1 {
-			return !slices.ContainsFunc(parts, func(p string) bool { return !u.allowed(p) })
+	for {
+		_, above, ok := strings.Cut(name, ".")
+		if !ok {
+			return otherDomain
+		}
+		if name = above; s.knows(name) {
+			return result.Ours("[a name below " + strings.TrimSuffix(name, ".") + "]")
 		}
 	}
-	return false
 }
 
-// isNumber: digits, and what stands between those of dates, sizes and networks.
-func isNumber(s string) bool {
-	return strings.Trim(s, "0123456789+-.:/%TZ?[]") == "" && strings.ContainsAny(s, "0123456789")
+// hidden stands for another's words.
+func hidden(words string) string {
+	return fmt.Sprintf("%d octets, SHA-256 %.8x", len(words), sha256.Sum256([]byte(words)))
 }
 
-// isReverse: the name that an address is asked for by (RFC 1035, 3.5; RFC 3596, 2.5).
-func isReverse(s string) bool {
+// isAddress: an IP address, or the name that one is asked for by (RFC 1035, 3.5; RFC 3596, 2.5).
+func isAddress(s string) bool {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return a.Zone() == ""
+	}
 	rest, ok := strings.CutSuffix(s, ".in-addr.arpa")
 	if !ok {
 		rest, ok = strings.CutSuffix(s, ".ip6.arpa")
@@ -216,55 +206,218 @@ func isReverse(s string) bool {
 	return ok && strings.Trim(rest, "0123456789abcdef.") == ""
 }
 
-// plainWords are what stands in reports of words that are nobody's: this program's own and those of the RFCs.
-var plainWords = wordSet(`
-none pass fail softfail neutral permerror temperror policy skipped unknown reject quarantine present absent malformed
-a aaaa mx txt ptr cname ns tlsa spf A AAAA MX TXT PTR CNAME NS TLSA SPF SOA noerror nxdomain servfail refused timeout NOERROR NXDOMAIN SERVFAIL REFUSED TIMEOUT
-rsa ed25519 rsa-sha256 rsa-sha1 ed25519-sha256 sha256 sha1 simple relaxed exact strict r s y n f
-spf-helo iprev dkim dmarc helo tls arc header inbound dnsbl spam mfrom mailfrom smtp.mailfrom smtp.helo header.d header.s header.from header.i
-all include exists redirect exp ip4 ip6 ~all -all ?all +all v p sp np t fo rua ruf adkim aspf pct psd ri rf b bh c d h i l q x z k g
-h= b= bh= c= d= s= i= l= t= x= v=spf1 v=DMARC1 v=DKIM1 DMARC DKIM BIMI MTA-STS TLS-RPT
-From Sender Reply-To To Cc Bcc Date Subject Message-ID In-Reply-To References MIME-Version Content-Type Content-Transfer-Encoding Content-Language
-Received Received-SPF Return-Path Authentication-Results DKIM-Signature ARC-Seal ARC-Message-Signature ARC-Authentication-Results List-Id List-Unsubscribe
-from sender reply-to to cc date subject message-id mime-version content-type content-transfer-encoding in-reply-to references
-TLS TLSv1.0 TLSv1.1 TLSv1.2 TLSv1.3 Mon Tue Wed Thu Fri Sat Sun Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec
-second seconds minute minutes hour hours day days week weeks month months year years octets UTC
-utf-8 us-ascii iso-8859-1 iso-8859-15 windows-1252 quoted-printable base64 7bit 8bit text/plain text/html multipart/alternative multipart/mixed
-accept allow arc block bulk defer domain domain-policy error ham info invalid junk listed marketing match met missing modifier record recommended
-required warning wrong-answer unanswered other ok not-asked not-listed header-date
-name literal address ipv4 ipv6 IPv4 IPv6 body yes no true false and or MAIL FROM HELO mail server lookups terms
-`)
+// isNumber: a network, an address, a part of one.
+func isNumber(s string) bool { return strings.Trim(s, "0123456789.") == "" }
 
-func wordSet(s string) map[string]bool {
-	out := map[string]bool{}
-	for w := range strings.FieldsSeq(s) {
-		out[w] = true
+func (s *sight) args(as result.Args) result.Args {
+	return each(as, func(a result.Arg) result.Arg {
+		t := s.text(result.Text{Value: a.Value, From: a.From})
+		return result.Arg{Name: a.Name, Value: t.Value, From: t.From}
+	})
+}
+
+func (s *sight) reason(r result.Reason) result.Reason {
+	r.Args, r.Text = s.args(r.Args), ""
+	return r
+}
+
+func (s *sight) finding(f result.Finding) result.Finding {
+	f.Args, f.Text, f.Evidence = s.args(f.Args), "", s.evidence(f.Evidence)
+	return f
+}
+
+// evidence is that of known names, and of the client's address, whose names are anybody's.
+func (s *sight) evidence(all []result.Evidence) []result.Evidence {
+	if all == nil {
+		return nil
 	}
-	for _, suite := range slices.Concat(tls.CipherSuites(), tls.InsecureCipherSuites()) {
-		out[suite.Name] = true
+	out := []result.Evidence{}
+	for _, e := range all {
+		switch {
+		case s.knows(e.Name):
+		case isAddress(e.Name):
+			e.Data = each(e.Data, func(d string) string { return s.text(result.Domain(d)).Value })
+			e.Chain = nil
+		default:
+			continue
+		}
+		e.Extended, e.Server = "", ""
+		out = append(out, e)
 	}
 	return out
 }
 
-// session: of the dialogue the verbs and the codes stay, of HELO a host name or an address literal (RFC 5321, 4.1.3).
-func (u *filter) session(s verify.Session) verify.Session {
-	out := u.copy(reflect.ValueOf(s)).Interface().(verify.Session)
-	out.ClientIP, out.MailFrom, out.RcptTo = s.ClientIP, s.MailFrom, s.RcptTo
-	for i, l := range s.Transcript {
-		out.Transcript[i].Text = verb(l)
+// outcome has no detail, for only the check knows whose words are in it, and no cause, which may quote.
+func (s *sight) outcome(o result.Outcome) result.Outcome {
+	o.Reason, o.Evidence, o.Subject = s.reason(o.Reason), s.evidence(o.Evidence), s.text(o.Subject)
+	o.Cause, o.Detail = "", nil
+	identities := map[string]string{}
+	for property, v := range o.Identities {
+		identities[property] = s.identity(v)
 	}
-	if isHelo(s.Helo) {
-		out.Helo = s.Helo
+	o.Identities = identities
+	properties := map[string]result.Text{}
+	for property, t := range o.Properties {
+		properties[property] = s.text(t)
 	}
-	return out
+	o.Properties = properties
+	facts := []result.Fact{}
+	for _, f := range o.Facts {
+		if f.Pre && slices.ContainsFunc(f.Lines, s.hides) {
+			continue // it is there to be read, not to be told of
+		}
+		f.Lines = each(f.Lines, s.line)
+		facts = append(facts, f)
+	}
+	o.Facts, o.Tree, o.Table = facts, s.tree(o.Tree), s.table(o.Table)
+	return o
 }
 
-func isHelo(s string) bool {
-	if _, ok := naming.Host(s); ok {
+func (s *sight) hides(l result.Line) bool {
+	return slices.ContainsFunc(l, func(p result.Piece) bool { return s.text(p.Text) != p.Text })
+}
+
+// identity is what a check verified: the sender, an address, or a domain.
+func (s *sight) identity(v string) string {
+	if v == s.sender || strings.TrimPrefix(v, "postmaster@") == s.domain {
+		return v
+	}
+	// RFC 5321, 4.1.3: an address in brackets; some write it in question marks.
+	if a, ok := naming.Literal(v); ok && a.Zone() == "" || isAddress(strings.Trim(v, "?")) {
+		return v
+	}
+	return s.text(result.Domain(v)).Value
+}
+
+func (s *sight) line(l result.Line) result.Line {
+	return each(l, func(p result.Piece) result.Piece { return result.Piece{Text: s.text(p.Text), Says: s.reason(p.Says)} })
+}
+
+func (s *sight) tree(t *result.Tree) *result.Tree {
+	if t == nil {
+		return nil
+	}
+	out := *t
+	out.Rows = each(t.Rows, func(r result.Row) result.Row {
+		r.Record, r.Term, r.Why, r.Found = s.text(r.Record), s.text(r.Term), s.reason(r.Why), each(r.Found, s.text)
+		return r
+	})
+	if t.Whole != nil {
+		whole := *t.Whole
+		whole.Costs = each(whole.Costs, func(c result.Cost) result.Cost { return result.Cost{Term: s.text(c.Term), Lookups: c.Lookups} })
+		out.Whole = &whole
+	}
+	return &out
+}
+
+func (s *sight) table(t *result.Table) *result.Table {
+	if t == nil {
+		return nil
+	}
+	return &result.Table{Head: t.Head, Rows: each(t.Rows, func(row []result.Cell) []result.Cell {
+		return each(row, func(c result.Cell) result.Cell {
+			c.Line, c.Small = s.line(c.Line), each(c.Small, s.line)
+			return c
+		})
+	})}
+}
+
+// mayEdit: a record that is not the sender's own is not his to publish. A name that nothing is published at may be a
+// stranger's choice.
+func (s *sight) mayEdit(a verify.Action) bool {
+	if a.Name == "" || isAddress(a.Name) {
 		return true
 	}
-	a, ok := naming.Literal(s)
-	return ok && a.Zone() == ""
+	return s.knows(a.Name)
+}
+
+func (s *sight) action(a verify.Action) verify.Action {
+	a.Args, a.Text, a.Why = s.args(a.Args), "", s.reason(a.Why)
+	a.Before, a.When = each(a.Before, s.reason), each(a.When, s.reason)
+	a.Settings = each(a.Settings, s.setting)
+	if a.Where != nil {
+		where := *a.Where
+		where.Traps = each(where.Traps, s.reason)
+		a.Where = &where
+	}
+	if !s.ownWords(a.Value, a.Replaces) {
+		a.Value, a.Zone = hidden(a.Value), hidden(a.Zone)
+	}
+	return a
+}
+
+// setting has what stands for the names that may not be shown: all else in it is ours.
+func (s *sight) setting(t result.Text) result.Text {
+	for _, d := range t.From.Domains() {
+		if !s.knows(d) {
+			t.Value = strings.ReplaceAll(t.Value, d, string(s.otherName(d)))
+		}
+	}
+	if t.From != result.Stranger {
+		t.From = result.Ourselves
+	}
+	return s.text(t)
+}
+
+// ownWords tells whether each name in a value is known, or stands in the record that it takes the place of.
+func (s *sight) ownWords(value string, old []string) bool {
+	for word := range strings.FieldsFuncSeq(value, func(c rune) bool { return strings.ContainsRune(` "=:/~?+;,@`, c) }) {
+		name, ok := naming.ASCII(strings.TrimSuffix(word, "."))
+		if !ok || !strings.Contains(name, ".") || isNumber(name) || s.knows(name) {
+			continue
+		}
+		if !slices.ContainsFunc(old, func(o string) bool { return strings.Contains(strings.ToLower(o), name) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *sight) receiver(v verify.Receiver) verify.Receiver {
+	// What an operator's file says brings its words.
+	said := func(r result.Reason) result.Reason {
+		r.Args = s.args(r.Args)
+		return r
+	}
+	v.Why, v.Hint, v.Bulk = said(v.Why), said(v.Hint), said(v.Bulk)
+	v.Rules = each(v.Rules, func(u verify.ReceiverRule) verify.ReceiverRule {
+		u.Requirement = said(u.Requirement)
+		return u
+	})
+	return v
+}
+
+func (s *sight) authority(a verify.Authority) verify.Authority {
+	a.Says = s.reason(a.Says)
+	a.Servers = each(a.Servers, func(v verify.AuthorityServer) verify.AuthorityServer {
+		v.Error = s.reason(v.Error)
+		return v
+	})
+	return a
+}
+
+// session: of the dialogue the verbs and the codes stay, of HELO a known name or an address literal (RFC 5321, 4.1.3). Which
+// of our addresses was written to may have a stranger's words behind a plus.
+func (s *sight) session(v verify.Session) verify.Session {
+	v.RcptTo = []string{}
+	if v.Helo != "" {
+		v.Helo = s.identity(v.Helo)
+	}
+	v.Transcript = each(v.Transcript, func(l verify.Line) verify.Line {
+		l.Text = verb(l)
+		return l
+	})
+	if v.TLS != nil {
+		tls := *v.TLS
+		tls.ServerName, tls.Client = "", ""
+		v.TLS = &tls
+	}
+	if v.TLSFailed != nil {
+		failed := *v.TLSFailed
+		failed.Cause = s.reason(failed.Cause)
+		v.TLSFailed = &failed
+	}
+	return v
 }
 
 var verbs = []string{"EHLO", "HELO", "STARTTLS", "AUTH", "MAIL FROM:", "RCPT TO:", "DATA", "RSET", "NOOP", "VRFY", "QUIT"}
@@ -279,124 +432,4 @@ func verb(l verify.Line) string {
 		}
 	}
 	return "?"
-}
-
-func (u *filter) check(k *verify.Check) {
-	u.about = ofClient(k.Method)
-	defer func() { u.about = false }()
-	*k = u.copy(reflect.ValueOf(*k)).Interface().(verify.Check)
-	k.Evidence = slices.DeleteFunc(k.Evidence, func(e result.Evidence) bool { return e.Name == otherDomain })
-	if d := k.Details.DKIM; d != nil {
-		d.CanonHeader, d.CanonBody, d.HashClaimed, d.HashComputed = nil, nil, "", ""
-	}
-}
-
-func (u *filter) reason(r result.Reason) result.Reason {
-	return u.copy(reflect.ValueOf(r)).Interface().(result.Reason)
-}
-
-// ourTexts are types whose texts this program writes, but for the fields that are named; arguments and whatever else is
-// inside of them are looked at all the same.
-var ourTexts = map[reflect.Type][]string{
-	reflect.TypeFor[verify.Check]():           {"Cause"},
-	reflect.TypeFor[result.Reason]():          {},
-	reflect.TypeFor[result.Finding]():         {},
-	reflect.TypeFor[verify.TLS]():             {"ServerName", "Client"},
-	reflect.TypeFor[verify.Action]():          {},
-	reflect.TypeFor[verify.Place]():           {},
-	reflect.TypeFor[verify.VerdictShift]():    {},
-	reflect.TypeFor[verify.AuthorityServer](): {"Data"},
-	reflect.TypeFor[dnsbl.Entry]():            {"Subject"},
-}
-
-// copy is a deep copy without what may not be shown. Errors are for the log alone.
-func (u *filter) copy(v reflect.Value) reflect.Value {
-	switch v.Kind() {
-	case reflect.String:
-		// Codes, words and states have types of their own, and are this program's.
-		if v.Type() == reflect.TypeFor[string]() {
-			return reflect.ValueOf(u.shown(v.String()))
-		}
-	case reflect.Pointer:
-		if !v.IsNil() {
-			out := reflect.New(v.Type().Elem())
-			out.Elem().Set(u.copy(v.Elem()))
-			return out
-		}
-	case reflect.Slice:
-		if !v.IsNil() {
-			out := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
-			for i := range v.Len() {
-				out.Index(i).Set(u.copy(v.Index(i)))
-			}
-			return out
-		}
-	case reflect.Map:
-		if !v.IsNil() {
-			out := reflect.MakeMap(v.Type())
-			for i := v.MapRange(); i.Next(); {
-				out.SetMapIndex(i.Key(), u.copy(i.Value()))
-			}
-			return out
-		}
-	case reflect.Interface:
-		return reflect.Zero(v.Type())
-	case reflect.Struct:
-		return u.copyStruct(v)
-	}
-	return v
-}
-
-func (u *filter) copyStruct(v reflect.Value) reflect.Value {
-	out := reflect.New(v.Type()).Elem()
-	out.Set(v)
-	switch x := v.Interface().(type) {
-	case result.Arg:
-		out.Set(reflect.ValueOf(result.Arg{Name: x.Name, Value: u.shown(x.Value)}))
-		return out
-	case result.Evidence:
-		out.Set(reflect.ValueOf(u.evidence(x)))
-		return out
-	case result.Finding:
-		u.about = ofClient(x.Check)
-		defer func() { u.about = false }()
-	}
-	strange, ok := ourTexts[v.Type()]
-	for i := range v.NumField() {
-		f := v.Type().Field(i)
-		if !f.IsExported() {
-			continue
-		}
-		texts := f.Type == reflect.TypeFor[string]() || f.Type == reflect.TypeFor[[]string]()
-		if ok && texts && !slices.Contains(strange, f.Name) {
-			continue
-		}
-		out.Field(i).Set(u.copy(v.Field(i)))
-	}
-	return out
-}
-
-// evidence: of a name that is not known the octets of texts are told, and the addresses.
-func (u *filter) evidence(e result.Evidence) result.Evidence {
-	known := u.leadsTo(e.Name)
-	e.Name, e.Server, e.Extended = u.shown(e.Name), u.shown(e.Server), ""
-	chain, data := e.Chain, e.Data
-	e.Chain, e.Data = make([]string, len(chain)), make([]string, len(data))
-	for i, c := range chain {
-		e.Chain[i] = u.shown(c)
-	}
-	for i, d := range data {
-		if e.Data[i] = d; !known {
-			e.Data[i] = u.shown(d)
-		}
-	}
-	return e
-}
-
-// hidden stands for another's words.
-func hidden(words string) string {
-	if words == "" {
-		return ""
-	}
-	return fmt.Sprintf("%d octets, SHA-256 %.8x", len(words), sha256.Sum256([]byte(words)))
 }

@@ -517,9 +517,9 @@ func author(from string, domains ...string) func(*verify.Report) {
 		r.Message.Fields = fields
 		r.Session.MailFrom = "bounces@vendor.example"
 		r.Checks[3].Result = result.Pass
-		r.Checks[3].Details.DMARC = &dmarc.Result{Policy: "reject"}
+		r.Checks[3].Detail = &dmarc.Result{Policy: "reject"}
 		for _, d := range domains {
-			r.Checks = append(r.Checks, verify.Check{Method: verify.MethodDKIM, Result: result.Pass, Details: verify.Details{DKIM: &dkim.Signature{Domain: d, Signed: []string{"From", "To", "Cc"}}}})
+			r.Checks = append(r.Checks, result.Outcome{Method: verify.MethodDKIM, Result: result.Pass, Detail: &dkim.Signature{Domain: d, Signed: []string{"From", "To", "Cc"}}})
 		}
 	}
 }
@@ -553,7 +553,7 @@ func TestHostile_42(t *testing.T) {
 		}, ""},
 		{"a signature that does not cover To", "check-auth2@verifier.example", c, func(r *verify.Report) {
 			author("ann@example.org", "example.org")(r)
-			r.Checks[4].Details.DKIM.Signed = []string{"From"}
+			result.Detail[dkim.Signature](r.Checks[4]).Signed = []string{"From"}
 		}, ""},
 		{"no signature", "check-auth2@verifier.example", c, author("ann@example.org"), ""},
 		{"two authors", "check-auth2@verifier.example", c, author("ann@example.org, bob@example.org", "example.org"), ""},

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"checkauth/verify"
+	"checkauth/verify/dmarc"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
 	"checkauth/verify/standing"
@@ -9,8 +10,8 @@ import (
 
 // verdict is the first line of what is refused.
 func verdict(r *verify.Report) result.Reason {
-	return result.Because("answer-verdict", "spf", string(r.Check(verify.MethodSPF).Result),
-		"dkim", string(verify.BestDKIM(r)), "dmarc", string(r.Check(verify.MethodDMARC).Result))
+	return result.Because("answer-verdict", "spf", r.Check(verify.MethodSPF).Result,
+		"dkim", verify.BestDKIM(r), "dmarc", r.Check(verify.MethodDMARC).Result)
 }
 
 // refutedLines are class C's: each record that refutes the mail, and what to do where that is a mistake.
@@ -20,23 +21,23 @@ func refutedLines(in *input) (out []result.Reason) {
 	if c := r.Check(verify.MethodSPF); c.Result == result.Fail {
 		out = append(out, spfFails(c, r.Session.ClientIP, domain))
 	}
-	if c := r.Check(verify.MethodDMARC); c.Result == result.Fail && c.Details.DMARC != nil {
-		d := c.Details.DMARC
-		out = append(out, result.Because("answer-dmarc-fail", "domain", d.Author, "policy", d.Policy, "name", recordName(d.PolicyName)))
+	if c := r.Check(verify.MethodDMARC); c.Result == result.Fail && result.Detail[dmarc.Result](c) != nil {
+		d := result.Detail[dmarc.Result](c)
+		out = append(out, result.Because("answer-dmarc-fail", "domain", result.Domain(d.Author), "policy", result.Ours(d.Policy), "name", result.Domain(recordName(d.PolicyName))))
 	}
 	if standing.RefutedBy(r) == standing.OwnPolicy {
-		out = append(out, result.Because("answer-disowned", "domain", domain, "policy", r.Sender.Policy, "name", recordName(r.Sender.PolicyName)))
+		out = append(out, result.Because("answer-disowned", "domain", result.Domain(domain), "policy", result.Ours(r.Sender.Policy), "name", result.Domain(recordName(r.Sender.PolicyName))))
 	}
-	return append(out, result.Because("answer-refuted-mend", "ip", r.Session.ClientIP, "domain", domain))
+	return append(out, result.Because("answer-refuted-mend", "ip", result.Ours(r.Session.ClientIP), "domain", result.Domain(domain)))
 }
 
 // spfFails names the term that says fail and whose record it stands in: with redirect= that is another domain's.
-func spfFails(c verify.Check, ip, domain string) result.Reason {
+func spfFails(c result.Outcome, ip, domain string) result.Reason {
 	term, at := c.Reason.Args.Get("term"), c.Reason.Args.Get("domain")
 	if term == "" || at == "" {
-		return result.Because("answer-spf-fail", "ip", ip, "domain", domain)
+		return result.Because("answer-spf-fail", "ip", result.Ours(ip), "domain", result.Domain(domain))
 	}
-	return result.Because("answer-spf-fail-by", "ip", ip, "domain", domain, "term", term, "at", at)
+	return result.Because("answer-spf-fail-by", "ip", result.Ours(ip), "domain", result.Domain(domain), "term", term, "at", result.Ours(at))
 }
 
 // recordName is where the DMARC record of a domain stands.
@@ -61,7 +62,7 @@ func todo(r *verify.Report) []result.Reason {
 		if a.Zone == "" || len(a.Zone) > longestRecord {
 			continue
 		}
-		return []result.Reason{{Code: a.Code, Args: a.Args}, result.Because("answer-publish", "zone", a.Zone)}
+		return []result.Reason{{Code: a.Code, Args: a.Args}, result.Because("answer-publish", "zone", result.Domain(a.Zone))}
 	}
 	return nil
 }
@@ -70,20 +71,20 @@ func todo(r *verify.Report) []result.Reason {
 func silent(u rule, in *input) result.Reason {
 	switch {
 	case !u.answer.automatic:
-		return result.Because("answer-suppressed", "rule", u.name)
+		return result.Because("answer-suppressed", "rule", result.Ours(u.name))
 	case in.class == Open:
 		v := verdict(in.r).Args
-		return result.Because("answer-application-unproved", "rule", u.name, "address", in.c.Addresses.forApplications(in.form),
-			"spf", v.Get("spf"), "dkim", v.Get("dkim"), "dmarc", v.Get("dmarc"))
+		return result.Because("answer-application-unproved", "rule", result.Ours(u.name), "address", result.Ours(in.c.Addresses.forApplications(in.form)),
+			"spf", result.Ours(v.Get("spf")), "dkim", result.Ours(v.Get("dkim")), "dmarc", result.Ours(v.Get("dmarc")))
 	}
-	return result.Because("answer-application", "rule", u.name, "address", in.c.Addresses.forApplications(in.form))
+	return result.Because("answer-application", "rule", result.Ours(u.name), "address", result.Ours(in.c.Addresses.forApplications(in.form)))
 }
 
 // bounces says that a program reads the report, and how a person gets one.
 func (c Config) bounces(in *input) *result.Reason {
-	said := result.Because("bounce-address", "to", in.to, "service", in.facts.Service)
+	said := result.Because("bounce-address", "to", result.Ours(in.to), "service", result.Ours(in.facts.Service))
 	if author := c.Addresses.forAuthor(in.form); author != "" {
-		said = result.Because("bounce-address-author", "to", in.to, "service", in.facts.Service, "address", author)
+		said = result.Because("bounce-address-author", "to", result.Ours(in.to), "service", result.Ours(in.facts.Service), "address", result.Ours(author))
 	}
 	return &said
 }

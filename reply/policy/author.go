@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"checkauth/verify"
+	"checkauth/verify/dkim"
 	"checkauth/verify/mail"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
@@ -49,8 +50,8 @@ func (c Config) provedAuthor(r *verify.Report) bool {
 	}
 	domain := naming.Domain(authorOf(r))
 	for _, k := range r.All(verify.MethodDKIM) {
-		if k.Result == result.Pass && k.Details.DKIM != nil && domain != "" && naming.Key(k.Details.DKIM.Domain) == domain &&
-			standing.Addressed(r, k.Details.DKIM) {
+		if k.Result == result.Pass && result.Detail[dkim.Signature](k) != nil && domain != "" && naming.Key(result.Detail[dkim.Signature](k).Domain) == domain &&
+			standing.Addressed(r, result.Detail[dkim.Signature](k)) {
 			return true
 		}
 	}

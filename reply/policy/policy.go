@@ -10,7 +10,6 @@ package policy
 
 import (
 	"cmp"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -168,9 +167,9 @@ func (d Decision) refuse(name string, enhanced [3]int, in *input, says ...result
 	if in.r.Class != Refuted || in.r.Sender.Host == "" {
 		d.Lines = append(d.Lines, todo(in.r)...)
 	}
-	why := result.Because("answer-refused", "rule", name, "id", in.r.ID)
+	why := result.Because("answer-refused", "rule", result.Ours(name), "id", result.Ours(in.r.ID))
 	if name == refutedSender {
-		why = result.Because("answer-refuted", "id", in.r.ID)
+		why = result.Because("answer-refuted", "id", result.Ours(in.r.ID))
 	}
 	d.Lines = append(d.Lines, why)
 	return d
@@ -205,8 +204,8 @@ func (c Config) mail(d Decision, in *input, now time.Time) Decision {
 	}
 	d.Code, d.Enhanced = 250, [3]int{2, 0, 0}
 	args := verdict(in.r).Args
-	d.Lines = []result.Reason{result.Because("answer-stored", "spf", args.Get("spf"), "dkim", args.Get("dkim"),
-		"dmarc", args.Get("dmarc"), "id", in.r.ID, "to", in.to)}
+	d.Lines = []result.Reason{result.Because("answer-stored", "spf", args.Text("spf"), "dkim", args.Text("dkim"),
+		"dmarc", args.Text("dmarc"), "id", result.Ours(in.r.ID), "to", result.Ours(in.to))}
 	if undecided {
 		d.Lines = append(d.Lines, result.Because("answer-undecided"))
 	}
@@ -216,7 +215,7 @@ func (c Config) mail(d Decision, in *input, now time.Time) Decision {
 	}
 	if c.DryRun {
 		d.Mail, d.Buckets, d.Counted, d.Rule = false, nil, nil, "dry run"
-		d.Lines = []result.Reason{verdict(in.r), result.Because("answer-dry-run", "id", in.r.ID, "to", in.to)}
+		d.Lines = []result.Reason{verdict(in.r), result.Because("answer-dry-run", "id", result.Ours(in.r.ID), "to", result.Ours(in.to))}
 	}
 	return d
 }
@@ -251,14 +250,14 @@ func (c Config) DecideEarly(env verify.Envelope, keys Keys, now time.Time) Decis
 	switch {
 	case c.blocked(env):
 		d.Rule = "blocked by the operator"
-		d.Lines = []result.Reason{result.Because("answer-blocked"), result.Because("answer-refused", "rule", d.Rule, "id", env.ID)}
+		d.Lines = []result.Reason{result.Because("answer-blocked"), result.Because("answer-refused", "rule", result.Ours(d.Rule), "id", result.Ours(env.ID))}
 	case env.MailFrom == "" || !keys.anyValid(Never, d.To, d.Form.Details, now):
 		d.Rule = "stop address that is not of this sender"
-		d.Lines = []result.Reason{result.Because("answer-stop-unknown", "days", fmt.Sprint(TokenLife))}
+		d.Lines = []result.Reason{result.Because("answer-stop-unknown", "days", TokenLife)}
 	default:
 		d.Rule, d.Stop = "stop address", naming.Fold(d.To)
 		d.Code, d.Enhanced = 250, [3]int{2, 0, 0}
-		d.Lines = []result.Reason{result.Because("answer-stop", "to", d.To)}
+		d.Lines = []result.Reason{result.Because("answer-stop", "to", result.Ours(d.To))}
 	}
 	return d
 }

@@ -37,11 +37,11 @@ func report(t *testing.T, header string, change func(*verify.Report)) *verify.Re
 	}
 	r := &verify.Report{ID: "x", Session: verify.Session{ClientIP: "192.0.2.1", MailFrom: "a@example.org"}, Sender: verify.Sender{Known: true},
 		Message: verify.MessageFacts{Fields: fields}}
-	r.Checks = []verify.Check{
-		{Method: verify.MethodSPF, Result: result.None, Details: verify.Details{SPF: &spf.Result{Network: -1}}},
-		{Method: verify.MethodIPRev, Result: result.PermError, Details: verify.Details{IPRev: &iprev.Result{}}},
+	r.Checks = []result.Outcome{
+		{Method: verify.MethodSPF, Result: result.None, Detail: &spf.Result{Network: -1}},
+		{Method: verify.MethodIPRev, Result: result.PermError, Detail: &iprev.Result{}},
 		{Method: verify.MethodDKIM, Result: result.None},
-		{Method: verify.MethodDMARC, Result: result.None, Details: verify.Details{DMARC: &dmarc.Result{}}},
+		{Method: verify.MethodDMARC, Result: result.None, Detail: &dmarc.Result{}},
 	}
 	if change != nil {
 		change(r)
@@ -72,7 +72,7 @@ func asks(policy, name string) func(*verify.Report) {
 func named(name, helo string) func(*verify.Report) {
 	return func(r *verify.Report) {
 		r.Checks[1].Result = result.Pass
-		r.Checks[1].Details.IPRev = &iprev.Result{Confirmed: []string{name}}
+		r.Checks[1].Detail = &iprev.Result{Confirmed: []string{name}}
 		r.Session.Helo = helo
 	}
 }
@@ -92,7 +92,7 @@ func both(one, other func(*verify.Report)) func(*verify.Report) {
 func setSPF(w result.Word, network int) func(*verify.Report) {
 	return func(r *verify.Report) {
 		r.Checks[0].Result = w
-		r.Checks[0].Details.SPF = &spf.Result{Network: network}
+		r.Checks[0].Detail = &spf.Result{Network: network}
 	}
 }
 
@@ -106,7 +106,7 @@ func signed(domain, header string, names ...string) func(*verify.Report) {
 		r.Message.Fields = fields
 		r.Session.RcptTo = []string{"check-auth@verifier.example"}
 		r.Checks[2].Result = result.Pass
-		r.Checks[2].Details.DKIM = &dkim.Signature{Domain: domain, Signed: names}
+		r.Checks[2].Detail = &dkim.Signature{Domain: domain, Signed: names}
 		if naming.SameOrganisation(domain, "example.org") {
 			r.Sender.Aligned = []string{naming.Key(domain)}
 		}
@@ -214,31 +214,31 @@ func TestClasses(t *testing.T) {
 		{"the confirmed name is one of an access provider's lines", func(r *verify.Report) {
 			r.Checks[1].Result = result.Pass
 			r.Session.ClientIP = "192.0.2.1"
-			r.Checks[1].Details.IPRev = &iprev.Result{Confirmed: []string{"c-192-0-2-1.hsd1.example.org", "pool7.dsl.example.org"}}
+			r.Checks[1].Detail = &iprev.Result{Confirmed: []string{"c-192-0-2-1.hsd1.example.org", "pool7.dsl.example.org"}}
 		}, Open},
 		{"the confirmed name is one of a hosting provider's machines", func(r *verify.Report) {
 			r.Checks[1].Result = result.Pass
-			r.Checks[1].Details.IPRev = &iprev.Result{Confirmed: []string{"vps-4711.example.org", "ns3012345.example.org"}}
+			r.Checks[1].Detail = &iprev.Result{Confirmed: []string{"vps-4711.example.org", "ns3012345.example.org"}}
 		}, Open},
 		{"the domain has a number, the name a short one", both(named("mx12.163.example", "mx12.163.example"), func(r *verify.Report) {
 			r.Session.MailFrom = "a@163.example"
 		}), Proved},
 		{"the client's name is, but is not confirmed", func(r *verify.Report) {
 			r.Checks[1].Result = result.Fail
-			r.Checks[1].Details.IPRev = &iprev.Result{Names: []string{"mx1.example.org"}}
+			r.Checks[1].Detail = &iprev.Result{Names: []string{"mx1.example.org"}}
 		}, Open},
 		{"DMARC fails under p=reject", func(r *verify.Report) {
 			r.Checks[3].Result = result.Fail
-			r.Checks[3].Details.DMARC = &dmarc.Result{Policy: "reject"}
+			r.Checks[3].Detail = &dmarc.Result{Policy: "reject"}
 		}, Refuted},
 		{"DMARC fails under p=none", func(r *verify.Report) {
 			r.Checks[3].Result = result.Fail
-			r.Checks[3].Details.DMARC = &dmarc.Result{Policy: "none"}
+			r.Checks[3].Detail = &dmarc.Result{Policy: "none"}
 		}, Open},
 		{"DMARC fails, but SPF proves the envelope sender", func(r *verify.Report) {
 			setSPF(result.Pass, 32)(r)
 			r.Checks[3].Result = result.Fail
-			r.Checks[3].Details.DMARC = &dmarc.Result{Policy: "reject"}
+			r.Checks[3].Detail = &dmarc.Result{Policy: "reject"}
 		}, Proved},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -342,7 +342,7 @@ func TestRFC7372_3_refusals_carry_the_code_of_the_check(t *testing.T) {
 	d = config().Decide(report(t, "", func(r *verify.Report) {
 		setSPF(result.Fail, -1)(r)
 		r.Checks[3].Result = result.Fail
-		r.Checks[3].Details.DMARC = &dmarc.Result{Policy: "reject"}
+		r.Checks[3].Detail = &dmarc.Result{Policy: "reject"}
 	}), Facts{}, now)
 	if d.Enhanced != [3]int{5, 7, 26} {
 		t.Errorf("SPF and DMARC fail: got %v, want 5.7.26", d.Enhanced)
@@ -458,7 +458,7 @@ func TestAnAnswerNamesTheRecordThatRefutes(t *testing.T) {
 	dmarcFails := func(policy, name string) func(*verify.Report) {
 		return func(r *verify.Report) {
 			r.Checks[3].Result = result.Fail
-			r.Checks[3].Details.DMARC = &dmarc.Result{Author: "news.example.net", Policy: policy, PolicyName: name}
+			r.Checks[3].Detail = &dmarc.Result{Author: "news.example.net", Policy: policy, PolicyName: name}
 		}
 	}
 	disowned := asks("quarantine", "example.org")

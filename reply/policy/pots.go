@@ -100,10 +100,12 @@ func Pot(key string) string {
 	return name
 }
 
-func fullNode(until string) result.Reason { return result.Because("answer-full-node", "until", until) }
+func fullNode(until string) result.Reason {
+	return result.Because("answer-full-node", "until", result.Ours(until))
+}
 func fullShare(until string) result.Reason {
-	return result.Because("answer-full-share", "until", until)
+	return result.Because("answer-full-share", "until", result.Ours(until))
 }
 func fullDestinationShare(until string) result.Reason {
-	return result.Because("answer-full-destination-share", "until", until)
+	return result.Because("answer-full-destination-share", "until", result.Ours(until))
 }

@@ -142,16 +142,16 @@ var quotas = map[Class][]quota{
 }
 
 func fullAddress(until string) result.Reason {
-	return result.Because("answer-full-address", "until", until)
+	return result.Because("answer-full-address", "until", result.Ours(until))
 }
 func fullNetwork(until string) result.Reason {
-	return result.Because("answer-full-network", "until", until)
+	return result.Because("answer-full-network", "until", result.Ours(until))
 }
 func fullDomain(until string) result.Reason {
-	return result.Because("answer-full-domain", "until", until)
+	return result.Because("answer-full-domain", "until", result.Ours(until))
 }
 func fullDestination(until string) result.Reason {
-	return result.Because("answer-full-destination", "until", until)
+	return result.Because("answer-full-destination", "until", result.Ours(until))
 }
 
 // quotaOf finds the quota of a counter by its key.

@@ -111,25 +111,33 @@ var rules = []rule{
 		}},
 	{"recipient of the report is not proved", "check-auth2@ and check-auth-user=domain@ write to the one From address alone, and only where DMARC passes by a DKIM signature of its very domain over the address written to, or the operator's list names the domain", "TestHostile_42",
 		refused(policyRefusal, func(in *input) []result.Reason {
-			return []result.Reason{result.Because("answer-form-unproved", "form", string(in.form.Kind))}
+			return []result.Reason{result.Because("answer-form-unproved", "form", result.Ours(in.form.Kind))}
 		}),
 		func(in *input) bool { return in.to == "" }},
 	{"recipient of the report is blocked", "the list policy.block, for check-auth2@ and check-auth-user=domain@", "TestBlocked",
 		refused(policyRefusal, func(*input) []result.Reason { return []result.Reason{result.Because("answer-blocked")} }),
 		func(in *input) bool { return in.c.Block.Sender(in.to) }},
 	{"null MX", "the domain says that it takes no mail (RFC 7505, 4.2)", "TestHostile_47",
-		refused([3]int{5, 7, 27}, func(in *input) []result.Reason { return []result.Reason{result.Because("answer-null-mx", "to", in.to)} }),
+		refused([3]int{5, 7, 27}, func(in *input) []result.Reason {
+			return []result.Reason{result.Because("answer-null-mx", "to", result.Ours(in.to))}
+		}),
 		func(in *input) bool { return in.facts.Route.NullMX }},
 	{"no mail server", "the domain has neither an MX nor an address, so that a report could not arrive", "TestHostile_47",
 		// RFC 3463, 3.2: bad sender's system address.
-		refused([3]int{5, 1, 8}, func(in *input) []result.Reason { return []result.Reason{result.Because("answer-no-host", "to", in.to)} }),
+		refused([3]int{5, 1, 8}, func(in *input) []result.Reason {
+			return []result.Reason{result.Because("answer-no-host", "to", result.Ours(in.to))}
+		}),
 		func(in *input) bool { return in.facts.Route.Nowhere }},
 	{"mail server is this service", "the first of the domain's mail servers is ours: a mail loop (RFC 5321, 5.1)", "TestRFC5321_5_1_a_mail_server_that_is_ours",
 		// RFC 3463, 3.5: routing loop detected.
-		refused([3]int{5, 4, 6}, func(in *input) []result.Reason { return []result.Reason{result.Because("answer-mx-ours", "to", in.to)} }),
+		refused([3]int{5, 4, 6}, func(in *input) []result.Reason {
+			return []result.Reason{result.Because("answer-mx-ours", "to", result.Ours(in.to))}
+		}),
 		func(in *input) bool { return in.facts.Route.Ours }},
 	{"stopped by the recipient", "its owner wrote to the stop address of a report; only a mail from there to a token address lifts that", "TestStop",
-		refused(policyRefusal, func(in *input) []result.Reason { return []result.Reason{result.Because("answer-stopped", "to", in.to)} }),
+		refused(policyRefusal, func(in *input) []result.Reason {
+			return []result.Reason{result.Because("answer-stopped", "to", result.Ours(in.to))}
+		}),
 		func(in *input) bool { return in.facts.Stopped && !in.token }},
 }
 

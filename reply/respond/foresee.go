@@ -78,13 +78,13 @@ func obstacle(domain string, hosts []deliver.Place, p mtasts.Policy) (f result.F
 			return f, line
 		}
 	}
-	shown := few(unnamed)
+	shown := result.Said(domain, few(unnamed))
 	if len(unnamed) == 0 {
-		shown = few(names)
-		return result.Found(result.Warning, "reply-dane", "domain", domain, "hosts", shown), result.Because("answer-dane", "hosts", shown)
+		shown = result.Said(domain, few(names))
+		return result.Found(result.Warning, "reply-dane", "domain", result.Domain(domain), "hosts", shown), result.Because("answer-dane", "hosts", shown)
 	}
-	return result.Found(result.Warning, "reply-mta-sts", "domain", domain, "hosts", shown, "patterns", few(p.MX)),
-		result.Because("answer-mta-sts", "domain", domain, "hosts", shown)
+	return result.Found(result.Warning, "reply-mta-sts", "domain", result.Domain(domain), "hosts", shown, "patterns", result.Said(domain, few(p.MX))),
+		result.Because("answer-mta-sts", "domain", result.Domain(domain), "hosts", shown)
 }
 
 // few are the first names of a list that strangers make.
@@ -105,27 +105,27 @@ func few(names []string) string {
 func undelivered(u store.Undelivered, domain string, byRelay bool) result.Finding {
 	date, tries := u.Created.UTC().Format("2006-01-02 15:04 UTC"), fmt.Sprint(u.Tries)
 	if byRelay && !slices.Contains([]string{deliver.KindRecipient, deliver.KindContent, deliver.KindNeeds}, u.Kind) {
-		return result.Found(result.Warning, "reply-undelivered-relay", "date", date, "tries", tries)
+		return result.Found(result.Warning, "reply-undelivered-relay", "date", result.Ours(date), "tries", result.Ours(tries))
 	}
 	switch u.Kind {
 	case deliver.KindPromise:
-		return result.Found(result.Warning, "reply-undelivered-promise", "date", date, "tries", tries, "domain", domain)
+		return result.Found(result.Warning, "reply-undelivered-promise", "date", result.Ours(date), "tries", result.Ours(tries), "domain", result.Domain(domain))
 	case deliver.KindTLS:
-		return result.Found(result.Warning, "reply-undelivered-tls", "date", date, "tries", tries, "domain", domain)
+		return result.Found(result.Warning, "reply-undelivered-tls", "date", result.Ours(date), "tries", result.Ours(tries), "domain", result.Domain(domain))
 	case deliver.KindOurs:
-		return result.Found(result.Warning, "reply-undelivered-ours", "date", date, "tries", tries)
+		return result.Found(result.Warning, "reply-undelivered-ours", "date", result.Ours(date), "tries", result.Ours(tries))
 	case deliver.KindRecipient:
-		return result.Found(result.Warning, "reply-undelivered-recipient", "date", date, "tries", tries, "domain", domain)
+		return result.Found(result.Warning, "reply-undelivered-recipient", "date", result.Ours(date), "tries", result.Ours(tries), "domain", result.Domain(domain))
 	case deliver.KindContent:
-		return result.Found(result.Warning, "reply-undelivered-content", "date", date, "tries", tries, "domain", domain)
+		return result.Found(result.Warning, "reply-undelivered-content", "date", result.Ours(date), "tries", result.Ours(tries), "domain", result.Domain(domain))
 	case deliver.KindLater:
-		return result.Found(result.Warning, "reply-undelivered-later", "date", date, "tries", tries, "domain", domain)
+		return result.Found(result.Warning, "reply-undelivered-later", "date", result.Ours(date), "tries", result.Ours(tries), "domain", result.Domain(domain))
 	case deliver.KindNeeds:
-		return result.Found(result.Warning, "reply-undelivered-needs", "date", date, "tries", tries, "domain", domain)
+		return result.Found(result.Warning, "reply-undelivered-needs", "date", result.Ours(date), "tries", result.Ours(tries), "domain", result.Domain(domain))
 	case deliver.KindNowhere:
-		return result.Found(result.Warning, "reply-undelivered-nowhere", "date", date, "tries", tries, "domain", domain)
+		return result.Found(result.Warning, "reply-undelivered-nowhere", "date", result.Ours(date), "tries", result.Ours(tries), "domain", result.Domain(domain))
 	case deliver.KindDNS:
-		return result.Found(result.Warning, "reply-undelivered-dns", "date", date, "tries", tries, "domain", domain)
+		return result.Found(result.Warning, "reply-undelivered-dns", "date", result.Ours(date), "tries", result.Ours(tries), "domain", result.Domain(domain))
 	}
-	return result.Found(result.Warning, "reply-undelivered-reach", "date", date, "tries", tries, "domain", domain)
+	return result.Found(result.Warning, "reply-undelivered-reach", "date", result.Ours(date), "tries", result.Ours(tries), "domain", result.Domain(domain))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strconv"
 	"sync"
 	"time"
 
@@ -45,7 +44,7 @@ func (t *Transaction) putOff(ctx context.Context, err error) (reply.Answer, erro
 	if spent, ok := errors.AsType[*dns.QuotaError](err); ok {
 		t.warn(ctx, err, "messages are put off")
 		return t.later(451, [3]int{4, 7, 1}, result.Because(result.Code("answer-quota-"+string(spent.Bound)),
-			"seconds", strconv.Itoa(seconds(spent.Until.Sub(t.r.Config.Now()))))), nil
+			"seconds", seconds(spent.Until.Sub(t.r.Config.Now())))), nil
 	}
 	for _, k := range troubles {
 		if errors.Is(err, k.kind) {

@@ -322,7 +322,7 @@ func (t *Transaction) forward(ctx context.Context, m *verify.Message) (reply.Ans
 	if err != nil {
 		return reply.Answer{}, err
 	}
-	code, lines := 250, result.Because("answer-operator", "id", e.ID)
+	code, lines := 250, result.Because("answer-operator", "id", result.Ours(e.ID))
 	enhanced := [3]int{2, 0, 0}
 	full, err := t.put(ctx, e, t.r.Policy.Operator(t.env.Client.Addr(), now), now)
 	if err != nil {

@@ -110,7 +110,7 @@ func (w *watched) failure(err error) result.Reason {
 	case strings.Contains(text, "unsupported versions"):
 		return result.Because("tls-failed-version")
 	case strings.Contains(text, "no cipher suite supported"):
-		return result.Because("tls-failed-cipher", "offered", w.offered())
+		return result.Because("tls-failed-cipher", "offered", result.Ours(w.offered()))
 	}
 	return result.Because("tls-failed-other", "error", result.Cut(text, maxNamed))
 }

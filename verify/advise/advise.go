@@ -14,10 +14,12 @@ import (
 	"slices"
 
 	"checkauth/verify"
+	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
 	"checkauth/verify/known"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
+	"checkauth/verify/spf"
 	"checkauth/verify/standing"
 )
 
@@ -117,10 +119,10 @@ func Run(ctx context.Context, q Query) []verify.Action {
 
 func newAdviser(q Query) *adviser {
 	a := &adviser{Query: q, class: q.Report.Class}
-	if d := q.Report.Check(verify.MethodSPF).Details.SPF; d != nil {
+	if d := result.Detail[spf.Result](q.Report.Check(verify.MethodSPF)); d != nil {
 		a.sender = dns.Canonical(d.Domain)
 	}
-	if d := q.Report.Check(verify.MethodDMARC).Details.DMARC; d != nil {
+	if d := result.Detail[dmarc.Result](q.Report.Check(verify.MethodDMARC)); d != nil {
 		a.author = d.Author
 	}
 	a.client, _ = netip.ParseAddr(q.Report.Session.ClientIP)

@@ -53,11 +53,11 @@ func postmaster(domain string) string { return "mailto:postmaster@" + domain }
 // domain it is for all names below, and there is a mailbox (RFC 9989, 4.10: the tree is walked up to it).
 func (a *adviser) firstPolicy(ctx context.Context, f result.Finding) []candidate {
 	domain := naming.Registered(a.author)
-	value, why, mailbox := "v=DMARC1; p=none; rua="+postmaster(domain), result.Because("why-dmarc-first", "domain", domain), result.Because("before-dmarc-mailbox")
+	value, why, mailbox := "v=DMARC1; p=none; rua="+postmaster(domain), result.Because("why-dmarc-first", "domain", result.Domain(domain)), result.Because("before-dmarc-mailbox")
 	if a.nullMX(ctx, domain) {
-		value, why, mailbox = "v=DMARC1; p=none", result.Because("why-dmarc-first-null", "domain", domain), result.Because("before-dmarc-null", "domain", domain)
+		value, why, mailbox = "v=DMARC1; p=none", result.Because("why-dmarc-first-null", "domain", result.Domain(domain)), result.Because("before-dmarc-null", "domain", result.Domain(domain))
 	}
-	c := a.txt(ctx, a.dmarcRank(), "_dmarc."+domain, value, isDMARC, result.Because("action-dmarc-first", "domain", domain), f.Code)
+	c := a.txt(ctx, a.dmarcRank(), "_dmarc."+domain, value, isDMARC, result.Because("action-dmarc-first", "domain", result.Domain(domain)), f.Code)
 	c.Why, c.Before = why, []result.Reason{mailbox, a.steps()}
 	return []candidate{c}
 }
@@ -69,10 +69,10 @@ func (a *adviser) nullMX(ctx context.Context, domain string) bool {
 
 // steps from p=none to p=reject; what would break today is judged from this mail.
 func (a *adviser) steps() result.Reason {
-	if d := a.Report.Check(verify.MethodDMARC).Details.DMARC; d != nil && d.UnderReject == dmarc.WouldReject {
-		return result.Because("before-dmarc-steps-fails", "domain", a.author)
+	if d := result.Detail[dmarc.Result](a.Report.Check(verify.MethodDMARC)); d != nil && d.UnderReject == dmarc.WouldReject {
+		return result.Because("before-dmarc-steps-fails", "domain", result.Domain(a.author))
 	}
-	return result.Because("before-dmarc-steps", "domain", a.author)
+	return result.Because("before-dmarc-steps", "domain", result.Domain(a.author))
 }
 
 // strictness orders policies, as far as they count.
@@ -101,10 +101,10 @@ func (a *adviser) onePolicy(ctx context.Context, f result.Finding) (out []candid
 		if rec, _ := dmarc.Parse(text); len(rec.RUA) == 0 && rua != "" {
 			text = dmarc.With(text, "rua", rua)
 		}
-		c := a.txt(ctx, policy, name, text, isDMARC, result.Because("action-dmarc-one", "name", name), f.Code)
-		c.Why = result.Because("why-dmarc-one", "name", name)
+		c := a.txt(ctx, policy, name, text, isDMARC, result.Because("action-dmarc-one", "name", result.Domain(name)), f.Code)
+		c.Why = result.Because("why-dmarc-one", "name", result.Domain(name))
 		if strictness(text) > 0 {
-			c.Before = []result.Reason{result.Because("before-dmarc-obeyed", "domain", a.author)}
+			c.Before = []result.Reason{result.Because("before-dmarc-obeyed", "domain", result.Domain(a.author))}
 		}
 		out = append(out, c)
 	}
@@ -118,11 +118,11 @@ func (a *adviser) movedPolicy(ctx context.Context, f result.Finding) (out []cand
 		if _, ok := dmarc.Parse(r.Text()); !ok {
 			continue
 		}
-		c := a.txt(ctx, policy, right, r.Text(), isDMARC, result.Because("action-dmarc-move", "right", right), f.Code)
-		c.Why = result.Because("why-dmarc-move", "name", name, "right", right)
-		c.Before = []result.Reason{result.Because("before-delete-wrong-name", "name", name)}
+		c := a.txt(ctx, policy, right, r.Text(), isDMARC, result.Because("action-dmarc-move", "right", result.Domain(right)), f.Code)
+		c.Why = result.Because("why-dmarc-move", "name", result.Domain(name), "right", result.Domain(right))
+		c.Before = []result.Reason{result.Because("before-delete-wrong-name", "name", result.Domain(name))}
 		if strictness(r.Text()) > 0 {
-			c.Before = append(c.Before, result.Because("before-dmarc-obeyed", "domain", a.author))
+			c.Before = append(c.Before, result.Because("before-dmarc-obeyed", "domain", result.Domain(a.author)))
 		}
 		return append(out, c)
 	}
@@ -132,7 +132,7 @@ func (a *adviser) movedPolicy(ctx context.Context, f result.Finding) (out []cand
 // relaxedPolicy leaves out the mode that keeps the author's own mail from aligning.
 func (a *adviser) relaxedPolicy(ctx context.Context, f result.Finding) []candidate {
 	check := a.Report.Check(verify.MethodDMARC)
-	d := check.Details.DMARC
+	d := result.Detail[dmarc.Result](check)
 	if d == nil || d.Record == "" || check.Result == result.Pass {
 		return nil
 	}
@@ -144,8 +144,8 @@ func (a *adviser) relaxedPolicy(ctx context.Context, f result.Finding) []candida
 		}
 	}
 	c := a.txt(ctx, a.dmarcRank(), name, dmarc.Without(d.Record, tags...), isDMARC,
-		result.Because("action-dmarc-relaxed", "name", name, "tags", strings.Join(tags, ", ")), f.Code)
-	c.Why = result.Because("why-dmarc-relaxed", "domain", f.Args.Get("domain"), "author", a.author)
+		result.Because("action-dmarc-relaxed", "name", result.Domain(name), "tags", result.Ours(strings.Join(tags, ", "))), f.Code)
+	c.Why = result.Because("why-dmarc-relaxed", "domain", result.Domain(f.Args.Get("domain")), "author", result.Domain(a.author))
 	c.authorises = true
 	return []candidate{c}
 }
@@ -159,10 +159,10 @@ func (a *adviser) mendedPolicy(ctx context.Context, f result.Finding) []candidat
 		if !dmarc.Meant(text) || !ok || mended == text {
 			continue
 		}
-		c := a.txt(ctx, a.dmarcRank(), name, mended, isDMARC, result.Because("action-dmarc-mend", "name", name), f.Code)
-		c.Why = result.Because("why-dmarc-mend", "tag", f.Args.Get("tag"), "value", f.Args.Get("value"), "want", f.Args.Get("want"))
+		c := a.txt(ctx, a.dmarcRank(), name, mended, isDMARC, result.Because("action-dmarc-mend", "name", result.Domain(name)), f.Code)
+		c.Why = result.Because("why-dmarc-mend", "tag", f.Args.Text("tag"), "value", f.Args.Text("value"), "want", f.Args.Text("want"))
 		if strictness(mended) > strictness(text) {
-			c.Before = []result.Reason{result.Because("before-dmarc-obeyed", "domain", a.author)}
+			c.Before = []result.Reason{result.Because("before-dmarc-obeyed", "domain", result.Domain(a.author))}
 		}
 		return []candidate{c}
 	}

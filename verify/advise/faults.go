@@ -51,15 +51,15 @@ func (a *adviser) wait(ctx context.Context, f result.Finding) candidate {
 		seen = answer.Time
 	}
 	until := result.Clock(seen.Add(time.Duration(seconds)*time.Second), seen)
-	c := host(outage, result.Because("action-wait", "name", name, "until", until, "minutes", strconv.Itoa((seconds+59)/60)), f.Code)
+	c := host(outage, result.Because("action-wait", "name", result.Domain(name), "until", result.Ours(until), "minutes", (seconds+59)/60), f.Code)
 	c.Type = verify.ActionWait
-	c.Why = result.Because("why-wait", "name", name)
+	c.Why = result.Because("why-wait", "name", result.Domain(name))
 	return c
 }
 
 func (a *adviser) oldZone(_ context.Context, f result.Finding) candidate {
-	c := host(outage, result.Because("action-zone-transfer", "zone", f.Args.Get("zone"), "servers", f.Args.Get("servers")), f.Code)
-	c.Why = result.Because("why-zone-transfer", "name", f.Args.Get("name"))
+	c := host(outage, result.Because("action-zone-transfer", "zone", result.Domain(f.Args.Get("zone")), "servers", f.Args.Text("servers")), f.Code)
+	c.Why = result.Because("why-zone-transfer", "name", result.Domain(f.Args.Get("name")))
 	return c
 }
 
@@ -76,17 +76,17 @@ func (a *adviser) zoneOf(ctx context.Context, name string) string {
 // bogus: RFC 8914, 4: the extended error tells what is wrong with the signatures.
 func (a *adviser) bogus(ctx context.Context, f result.Finding) candidate {
 	zone := a.zoneOf(ctx, f.Args.Get("name"))
-	do := result.Because("action-dnssec-chain", "zone", zone)
+	do := result.Because("action-dnssec-chain", "zone", result.Domain(zone))
 	switch extended(a.evidence(f)) {
 	case 7:
-		do = result.Because("action-dnssec-expired", "zone", zone)
+		do = result.Because("action-dnssec-expired", "zone", result.Domain(zone))
 	case 8:
-		do = result.Because("action-dnssec-not-yet", "zone", zone)
+		do = result.Because("action-dnssec-not-yet", "zone", result.Domain(zone))
 	case 9, 10, 11, 12:
-		do = result.Because("action-dnssec-missing", "zone", zone)
+		do = result.Because("action-dnssec-missing", "zone", result.Domain(zone))
 	}
 	c := host(outage, do, f.Code)
-	c.Why = result.Because("why-dnssec", "zone", zone)
+	c.Why = result.Because("why-dnssec", "zone", result.Domain(zone))
 	return c
 }
 
@@ -115,14 +115,14 @@ func extended(text string) int {
 
 func (a *adviser) lame(ctx context.Context, f result.Finding) candidate {
 	zone := a.zoneOf(ctx, f.Args.Get("name"))
-	c := host(outage, result.Because("action-lame", "zone", zone), f.Code)
-	c.Why = result.Because("why-no-answer", "name", f.Args.Get("name"))
+	c := host(outage, result.Because("action-lame", "zone", result.Domain(zone)), f.Code)
+	c.Why = result.Because("why-no-answer", "name", result.Domain(f.Args.Get("name")))
 	return c
 }
 
 func (a *adviser) noAnswer(ctx context.Context, f result.Finding) candidate {
 	zone := a.zoneOf(ctx, f.Args.Get("name"))
-	c := host(outage, result.Because("action-no-answer", "zone", zone, "name", f.Args.Get("name"), "type", f.Args.Get("type")), f.Code)
-	c.Why = result.Because("why-no-answer", "name", f.Args.Get("name"))
+	c := host(outage, result.Because("action-no-answer", "zone", result.Domain(zone), "name", result.Domain(f.Args.Get("name")), "type", f.Args.Text("type")), f.Code)
+	c.Why = result.Because("why-no-answer", "name", result.Domain(f.Args.Get("name")))
 	return c
 }

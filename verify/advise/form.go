@@ -10,7 +10,7 @@ import (
 // receivers see another mail than was written.
 var formRules = map[result.Code][2]result.Reason{
 	"header-empty-line-first": {result.Because("action-empty-line"), result.Because("why-empty-line")},
-	"header-bom":              {result.Because("action-bom"), result.Because("why-bom", "field", "")},
+	"header-bom":              {result.Because("action-bom"), result.Because("why-bom", "field", result.Ours(""))},
 }
 
 func (a *adviser) form(context.Context) (out []candidate) {

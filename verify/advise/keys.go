@@ -67,12 +67,12 @@ func (a *adviser) mendedKey(ctx context.Context, f result.Finding) []candidate {
 	name := f.Args.Get("name")
 	for _, text := range a.keyTexts(ctx, name) {
 		if rec, ok := dkim.Mend(text); ok && rec.String() != text {
-			c := a.txt(ctx, a.dkimRank(f), name, rec.String(), anyText, result.Because("action-key-mend", "name", name), f.Code)
-			c.Why = result.Because("why-key-mend", "name", name)
+			c := a.txt(ctx, a.dkimRank(f), name, rec.String(), anyText, result.Because("action-key-mend", "name", result.Domain(name)), f.Code)
+			c.Why = result.Because("why-key-mend", "name", result.Domain(name))
 			return []candidate{c}
 		}
 	}
-	return []candidate{host(a.dkimRank(f), result.Because("action-key-whole", "name", name), f.Code)}
+	return []candidate{host(a.dkimRank(f), result.Because("action-key-whole", "name", result.Domain(name)), f.Code)}
 }
 
 // cutKey: the pieces may lie beside each other; else only the signer has the rest.
@@ -81,8 +81,8 @@ func (a *adviser) cutKey(ctx context.Context, f result.Finding) (out []candidate
 	if c, ok := a.joinedKey(ctx, f, a.keyTexts(ctx, name)); ok {
 		out = append(out, c)
 	}
-	c := host(a.dkimRank(f), result.Because("action-key-cut", "name", name, "length", f.Args.Get("length")), f.Code)
-	c.Why = result.Because("why-key-cut", "name", name)
+	c := host(a.dkimRank(f), result.Because("action-key-cut", "name", result.Domain(name), "length", f.Args.Text("length")), f.Code)
+	c.Why = result.Because("why-key-cut", "name", result.Domain(name))
 	if p := a.where(ctx, name); p != nil {
 		c.Before = p.Traps
 	}
@@ -92,7 +92,7 @@ func (a *adviser) cutKey(ctx context.Context, f result.Finding) (out []candidate
 // otherKey publishes the key that made the signature where the signature says that it is.
 func (a *adviser) otherKey(ctx context.Context, f result.Finding) []candidate {
 	return a.copied(ctx, f, f.Args.Get("other"), f.Args.Get("name"),
-		result.Because("before-key-selector", "other", f.Args.Get("other"), "selector", f.Args.Get("selector")))
+		result.Because("before-key-selector", "other", result.Domain(f.Args.Get("other")), "selector", f.Args.Text("selector")))
 }
 
 // movedKey: below some domains others have names of their own, and what they publish there is no key of its.
@@ -101,7 +101,7 @@ func (a *adviser) movedKey(ctx context.Context, f result.Finding) []candidate {
 		return nil
 	}
 	name := f.Args.Get("name")
-	return a.copied(ctx, f, name, f.Args.Get("right"), result.Because("before-delete-wrong-name", "name", name))
+	return a.copied(ctx, f, name, f.Args.Get("right"), result.Because("before-delete-wrong-name", "name", result.Domain(name)))
 }
 
 // copied publishes the record of one name at another.
@@ -110,8 +110,8 @@ func (a *adviser) copied(ctx context.Context, f result.Finding, at, right string
 		if !strings.Contains(text, "p=") {
 			continue
 		}
-		c := a.txt(ctx, a.dkimRank(f), right, text, anyText, result.Because("action-key-publish", "name", right), f.Code)
-		c.Why = result.Because("why-key-publish", "other", at, "name", right)
+		c := a.txt(ctx, a.dkimRank(f), right, text, anyText, result.Because("action-key-publish", "name", result.Domain(right)), f.Code)
+		c.Why = result.Because("why-key-publish", "other", result.Domain(at), "name", result.Domain(right))
 		c.Before = []result.Reason{before}
 		return []candidate{c}
 	}
@@ -126,8 +126,8 @@ func (a *adviser) oneKey(ctx context.Context, f result.Finding) (out []candidate
 		out = append(out, c)
 	}
 	for _, text := range texts[:min(len(texts), 3-len(out))] {
-		c := a.txt(ctx, a.dkimRank(f), name, text, anyText, result.Because("action-key-one", "name", name), f.Code, "dkim-key-in-use")
-		c.Why = result.Because("why-key-one", "name", name)
+		c := a.txt(ctx, a.dkimRank(f), name, text, anyText, result.Because("action-key-one", "name", result.Domain(name)), f.Code, "dkim-key-in-use")
+		c.Why = result.Because("why-key-one", "name", result.Domain(name))
 		out = append(out, c)
 	}
 	return append(out, unproved("action-key-whole")(a, ctx, f)...)
@@ -140,8 +140,8 @@ func (a *adviser) joinedKey(ctx context.Context, f result.Finding, texts []strin
 	if !ok {
 		return candidate{}, false
 	}
-	c := a.txt(ctx, a.dkimRank(f), name, rec.String(), anyText, result.Because("action-key-join", "name", name), f.Code)
-	c.Why = result.Because("why-key-cut", "name", name)
+	c := a.txt(ctx, a.dkimRank(f), name, rec.String(), anyText, result.Because("action-key-join", "name", result.Domain(name)), f.Code)
+	c.Why = result.Because("why-key-cut", "name", result.Domain(name))
 	return c, true
 }
 
@@ -151,8 +151,8 @@ func (a *adviser) danglingKey(_ context.Context, f result.Finding) []candidate {
 	if p, ok := a.Atlas.ProviderOf(target); ok {
 		vendor = p.Name
 	}
-	c := host(a.dkimRank(f), result.Because("action-key-cname", "name", f.Args.Get("name"), "target", target, "vendor", vendor), f.Code)
-	c.Why = result.Because("why-key-cname", "target", target)
+	c := host(a.dkimRank(f), result.Because("action-key-cname", "name", result.Domain(f.Args.Get("name")), "target", result.Domain(target), "vendor", result.Ours(vendor)), f.Code)
+	c.Why = result.Because("why-key-cname", "target", result.Domain(target))
 	return []candidate{c}
 }
 
@@ -160,8 +160,8 @@ func (a *adviser) danglingKey(_ context.Context, f result.Finding) []candidate {
 func (a *adviser) revokedKey(_ context.Context, f result.Finding) []candidate {
 	name := f.Args.Get("name")
 	selector, _, _ := strings.Cut(name, "._domainkey.")
-	c := host(a.dkimRank(f), result.Because("action-key-revoked", "selector", selector, "helo", a.Report.Session.Helo), f.Code)
-	c.Why = result.Because("why-key-revoked", "name", name)
+	c := host(a.dkimRank(f), result.Because("action-key-revoked", "selector", result.Text{Value: selector, From: f.Args.Text("name").From}, "helo", result.Domain(a.Report.Session.Helo)), f.Code)
+	c.Why = result.Because("why-key-revoked", "name", result.Domain(name))
 	c.authorises = true
 	return []candidate{c}
 }
@@ -169,7 +169,7 @@ func (a *adviser) revokedKey(_ context.Context, f result.Finding) []candidate {
 // keyHost is a rule whose change is whoever signs to make.
 func keyHost(code result.Code) func(*adviser, context.Context, result.Finding) []candidate {
 	return func(a *adviser, _ context.Context, f result.Finding) []candidate {
-		do := result.Because(code, "name", f.Args.Get("name"))
+		do := result.Because(code, "name", result.Domain(f.Args.Get("name")))
 		return []candidate{host(a.dkimRank(f), do, f.Code)}
 	}
 }
@@ -196,7 +196,7 @@ func withoutTag(tag string) func(*adviser, context.Context, result.Finding) []ca
 			return nil
 		}
 		c := a.txt(ctx, a.dkimRank(f), name, dkim.Without(texts[0], tag), anyText,
-			result.Because("action-key-without", "name", name, "tag", tag), f.Code)
+			result.Because("action-key-without", "name", result.Domain(name), "tag", result.Ours(tag)), f.Code)
 		c.authorises = true
 		return []candidate{c}
 	}

@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"checkauth/verify"
+	"checkauth/verify/dkim"
 	"checkauth/verify/dns"
+	"checkauth/verify/helo"
 	"checkauth/verify/iprev"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
@@ -163,7 +165,7 @@ func (a *adviser) exchangers(ctx context.Context, domain string) (out []string) 
 
 // clientNames are the names that the client's address has and that lead back to it.
 func (a *adviser) clientNames() (out []string) {
-	if d := a.Report.Check(verify.MethodIPRev).Details.IPRev; d != nil {
+	if d := result.Detail[iprev.Result](a.Report.Check(verify.MethodIPRev)); d != nil {
 		for _, n := range d.Confirmed {
 			out = append(out, dns.Canonical(n))
 		}
@@ -173,7 +175,7 @@ func (a *adviser) clientNames() (out []string) {
 
 // heloName is the name in HELO, where it has the client's address.
 func (a *adviser) heloName() []string {
-	if d := a.Report.Check(verify.MethodHelo).Details.Helo; d != nil && d.Named() && d.Matches {
+	if d := result.Detail[helo.Result](a.Report.Check(verify.MethodHelo)); d != nil && d.Named() && d.Matches {
 		return []string{dns.Canonical(a.Report.Session.Helo)}
 	}
 	return nil
@@ -218,7 +220,7 @@ func (a *adviser) records(ctx context.Context) (out []string) {
 // by a stranger, says nothing of that stranger's server. What is below a domain may be somebody else's.
 func (a *adviser) signer() string {
 	for _, c := range a.Report.All(verify.MethodDKIM) {
-		d := c.Details.DKIM
+		d := result.Detail[dkim.Signature](c)
 		if c.Result != result.Pass || d == nil || !a.isUnder(d.Domain) {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"checkauth/verify"
 	"checkauth/verify/dns"
@@ -67,8 +68,8 @@ func (a *adviser) pointer(ctx context.Context, f result.Finding) []candidate {
 	name := a.bestName(ctx)
 	ip := a.client.String()
 	if name == "" {
-		c := host(path, result.Because("action-ptr-choose", "ip", ip, "reverse", dns.ReverseName(a.client)), f.Code)
-		c.Why = result.Because("why-ptr", "ip", ip)
+		c := host(path, result.Because("action-ptr-choose", "ip", result.Ours(ip), "reverse", result.Ours(dns.ReverseName(a.client))), f.Code)
+		c.Why = result.Because("why-ptr", "ip", result.Ours(ip))
 		c.Before = a.overIPv4()
 		return []candidate{c}
 	}
@@ -77,13 +78,13 @@ func (a *adviser) pointer(ctx context.Context, f result.Finding) []candidate {
 		Name: record.Name, Type: dns.PTR.String(), TTL: ttl, Value: record.Data(), Zone: line(record),
 		Code: "action-ptr", For: []result.Code{f.Code},
 	}}
-	do := result.Because("action-ptr", "ip", ip, "host", name)
+	do := result.Because("action-ptr", "ip", result.Ours(ip), "host", result.Domain(name))
 	c.Args = do.Args
 	for _, old := range a.find(ctx, record.Name, dns.PTR) {
 		c.Replaces = append(c.Replaces, old.Data())
 	}
-	c.Why = result.Because("why-ptr", "ip", ip)
-	c.Before = append([]result.Reason{result.Because("before-ptr-owner", "ip", ip)}, a.overIPv4()...)
+	c.Why = result.Because("why-ptr", "ip", result.Ours(ip))
+	c.Before = append([]result.Reason{result.Because("before-ptr-owner", "ip", result.Ours(ip))}, a.overIPv4()...)
 	return []candidate{c}
 }
 
@@ -108,11 +109,11 @@ func (a *adviser) helo(ctx context.Context, f result.Finding) []candidate {
 	}
 	do := result.Because("action-helo-choose")
 	if name != "" {
-		do = result.Because("action-helo", "host", name)
+		do = result.Because("action-helo", "host", result.Domain(name))
 	}
 	c := host(path, do, f.Code)
 	c.Settings = a.settings(known.Helo, name) // none without a name: nobody is to copy an example's
-	c.Why = result.Because("why-helo", "helo", a.Report.Session.Helo)
+	c.Why = result.Because("why-helo", "helo", result.Domain(a.Report.Session.Helo))
 	const inMarks result.Code = "helo-private-in-marks"
 	if slices.ContainsFunc(a.Report.Findings, func(x result.Finding) bool { return x.Code == inMarks }) {
 		c.For = append(c.For, inMarks)
@@ -128,7 +129,7 @@ func (a *adviser) encrypt(_ context.Context, f result.Finding) []candidate {
 }
 
 func (a *adviser) encryptAnew(_ context.Context, f result.Finding) []candidate {
-	c := host(hygiene, result.Because("action-tls-version", "version", f.Args.Get("version")), f.Code)
+	c := host(hygiene, result.Because("action-tls-version", "version", f.Args.Text("version")), f.Code)
 	c.Why = result.Because("why-tls")
 	return []candidate{c}
 }
@@ -136,14 +137,14 @@ func (a *adviser) encryptAnew(_ context.Context, f result.Finding) []candidate {
 // handshake: the server tried TLS, so that what stopped it is to be fixed. What the handshake does not tell stands in
 // that server's log.
 func (a *adviser) handshake(_ context.Context, f result.Finding) []candidate {
-	do := result.Because("action-tls-failed-log", "at", f.Args.Get("at"), "host", a.Report.Host)
+	do := result.Because("action-tls-failed-log", "at", f.Args.Text("at"), "host", result.Domain(a.Report.Host))
 	switch f.Code {
 	case "tls-failed-cipher":
 		do = result.Because("action-tls-failed-cipher")
 	case "tls-failed-version":
 		do = result.Because("action-tls-failed-version")
 	case "tls-failed-certificate":
-		do = result.Because("action-tls-failed-certificate", "host", a.Report.Host)
+		do = result.Because("action-tls-failed-certificate", "host", result.Domain(a.Report.Host))
 	}
 	c := host(hygiene, do, f.Code)
 	c.Why = result.Because("why-tls")
@@ -152,7 +153,7 @@ func (a *adviser) handshake(_ context.Context, f result.Finding) []candidate {
 
 // settings says where to make a change: in the software that wrote the last Received field, else in those that most
 // servers run. What is set in another product is never said to somebody whose own is known.
-func (a *adviser) settings(kind known.Kind, name string) (out []string) {
+func (a *adviser) settings(kind known.Kind, name string) (out []result.Text) {
 	args := known.Args{Host: name, Domain: cmp.Or(a.author, a.sender), IP: a.client}
 	servers := a.Atlas.Servers()
 	if m, ok := a.server(); ok {
@@ -160,7 +161,13 @@ func (a *adviser) settings(kind known.Kind, name string) (out []string) {
 	}
 	for _, m := range servers {
 		if s := m.Directive(kind, args); s != "" {
-			out = append(out, m.Name+": "+s)
+			from := result.Ourselves
+			for _, put := range []string{args.Host, args.Domain} {
+				if put != "" && strings.Contains(s, put) {
+					from = from.And(result.Of(put))
+				}
+			}
+			out = append(out, result.Text{Value: m.Name + ": " + s, From: from})
 		}
 	}
 	return out

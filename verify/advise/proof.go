@@ -5,6 +5,7 @@ import (
 
 	"checkauth/verify"
 	"checkauth/verify/result"
+	"checkauth/verify/spf"
 )
 
 // worth orders results: a pass is what is wanted, an error or a fail what is not.
@@ -94,7 +95,7 @@ func gone(before, after *verify.Report, codes []result.Code) bool {
 func proof(before, after *verify.Report, with int) *verify.Proof {
 	p := &verify.Proof{Before: verify.WordsOf(before), Words: verify.WordsOf(after), With: with}
 	p.Receivers, _, _ = shifts(before, after)
-	if d := after.Check(verify.MethodSPF).Details.SPF; d != nil {
+	if d := result.Detail[spf.Result](after.Check(verify.MethodSPF)); d != nil {
 		p.Lookups = d.Lookups
 		if d.Whole != nil {
 			p.Lookups = max(p.Lookups, d.Whole.Lookups)

@@ -58,7 +58,7 @@ func (a *adviser) settle(ctx context.Context, c *candidate) {
 	case naming.SameOrganisation(c.Name, target) && !key: // a key is looked for, and tried, by its own name
 		c.Name = target
 	case strings.HasPrefix(c.Name, "_dmarc.") || key:
-		c.first = []result.Reason{result.Because("before-cname", "name", c.Name, "target", target)}
+		c.first = []result.Reason{result.Because("before-cname", "name", result.Domain(c.Name), "target", result.Domain(target))}
 	default:
 		c.barred = true
 	}
@@ -130,7 +130,7 @@ func (a *adviser) when(ctx context.Context, c *candidate) []result.Reason {
 	}
 	until, seconds := result.Clock(answer.Forgotten(), answer.Time), strconv.FormatUint(uint64(answer.Left()), 10)
 	if len(answer.Records) > 0 {
-		return []result.Reason{result.Because("when-cached", "until", until, "seconds", seconds)}
+		return []result.Reason{result.Because("when-cached", "until", result.Ours(until), "seconds", result.Ours(seconds))}
 	}
-	return []result.Reason{result.Because("when-negative", "until", until, "seconds", seconds)}
+	return []result.Reason{result.Because("when-negative", "until", result.Ours(until), "seconds", result.Ours(seconds))}
 }

@@ -37,14 +37,18 @@ func set(t *testing.T, asked dns.Resolver, header string, fault result.Finding) 
 		t.Fatal(err)
 	}
 	r := &verify.Report{Session: verify.Session{ClientIP: "192.0.2.1", Helo: "?192.168.1.5?", MailFrom: "a@example.org"},
-		Message: verify.MessageFacts{Fields: fields}, Findings: []result.Finding{fault}, Checks: []verify.Check{
-			{Method: verify.MethodSPF, Result: result.Pass, Details: verify.Details{SPF: &spf.Result{Domain: "example.org"}}},
-			{Method: verify.MethodIPRev, Result: result.Pass, Details: verify.Details{IPRev: &iprev.Result{Confirmed: []string{"mail.example.org"}}}},
-			{Method: verify.MethodDMARC, Result: result.Pass, Details: verify.Details{DMARC: &dmarc.Result{Author: "example.org"}}},
+		Message: verify.MessageFacts{Fields: fields}, Findings: []result.Finding{fault}, Checks: []result.Outcome{
+			{Method: verify.MethodSPF, Result: result.Pass, Detail: &spf.Result{Domain: "example.org"}},
+			{Method: verify.MethodIPRev, Result: result.Pass, Detail: &iprev.Result{Confirmed: []string{"mail.example.org"}}},
+			{Method: verify.MethodDMARC, Result: result.Pass, Detail: &dmarc.Result{Author: "example.org"}},
 		}}
 	for _, a := range advise.Run(t.Context(), advise.Query{Report: r, Resolver: asked, Atlas: atlas(t)}) {
 		if slices.Contains(a.For, fault.Code) {
-			return a.Settings
+			var out []string
+			for _, s := range a.Settings {
+				out = append(out, s.Value)
+			}
+			return out
 		}
 	}
 	t.Fatalf("%s: no action", fault.Code)
@@ -117,7 +121,7 @@ func TestSettings_of_the_server_whose_HELO_tells(t *testing.T) {
 	r := advisedOf(t, "1.2.0.192.in-addr.arpa. PTR mail.example.org.\nmail.example.org. A 192.0.2.1\nexample.org. TXT \"v=spf1 ip4:192.0.2.1 -all\"\n",
 		plain, from("192.0.2.1", "?192.168.1.5?", "a@example.org"))
 	i := slices.IndexFunc(r.Actions, func(a verify.Action) bool { return a.Code == "action-helo" })
-	if i < 0 || !slices.Equal(r.Actions[i].Settings, []string{"qmail: /var/qmail/control/helohost: mail.example.org"}) {
+	if i < 0 || len(r.Actions[i].Settings) != 1 || r.Actions[i].Settings[0].Value != "qmail: /var/qmail/control/helohost: mail.example.org" {
 		t.Errorf("%+v", r.Actions)
 	}
 }
@@ -130,7 +134,7 @@ func TestSettings_name_no_example(t *testing.T) {
 	for _, a := range r.Actions {
 		seen = seen || a.Code == "action-helo-choose"
 		for _, s := range a.Settings {
-			if strings.Contains(s, "mail.example.org") {
+			if strings.Contains(s.Value, "mail.example.org") {
 				t.Errorf("%s: %q", a.Code, s)
 			}
 		}

@@ -77,8 +77,8 @@ func (a *adviser) transit() []candidate {
 	}
 	switch {
 	case list.Code != "":
-		c := host(decides, result.Because("action-list", "list", list.Args.Get("list"), "domain", list.Args.Get("domain")), codes...)
-		c.Why = result.Because("why-list", "domain", list.Args.Get("domain"))
+		c := host(decides, result.Because("action-list", "list", list.Args.Text("list"), "domain", result.Domain(list.Args.Get("domain"))), codes...)
+		c.Why = result.Because("why-list", "domain", result.Domain(list.Args.Get("domain")))
 		return []candidate{c}
 	case first.Code == "":
 		return nil
@@ -86,7 +86,7 @@ func (a *adviser) transit() []candidate {
 	do, kind := a.undamaged(first)
 	c := host(a.dkimRank(first), do, codes...)
 	c.Settings = a.settings(kind, "")
-	c.Why = result.Because("why-damage", "domain", first.Args.Get("domain"))
+	c.Why = result.Because("why-damage", "domain", result.Domain(first.Args.Get("domain")))
 	return []candidate{c}
 }
 
@@ -94,7 +94,7 @@ func (a *adviser) transit() []candidate {
 func (a *adviser) undamaged(f result.Finding) (result.Reason, known.Kind) {
 	switch damages[f.Code] {
 	case relaxed:
-		if field := f.Args.Get("field"); field != "" {
+		if field := f.Args.Text("field"); field.Value != "" {
 			return result.Because("action-relaxed-field", "field", field), known.Canon
 		}
 		return result.Because("action-relaxed"), known.Canon
@@ -127,10 +127,10 @@ func (a *adviser) sign(ctx context.Context, f result.Finding) candidate {
 	if a.Report.Check(verify.MethodDMARC).Result != result.Pass {
 		r = breaks
 	}
-	c := host(r, result.Because("action-sign", "domain", domain), f.Code)
+	c := host(r, result.Because("action-sign", "domain", result.Domain(domain)), f.Code)
 	c.Settings = a.settings(known.DKIM, "")
 	if p, ok := a.Atlas.ProviderOf(a.clientNames()...); ok && a.tied(ctx) {
-		do := result.Because("action-sign-provider", "domain", domain, "provider", p.Name)
+		do := result.Because("action-sign-provider", "domain", result.Domain(domain), "provider", result.Ours(p.Name))
 		c.Code, c.Args, c.Settings = do.Code, do.Args, nil
 	}
 	c.Why = result.Because("why-sign")
@@ -150,14 +150,14 @@ func (a *adviser) alignVendor(ctx context.Context, f result.Finding) candidate {
 		vendor = p.Name
 		names = selectors(p)
 	}
-	c := host(decides, result.Because("action-align", "vendor", vendor, "author", a.author), f.Code, "spf-not-aligned")
+	c := host(decides, result.Because("action-align", "vendor", result.Ours(vendor), "author", result.Domain(a.author)), f.Code, "spf-not-aligned")
 	if names != "" {
-		do := result.Because("action-align-selectors", "vendor", vendor, "author", a.author, "selectors", names)
+		do := result.Because("action-align-selectors", "vendor", result.Ours(vendor), "author", result.Domain(a.author), "selectors", result.Ours(names))
 		c.Code, c.Args = do.Code, do.Args
 	}
-	c.Why = result.Because("why-align", "domain", domain, "author", a.author)
+	c.Why = result.Because("why-align", "domain", result.Domain(domain), "author", result.Domain(a.author))
 	if naming.SameOrganisation(a.sender, a.author) {
-		c.Why = result.Because("why-align-own", "domain", domain, "author", a.author)
+		c.Why = result.Because("why-align-own", "domain", result.Domain(domain), "author", result.Domain(a.author))
 	}
 	c.authorises = true
 	if a.Report.Check(verify.MethodDMARC).Result == result.Pass {
@@ -178,7 +178,7 @@ func selectors(p known.Provider) string {
 }
 
 func (a *adviser) withoutLength(_ context.Context, f result.Finding) candidate {
-	c := host(a.dkimRank(f), result.Because("action-no-length", "domain", f.Args.Get("domain")), f.Code)
+	c := host(a.dkimRank(f), result.Because("action-no-length", "domain", result.Domain(f.Args.Get("domain"))), f.Code)
 	c.Why = result.Because("why-no-length")
 	const rests result.Code = "dmarc-rests-on-l-tag"
 	if slices.ContainsFunc(a.Report.Findings, func(x result.Finding) bool { return x.Code == rests && x.Args.Get("domain") == f.Args.Get("domain") }) {
@@ -188,13 +188,13 @@ func (a *adviser) withoutLength(_ context.Context, f result.Finding) candidate {
 }
 
 func (a *adviser) oversign(_ context.Context, f result.Finding) candidate {
-	c := host(a.dkimRank(f), result.Because("action-oversign", "domain", f.Args.Get("domain")), f.Code)
+	c := host(a.dkimRank(f), result.Because("action-oversign", "domain", result.Domain(f.Args.Get("domain"))), f.Code)
 	c.Settings = a.settings(known.Oversign, "")
 	return c
 }
 
 func (a *adviser) sha256(_ context.Context, f result.Finding) candidate {
-	return host(a.dkimRank(f), result.Because("action-sha256", "selector", f.Args.Get("selector")), f.Code)
+	return host(a.dkimRank(f), result.Because("action-sha256", "selector", f.Args.Text("selector")), f.Code)
 }
 
 func (a *adviser) rsaBeside(_ context.Context, f result.Finding) candidate {
@@ -202,5 +202,5 @@ func (a *adviser) rsaBeside(_ context.Context, f result.Finding) candidate {
 }
 
 func (a *adviser) lifetime(_ context.Context, f result.Finding) candidate {
-	return host(a.dkimRank(f), result.Because("action-lifetime", "domain", f.Args.Get("domain"), "time", f.Args.Get("time")), f.Code)
+	return host(a.dkimRank(f), result.Because("action-lifetime", "domain", result.Domain(f.Args.Get("domain")), "time", f.Args.Text("time")), f.Code)
 }

@@ -213,7 +213,7 @@ func (d *draft) sources(ctx context.Context) (out []string) {
 			out = append(out, d.recordsAt(ctx, d.domain, dns.SPF)...)
 		case "spf-wrong-name":
 			out = append(out, d.recordsAt(ctx, f.Args.Get("name"), dns.TXT)...)
-			d.before = append(d.before, result.Because("before-delete-wrong-name", "name", f.Args.Get("name")))
+			d.before = append(d.before, result.Because("before-delete-wrong-name", "name", result.Domain(f.Args.Get("name"))))
 		}
 	}
 	return out
@@ -263,10 +263,10 @@ func (d *draft) toThinkOf(why result.Reason) (out []result.Reason) {
 	}
 	out = append(out, d.before...)
 	if d.unread() && d.now.all == result.Fail {
-		out = append(out, result.Because("before-spf-forbids", "domain", d.domain))
+		out = append(out, result.Because("before-spf-forbids", "domain", result.Domain(d.domain)))
 	}
 	if len(d.now.dropped) > 0 {
-		out = append(out, result.Because("before-spf-dropped", "terms", result.Cut(strings.Join(d.now.dropped, " "), 200)))
+		out = append(out, result.Because("before-spf-dropped", "terms", result.Said(d.domain, result.Cut(strings.Join(d.now.dropped, " "), 200))))
 	}
 	return out
 }

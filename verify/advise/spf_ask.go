@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"checkauth/verify"
+	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
@@ -17,19 +18,19 @@ var spfWords = map[result.Code]func(a *adviser, f result.Finding) result.Reason{
 	"spf-too-many-lookups": inSubdomains, "spf-later-lookups": inSubdomains,
 	"spf-plus-all": listNetworks, "spf-include-passes-all": listNetworks,
 	"spf-too-many-mx": func(_ *adviser, f result.Finding) result.Reason {
-		return result.Because("action-spf-mx", "domain", f.Args.Get("domain"), "name", f.Args.Get("name"))
+		return result.Because("action-spf-mx", "domain", result.Domain(f.Args.Get("domain")), "name", result.Domain(f.Args.Get("name")))
 	},
 	"spf-domain-invalid": func(_ *adviser, f result.Finding) result.Reason {
-		return result.Because("action-spf-sender", "sender", f.Args.Get("sender"))
+		return result.Because("action-spf-sender", "sender", f.Args.Text("sender"))
 	},
 }
 
 func inSubdomains(_ *adviser, f result.Finding) result.Reason {
-	return result.Because("action-spf-subdomains", "domain", f.Args.Get("domain"), "costly", f.Args.Get("costly"))
+	return result.Because("action-spf-subdomains", "domain", result.Domain(f.Args.Get("domain")), "costly", f.Args.Text("costly"))
 }
 
 func listNetworks(_ *adviser, f result.Finding) result.Reason {
-	return result.Because("action-spf-networks", "domain", f.Args.Get("domain"), "term", f.Args.Get("term"))
+	return result.Because("action-spf-networks", "domain", result.Domain(f.Args.Get("domain")), "term", f.Args.Text("term"))
 }
 
 // spfInWords gives the actions without a value.
@@ -71,7 +72,7 @@ func (a *adviser) question(ctx context.Context) []candidate {
 		return nil
 	}
 	if dns.IsLocal(a.sender) {
-		return []candidate{host(a.failing(), result.Because("action-spf-sender", "sender", a.Report.Session.MailFrom), mends...)}
+		return []candidate{host(a.failing(), result.Because("action-spf-sender", "sender", result.Said(a.sender, a.Report.Session.MailFrom)), mends...)}
 	}
 	if _, tied := a.link(ctx); tied && !a.refuted() && !slices.Contains(mends, "spf-ipv6-not-covered") {
 		return a.aliased(ctx, mends) // else the record with the client in it was tried
@@ -79,10 +80,10 @@ func (a *adviser) question(ctx context.Context) []candidate {
 	c := host(a.failing(), a.asked(none), mends...)
 	c.Why = a.refutedBy()
 	if !a.refuted() {
-		c.Why = result.Because("why-spf-ask", "ip", a.client.String(), "domain", a.sender)
-		c.Before = []result.Reason{result.Because("before-spf-list", "domain", a.sender)}
+		c.Why = result.Because("why-spf-ask", "ip", a.client, "domain", result.Domain(a.sender))
+		c.Before = []result.Reason{result.Because("before-spf-list", "domain", result.Domain(a.sender))}
 		if none {
-			c.Before = append(c.Before, result.Because("before-spf-never", "domain", a.sender))
+			c.Before = append(c.Before, result.Because("before-spf-never", "domain", result.Domain(a.sender)))
 		}
 	}
 	return []candidate{c}
@@ -94,7 +95,7 @@ func (a *adviser) aliased(ctx context.Context, mends []result.Code) []candidate 
 	if target == "" || naming.SameOrganisation(target, a.sender) {
 		return nil
 	}
-	return []candidate{host(a.failing(), result.Because("action-spf-cname", "domain", a.sender, "target", target), mends...)}
+	return []candidate{host(a.failing(), result.Because("action-spf-cname", "domain", result.Domain(a.sender), "target", result.Domain(target)), mends...)}
 }
 
 // asked: a refuted sender is told no term.
@@ -104,15 +105,15 @@ func (a *adviser) asked(none bool) result.Reason {
 	case a.refuted():
 		switch standing.RefutedBy(a.Report) {
 		case standing.AuthorPolicy:
-			return result.Because("action-spf-ask-refuted-dmarc", "ip", ip, "domain", a.sender, "author", a.author)
+			return result.Because("action-spf-ask-refuted-dmarc", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "author", result.Domain(a.author))
 		case standing.OwnPolicy:
-			return result.Because("action-spf-ask-refuted-dmarc", "ip", ip, "domain", a.sender, "author", a.sender)
+			return result.Because("action-spf-ask-refuted-dmarc", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "author", result.Domain(a.sender))
 		}
-		return result.Because("action-spf-ask-refuted", "ip", ip, "domain", a.sender)
+		return result.Because("action-spf-ask-refuted", "ip", result.Ours(ip), "domain", result.Domain(a.sender))
 	case none:
-		return result.Because("action-spf-ask-first", "ip", ip, "domain", a.sender, "record", "v=spf1 "+literal(a.client)+" ~all")
+		return result.Because("action-spf-ask-first", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "record", result.Ours("v=spf1 "+literal(a.client)+" ~all"))
 	}
-	return result.Because("action-spf-ask", "ip", ip, "domain", a.sender, "term", literal(a.client))
+	return result.Because("action-spf-ask", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "term", result.Ours(literal(a.client)))
 }
 
 // refutedBy names the record that has a sender refuted.
@@ -120,12 +121,12 @@ func (a *adviser) refutedBy() result.Reason {
 	ip := a.client.String()
 	switch standing.RefutedBy(a.Report) {
 	case standing.AuthorPolicy:
-		d := a.Report.Check(verify.MethodDMARC).Details.DMARC
-		return result.Because("why-spf-ask-refuted-dmarc", "ip", ip, "domain", d.Author, "policy", d.Policy, "name", "_dmarc."+d.PolicyName)
+		d := result.Detail[dmarc.Result](a.Report.Check(verify.MethodDMARC))
+		return result.Because("why-spf-ask-refuted-dmarc", "ip", result.Ours(ip), "domain", result.Domain(d.Author), "policy", result.Ours(d.Policy), "name", result.Domain("_dmarc."+d.PolicyName))
 	case standing.OwnPolicy:
 		s := a.Report.Sender
-		return result.Because("why-spf-ask-refuted-own", "ip", ip, "domain", a.sender, "policy", s.Policy, "name", "_dmarc."+s.PolicyName)
+		return result.Because("why-spf-ask-refuted-own", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "policy", result.Ours(s.Policy), "name", result.Domain("_dmarc."+s.PolicyName))
 	}
 	args := a.Report.Check(verify.MethodSPF).Reason.Args
-	return result.Because("why-spf-ask-refuted", "ip", ip, "domain", a.sender, "term", args.Get("term"), "at", args.Get("domain"))
+	return result.Because("why-spf-ask-refuted", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "term", args.Text("term"), "at", args.Text("domain"))
 }

@@ -42,11 +42,11 @@ func (d *draft) pick(ctx context.Context) bool {
 	if d.Report.Session.MailFrom == "" {
 		// The name's own zone says whose address it is.
 		d.term, d.spared = "a", true
-		d.by = result.Because("why-spf-helo", "helo", d.domain, "ip", d.client.String())
+		d.by = result.Because("why-spf-helo", "helo", result.Domain(d.domain), "ip", d.client)
 		return true
 	}
 	if parent := d.parent(ctx); parent != "" {
-		d.term, d.by = "include:"+parent, result.Because("why-spf-parent", "parent", parent, "domain", d.domain, "ip", d.client.String())
+		d.term, d.by = "include:"+parent, result.Because("why-spf-parent", "parent", result.Domain(parent), "domain", result.Domain(d.domain), "ip", d.client)
 		return true
 	}
 	l, ok := d.link(ctx, d.kinds()...)
@@ -56,7 +56,7 @@ func (d *draft) pick(ctx context.Context) bool {
 	d.by = d.because(l)
 	if include, ok := d.ownersRecord(ctx, l); ok && d.lookups(ctx) < mostLookups-1 {
 		d.term = "include:" + include
-		d.by = result.Because("why-spf-include", "ip", d.client.String(), "target", include, "domain", d.domain)
+		d.by = result.Because("why-spf-include", "ip", d.client, "target", result.Domain(include), "domain", result.Domain(d.domain))
 		return true
 	}
 	d.term = literal(d.client)
@@ -91,19 +91,19 @@ func (d *draft) because(l link) result.Reason {
 	ip := d.client.String()
 	switch l.kind {
 	case isExchanger:
-		return result.Because("why-spf-mx", "domain", l.at, "ip", ip, "host", l.host)
+		return result.Because("why-spf-mx", "domain", result.Domain(l.at), "ip", result.Ours(ip), "host", result.Domain(l.host))
 	case isAddress:
-		return result.Because("why-spf-a", "domain", d.domain, "ip", ip, "host", l.host)
+		return result.Because("why-spf-a", "domain", result.Domain(d.domain), "ip", result.Ours(ip), "host", result.Domain(l.host))
 	case ownName:
-		return result.Because("why-spf-name", "domain", d.domain, "ip", ip, "host", l.host)
+		return result.Because("why-spf-name", "domain", result.Domain(d.domain), "ip", result.Ours(ip), "host", result.Domain(l.host))
 	case neighbour:
-		return result.Because("why-spf-neighbour", "domain", l.at, "ip", ip, "host", l.host)
+		return result.Because("why-spf-neighbour", "domain", result.Domain(l.at), "ip", result.Ours(ip), "host", result.Domain(l.host))
 	case named:
-		return result.Because("why-spf-named", "domain", d.domain, "ip", ip, "host", l.host)
+		return result.Because("why-spf-named", "domain", result.Domain(d.domain), "ip", result.Ours(ip), "host", result.Domain(l.host))
 	case signed:
-		return result.Because("why-spf-signed", "domain", d.domain, "ip", ip, "host", l.host)
+		return result.Because("why-spf-signed", "domain", result.Domain(d.domain), "ip", result.Ours(ip), "host", result.Domain(l.host))
 	}
-	return result.Because("why-spf-ns", "domain", d.domain, "ip", ip, "host", l.host)
+	return result.Because("why-spf-ns", "domain", result.Domain(d.domain), "ip", result.Ours(ip), "host", result.Domain(l.host))
 }
 
 // ownersRecord is a record that the owner of the client's host publishes for all to include, and that lets
@@ -213,7 +213,7 @@ func (d *draft) hostAlone(ctx context.Context) bool {
 func (d *draft) excluded() {
 	for _, f := range d.findings {
 		if f.Code == "spf-sender-excluded" {
-			d.note(result.Because("before-spf-excluded", "ip", d.client.String(), "term", f.Args.Get("term"), "domain", f.Args.Get("domain")))
+			d.note(result.Because("before-spf-excluded", "ip", d.client, "term", f.Args.Text("term"), "domain", result.Domain(f.Args.Get("domain"))))
 		}
 	}
 }
@@ -224,6 +224,6 @@ func (d *draft) sharedHost(l link) {
 	if l.kind != neighbour && l.kind != isExchanger || org == "" || naming.SameOrganisation(org, d.domain) {
 		return
 	}
-	d.note(result.Because("before-spf-shared-host", "host", org, "own", literal(d.client),
-		"line", "v=spf1 include:"+org+" ~all"))
+	d.note(result.Because("before-spf-shared-host", "host", result.Domain(org), "own", result.Ours(literal(d.client)),
+		"line", result.Said(org, "v=spf1 include:"+org+" ~all")))
 }

@@ -82,7 +82,7 @@ func (d *draft) dropOwnBounce(ctx context.Context) {
 			continue
 		}
 		d.dropTerm(t.Text)
-		d.note(result.Because("before-spf-own-bounce", "term", t.Text, "vendor", vendor.Name))
+		d.note(result.Because("before-spf-own-bounce", "term", result.Said(d.domain, t.Text), "vendor", result.Ours(vendor.Name)))
 	}
 }
 
@@ -127,9 +127,9 @@ func (d *draft) put(t spf.Directive, nets []netip.Prefix) bool {
 		return false
 	}
 	if t.Name == "include" {
-		d.note(result.Because("before-spf-literals", "term", t.Text, "owner", dns.Canonical(t.Domain)))
+		d.note(result.Because("before-spf-literals", "term", result.Said(d.domain, t.Text), "owner", result.Domain(dns.Canonical(t.Domain))))
 	} else {
-		d.note(result.Because("before-spf-own-literals", "term", t.Text))
+		d.note(result.Because("before-spf-own-literals", "term", result.Said(d.domain, t.Text)))
 	}
 	return true
 }

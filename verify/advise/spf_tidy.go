@@ -103,7 +103,7 @@ func (d *draft) dropTerm(shown string) bool {
 func (d *draft) dropTarget(ctx context.Context, f result.Finding) {
 	d.dropStrange(ctx, f)
 	if term := f.Args.Get("term"); d.dropTerm(term) {
-		d.note(result.Because("before-spf-target", "term", term, "target", f.Args.Get("target")))
+		d.note(result.Because("before-spf-target", "term", result.Said(d.domain, term), "target", result.Domain(f.Args.Get("target"))))
 	}
 }
 
@@ -112,13 +112,13 @@ func (d *draft) dropBroken(_ context.Context, f result.Finding) {
 		return // that record is mended itself
 	}
 	if term := f.Args.Get("term"); d.dropTerm(term) {
-		d.note(result.Because("before-spf-owner", "term", term, "owner", f.Args.Get("domain")))
+		d.note(result.Because("before-spf-owner", "term", result.Said(d.domain, term), "owner", f.Args.Text("domain")))
 	}
 }
 
 func (d *draft) dropWide(_ context.Context, f result.Finding) {
 	if term := f.Args.Get("term"); d.dropTerm(term) {
-		d.note(result.Because("before-spf-owner", "term", term, "owner", f.Args.Get("target")))
+		d.note(result.Because("before-spf-owner", "term", result.Said(d.domain, term), "owner", f.Args.Text("target")))
 		d.listFirst()
 	}
 }
@@ -132,8 +132,8 @@ func (d *draft) dropStrange(ctx context.Context, f result.Finding) {
 	}
 	for _, t := range slices.Clone(d.now.terms) {
 		if t.Name == "include" && !t.Modifier && d.reaches(ctx, dns.Canonical(t.Domain), owner) && d.dropTerm(t.Text) {
-			d.note(result.Because("before-spf-owner", "term", t.Text, "owner", owner))
-			d.strange = result.Because("why-spf-owner", "term", t.Text, "owner", owner)
+			d.note(result.Because("before-spf-owner", "term", result.Said(d.domain, t.Text), "owner", result.Domain(owner)))
+			d.strange = result.Because("why-spf-owner", "term", result.Said(d.domain, t.Text), "owner", result.Domain(owner))
 		}
 	}
 }
@@ -216,7 +216,7 @@ func (d *draft) dropDead(_ context.Context, f result.Finding) {
 		}
 	}
 	if len(gone) > 0 {
-		d.note(result.Because("before-spf-dead", "terms", joinTexts(gone)))
+		d.note(result.Because("before-spf-dead", "terms", result.Said(d.domain, joinTexts(gone))))
 	}
 }
 
@@ -238,7 +238,7 @@ func (d *draft) dropVoids(ctx context.Context, f result.Finding) {
 				d.replace(t, nets)
 			} else if ok || t.Name == "exists" {
 				d.dropTerm(t.Text)
-				d.note(result.Because("before-spf-dead", "terms", t.Text))
+				d.note(result.Because("before-spf-dead", "terms", result.Said(d.domain, t.Text)))
 			}
 		case leads(t) && slices.ContainsFunc(d.below(ctx, dns.Canonical(t.Domain)), func(domain string) bool { return d.holdsVoid(ctx, domain, void) }):
 			d.flattenTerm(ctx, t)
@@ -294,7 +294,7 @@ func (d *draft) replacePtr(ctx context.Context) {
 		}
 	}
 	d.replace(t, nets)
-	d.note(result.Because("before-spf-ptr", "domain", cmp.Or(t.Domain, d.domain)))
+	d.note(result.Because("before-spf-ptr", "domain", result.Domain(cmp.Or(t.Domain, d.domain))))
 	d.replacePtr(ctx)
 }
 

@@ -18,98 +18,102 @@ type saying struct {
 
 var spfSayings = []saying{
 	{"spf-multiple-records", mergeSPF, func(d *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-merge", "domain", d.domain, "count", f.Args.Get("count"))
+		return result.Because("why-spf-merge", "domain", result.Domain(d.domain), "count", f.Args.Text("count"))
 	}},
 	{"spf-type99-only", publishSPF, func(d *draft, _ result.Finding) result.Reason {
-		return result.Because("why-spf-type99", "domain", d.domain)
+		return result.Because("why-spf-type99", "domain", result.Domain(d.domain))
 	}},
 	{"spf-wrong-name", publishSPF, func(d *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-wrong-name", "domain", d.domain, "name", f.Args.Get("name"))
+		return result.Because("why-spf-wrong-name", "domain", result.Domain(d.domain), "name", result.Domain(f.Args.Get("name")))
 	}},
 	{"spf-strings-joined", mendSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-joined", "before", f.Args.Get("before"), "after", f.Args.Get("after"))
+		return result.Because("why-spf-joined", "before", f.Args.Text("before"), "after", f.Args.Text("after"))
 	}},
 	{"spf-typographic-character", mendSPF, spelling}, {"spf-stray-quotes", mendSPF, spelling},
 	{"spf-version", mendSPF, func(d *draft, _ result.Finding) result.Reason {
-		return result.Because("why-spf-version", "domain", d.domain)
+		return result.Because("why-spf-version", "domain", result.Domain(d.domain))
 	}},
 	{"spf-syntax", mendSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-syntax", "term", f.Args.Get("term"))
+		return result.Because("why-spf-syntax", "term", f.Args.Text("term"))
 	}},
 	{"spf-include-no-record", mendSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-no-record", "term", f.Args.Get("term"), "target", f.Args.Get("target"))
+		return result.Because("why-spf-no-record", "term", f.Args.Text("term"), "target", result.Domain(f.Args.Get("target")))
 	}},
 	{"spf-include-loop", mendSPF, loopSPF},
 	{"spf-too-many-lookups", shortenSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-lookups", "count", f.Args.Get("count"))
+		return result.Because("why-spf-lookups", "count", f.Args.Text("count"))
 	}},
 	{"spf-void-lookups", mendSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-voids", "names", f.Args.Get("names"))
+		return result.Because("why-spf-voids", "names", f.Args.Text("names"))
 	}},
 	{"spf-plus-all", mendSPF, func(d *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-plus-all", "domain", d.domain, "term", f.Args.Get("term"))
+		return result.Because("why-spf-plus-all", "domain", result.Domain(d.domain), "term", f.Args.Text("term"))
 	}},
 	{"spf-include-passes-all", mendSPF, func(d *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-plus-all", "domain", d.domain, "term", f.Args.Get("term"))
+		return result.Because("why-spf-plus-all", "domain", result.Domain(d.domain), "term", f.Args.Text("term"))
 	}},
 	{"spf-later-no-record", mendSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-later-no-record", "term", f.Args.Get("term"), "target", f.Args.Get("target"))
+		return result.Because("why-spf-later-no-record", "term", f.Args.Text("term"), "target", result.Domain(f.Args.Get("target")))
 	}},
 	{"spf-later-lookups", shortenSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-later-lookups", "count", f.Args.Get("count"))
+		return result.Because("why-spf-later-lookups", "count", f.Args.Text("count"))
 	}},
 	{"spf-later-lookups-own", shortenSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-later-lookups", "count", f.Args.Get("count"))
+		return result.Because("why-spf-later-lookups", "count", f.Args.Text("count"))
 	}},
 	{"spf-later-voids", mendSPF, laterVoids}, {"spf-later-voids-family", mendSPF, laterVoids},
 	{"spf-later-loop", mendSPF, loopSPF},
 	{"spf-later-syntax", mendSPF, laterBroken}, {"spf-later-several-records", mendSPF, laterBroken},
 	{"spf-ptr-mechanism", mendSPF, func(_ *draft, f result.Finding) result.Reason {
-		return result.Because("why-spf-ptr", "term", f.Args.Get("term"))
+		return result.Because("why-spf-ptr", "term", f.Args.Text("term"))
 	}},
 	{"spf-neutral-all", mendSPF, noEnd}, {"spf-no-all", mendSPF, noEnd},
 	{"spf-redirect-ignored", mendSPF, ignored}, {"spf-terms-after-all", mendSPF, ignored}, {"spf-equals-sign", mendSPF, ignored},
 	{"spf-dead-name", mendSPF, idle}, {"spf-private-address", mendSPF, idle}, {"spf-repeated-term", mendSPF, idle},
 	{"spf-version-case", mendSPF, func(d *draft, _ result.Finding) result.Reason {
-		return result.Because("why-spf-version-case", "domain", d.domain)
+		return result.Because("why-spf-version-case", "domain", result.Domain(d.domain))
 	}},
 }
 
-func mergeSPF(d *draft) result.Reason { return result.Because("action-spf-merge", "domain", d.domain) }
-func publishSPF(d *draft) result.Reason {
-	return result.Because("action-spf-publish", "domain", d.domain)
+func mergeSPF(d *draft) result.Reason {
+	return result.Because("action-spf-merge", "domain", result.Domain(d.domain))
 }
-func mendSPF(d *draft) result.Reason { return result.Because("action-spf-mend", "domain", d.domain) }
+func publishSPF(d *draft) result.Reason {
+	return result.Because("action-spf-publish", "domain", result.Domain(d.domain))
+}
+func mendSPF(d *draft) result.Reason {
+	return result.Because("action-spf-mend", "domain", result.Domain(d.domain))
+}
 func shortenSPF(d *draft) result.Reason {
-	return result.Because("action-spf-shorten", "domain", d.domain)
+	return result.Because("action-spf-shorten", "domain", result.Domain(d.domain))
 }
 
 func spelling(d *draft, _ result.Finding) result.Reason {
-	return result.Because("why-spf-spelling", "domain", d.domain)
+	return result.Because("why-spf-spelling", "domain", result.Domain(d.domain))
 }
 
 func loopSPF(_ *draft, f result.Finding) result.Reason {
-	return result.Because("why-spf-loop", "chain", f.Args.Get("chain"))
+	return result.Because("why-spf-loop", "chain", f.Args.Text("chain"))
 }
 
 func laterVoids(_ *draft, f result.Finding) result.Reason {
-	return result.Because("why-spf-later-voids", "names", f.Args.Get("names"))
+	return result.Because("why-spf-later-voids", "names", f.Args.Text("names"))
 }
 
 func laterBroken(_ *draft, f result.Finding) result.Reason {
-	return result.Because("why-spf-later-broken", "term", f.Args.Get("term"), "target", f.Args.Get("domain"))
+	return result.Because("why-spf-later-broken", "term", f.Args.Text("term"), "target", result.Domain(f.Args.Get("domain")))
 }
 
 func noEnd(d *draft, _ result.Finding) result.Reason {
-	return result.Because("why-spf-no-end", "domain", d.domain)
+	return result.Because("why-spf-no-end", "domain", result.Domain(d.domain))
 }
 
 func ignored(_ *draft, f result.Finding) result.Reason {
-	return result.Because("why-spf-ignored", "terms", f.Args.Get("term")+f.Args.Get("terms"))
+	return result.Because("why-spf-ignored", "terms", result.Said(f.Args.Get("domain"), f.Args.Get("term")+f.Args.Get("terms")))
 }
 
 func idle(_ *draft, f result.Finding) result.Reason {
-	return result.Because("why-spf-idle", "terms", f.Args.Get("terms"))
+	return result.Because("why-spf-idle", "terms", f.Args.Text("terms"))
 }
 
 // leading is the saying of a draft, with the finding that it is about.
@@ -135,7 +139,7 @@ func (d *draft) what() result.Reason {
 		return s.what(d)
 	}
 	if d.term != "" {
-		return result.Because("action-spf-add", "domain", d.domain, "term", d.term)
+		return result.Because("action-spf-add", "domain", result.Domain(d.domain), "term", result.Said(d.domain, d.term))
 	}
 	return mendSPF(d)
 }
@@ -149,7 +153,7 @@ func (d *draft) why() result.Reason {
 	if d.by.Code != "" {
 		return d.by
 	}
-	return result.Because("why-spf-mend", "domain", d.domain)
+	return result.Because("why-spf-mend", "domain", result.Domain(d.domain))
 }
 
 // note adds what is to be thought of first, once.
@@ -160,6 +164,8 @@ func (d *draft) note(r result.Reason) {
 }
 
 // listFirst stands beside every record that forbids: this names only what this mail showed.
-func (d *draft) listFirst() { d.note(result.Because("before-spf-list", "domain", d.domain)) }
+func (d *draft) listFirst() {
+	d.note(result.Because("before-spf-list", "domain", result.Domain(d.domain)))
+}
 
 func joinTexts(all []string) string { return result.Cut(strings.Join(all, " "), 200) }

@@ -21,7 +21,7 @@ func (e Evaluator) Check(ctx context.Context, fields mail.Fields, body mail.Data
 		v.fail(faults)
 		return v.Result
 	}
-	v.Findings = append(v.Findings, result.Found(result.Info, "arc-present", "count", strconv.Itoa(c.length)))
+	v.Findings = append(v.Findings, result.Found(result.Info, "arc-present", "count", c.length))
 	v.message = dkim.Verifier{DNS: &bounded{up: e.DNS}, Now: e.Now, Turns: e.Turns}.Foreign(fields)
 	v.validate(ctx, body)
 	return v.Result
@@ -93,7 +93,7 @@ func (v *validation) validate(ctx context.Context, body mail.Data) {
 		v.Word, v.Reason, v.Cause = result.TempError, v.unknown.Reason, v.unknown.Cause
 		v.Findings = append(v.Findings, result.Finding{Severity: result.Warning, Code: v.Reason.Code, Args: v.Reason.Args})
 	default:
-		v.Word, v.Reason = result.Pass, result.Because("arc-chain-verifies", "count", strconv.Itoa(v.length))
+		v.Word, v.Reason = result.Pass, result.Because("arc-chain-verifies", "count", v.length)
 	}
 }
 
@@ -184,7 +184,7 @@ func (v *validation) oldest(ctx context.Context) {
 		v.OldestPass = &oldest
 		if o.Word == result.Fail {
 			v.Findings = append(v.Findings, result.Found(result.Info, "arc-broken-between",
-				"host", v.sets[i].host(), "instance", strconv.Itoa(i), "next", v.sets[i+1].host()))
+				"host", result.Domain(v.sets[i].host()), "instance", i, "next", result.Domain(v.sets[i+1].host())))
 		}
 		return
 	}

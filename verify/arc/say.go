@@ -18,24 +18,24 @@ func (f *field) signs(name string) bool {
 func (v *validation) messageFault(i int, o dkim.Outcome) fault {
 	n, host, domain := strconv.Itoa(i), v.sets[i].host(), v.Instances[i-1].Message.Domain
 	if o.Word != result.Fail {
-		return fault{i, result.Because("arc-signature-unusable", "instance", n),
-			result.Found(result.Warning, "arc-fail-signature-unusable", "instance", n, "domain", domain, "error", o.Detail)}
+		return fault{i, result.Because("arc-signature-unusable", "instance", result.Ours(n)),
+			result.Found(result.Warning, "arc-fail-signature-unusable", "instance", result.Ours(n), "domain", result.Domain(domain), "error", o.Detail)}
 	}
-	v.Findings = append(v.Findings, result.Found(result.Info, "arc-broken-after", "host", host, "instance", n))
+	v.Findings = append(v.Findings, result.Found(result.Info, "arc-broken-after", "host", result.Domain(host), "instance", result.Ours(n)))
 	if o.Reason.Code == "dkim-header-hash-differs" {
-		return fault{i, result.Because("arc-header-differs", "instance", n),
-			result.Found(result.Warning, "arc-fail-header", "instance", n, "domain", domain)}
+		return fault{i, result.Because("arc-header-differs", "instance", result.Ours(n)),
+			result.Found(result.Warning, "arc-fail-header", "instance", result.Ours(n), "domain", result.Domain(domain))}
 	}
-	return fault{i, result.Because("arc-body-differs", "instance", n),
-		result.Found(result.Warning, "arc-fail-body", "instance", n, "domain", domain)}
+	return fault{i, result.Because("arc-body-differs", "instance", result.Ours(n)),
+		result.Found(result.Warning, "arc-fail-body", "instance", result.Ours(n), "domain", result.Domain(domain))}
 }
 
 func (v *validation) sealFault(i int, o dkim.Outcome) fault {
 	n, domain := strconv.Itoa(i), v.Instances[i-1].Seal.Domain
 	if o.Word != result.Fail {
-		return fault{i, result.Because("arc-seal-unusable", "instance", n),
-			result.Found(result.Warning, "arc-fail-seal-unusable", "instance", n, "domain", domain, "error", o.Detail)}
+		return fault{i, result.Because("arc-seal-unusable", "instance", result.Ours(n)),
+			result.Found(result.Warning, "arc-fail-seal-unusable", "instance", result.Ours(n), "domain", result.Domain(domain), "error", o.Detail)}
 	}
-	return fault{i, result.Because("arc-seal-differs", "instance", n),
-		result.Found(result.Warning, "arc-fail-seal", "instance", n, "domain", domain)}
+	return fault{i, result.Because("arc-seal-differs", "instance", result.Ours(n)),
+		result.Found(result.Warning, "arc-fail-seal", "instance", result.Ours(n), "domain", result.Domain(domain))}
 }

@@ -20,8 +20,8 @@ const shownFaults = 5
 func (c *chain) structure() []fault {
 	if c.count > maxSets {
 		n := strconv.Itoa(c.count)
-		return []fault{{reason: result.Because("arc-over-50-sets", "count", n),
-			finding: result.Found(result.Warning, "arc-fail-count", "count", n)}}
+		return []fault{{reason: result.Because("arc-over-50-sets", "count", result.Ours(n)),
+			finding: result.Found(result.Warning, "arc-fail-count", "count", result.Ours(n))}}
 	}
 	out := c.given()
 	out = append(out, c.instances()...)
@@ -40,16 +40,16 @@ func (c *chain) given() []fault {
 		return nil
 	}
 	i, host := strconv.Itoa(c.length), c.sets[c.length].host()
-	return []fault{{c.length, result.Because("arc-sealed-as-failed", "instance", i),
-		result.Found(result.Warning, "arc-fail-sealed", "instance", i, "host", host)}}
+	return []fault{{c.length, result.Because("arc-sealed-as-failed", "instance", result.Ours(i)),
+		result.Found(result.Warning, "arc-fail-sealed", "instance", result.Ours(i), "host", result.Domain(host))}}
 }
 
 // instances: RFC 8617, 4.2.1: each field has its instance.
 func (c *chain) instances() (out []fault) {
 	for k, n := range c.unreadable {
 		if n > 0 {
-			out = append(out, fault{0, result.Because("arc-instance-unreadable", "field", names[k]),
-				result.Found(result.Warning, "arc-fail-instance", "field", names[k])})
+			out = append(out, fault{0, result.Because("arc-instance-unreadable", "field", result.Ours(names[k])),
+				result.Found(result.Warning, "arc-fail-instance", "field", result.Ours(names[k]))})
 		}
 	}
 	return out
@@ -59,17 +59,17 @@ func (c *chain) instances() (out []fault) {
 func (c *chain) complete(i int) (out []fault) {
 	s, n := &c.sets[i], strconv.Itoa(i)
 	if s.count == [kinds]int{} {
-		return []fault{{i, result.Because("arc-set-is-missing", "instance", n),
-			result.Found(result.Warning, "arc-fail-gap", "instance", n, "count", strconv.Itoa(c.length))}}
+		return []fault{{i, result.Because("arc-set-is-missing", "instance", result.Ours(n)),
+			result.Found(result.Warning, "arc-fail-gap", "instance", result.Ours(n), "count", c.length)}}
 	}
 	for k, count := range s.count {
 		switch {
 		case count == 0:
-			out = append(out, fault{i, result.Because("arc-field-is-missing", "field", names[k], "instance", n),
-				result.Found(result.Warning, "arc-fail-missing", "field", names[k], "instance", n)})
+			out = append(out, fault{i, result.Because("arc-field-is-missing", "field", result.Ours(names[k]), "instance", result.Ours(n)),
+				result.Found(result.Warning, "arc-fail-missing", "field", result.Ours(names[k]), "instance", result.Ours(n))})
 		case count > 1:
-			out = append(out, fault{i, result.Because("arc-field-stands-twice", "field", names[k], "instance", n),
-				result.Found(result.Warning, "arc-fail-duplicate", "field", names[k], "instance", n)})
+			out = append(out, fault{i, result.Because("arc-field-stands-twice", "field", result.Ours(names[k]), "instance", result.Ours(n)),
+				result.Found(result.Warning, "arc-fail-duplicate", "field", result.Ours(names[k]), "instance", result.Ours(n))})
 		}
 	}
 	return out
@@ -88,8 +88,8 @@ func (c *chain) validation(i int) []fault {
 		return nil
 	}
 	n := strconv.Itoa(i)
-	return []fault{{i, result.Because("arc-cv-not-expected", "instance", n, "cv", got, "want", want),
-		result.Found(result.Warning, "arc-fail-cv", "instance", n, "cv", got, "want", want, "host", c.sets[i].host())}}
+	return []fault{{i, result.Because("arc-cv-not-expected", "instance", result.Ours(n), "cv", got, "want", result.Ours(want)),
+		result.Found(result.Warning, "arc-fail-cv", "instance", result.Ours(n), "cv", got, "want", result.Ours(want), "host", result.Domain(c.sets[i].host()))}}
 }
 
 func (c *chain) cv(i int) string {

@@ -9,9 +9,11 @@ import (
 	"slices"
 
 	"checkauth/verify"
+	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
+	"checkauth/verify/spf"
 )
 
 // Query is a finished evaluation and what may be asked about it.
@@ -61,14 +63,15 @@ const maxHops = 5
 // the trace says that the mail came before is one that the record lets send. Then the client forwards,
 // and the record is right as it is (RFC 7208, 10.3 and D).
 func forwarded(ctx context.Context, q Query) (Diagnosis, bool) {
-	spf := q.Report.Check(verify.MethodSPF)
+	check := q.Report.Check(verify.MethodSPF)
+	d := result.Detail[spf.Result](check)
 	signer := alignedSigner(q.Report)
-	switch spf.Result {
+	switch check.Result {
 	case result.Fail, result.SoftFail, result.Neutral:
 	default:
 		return Diagnosis{}, false
 	}
-	if signer == "" || spf.Details.SPF == nil {
+	if signer == "" || d == nil {
 		return Diagnosis{}, false
 	}
 	client := q.Report.Session.ClientIP
@@ -76,8 +79,8 @@ func forwarded(ctx context.Context, q Query) (Diagnosis, bool) {
 		if !h.IP.IsValid() || h.IP.String() == client || q.SPF(ctx, h.IP) != result.Pass {
 			continue
 		}
-		f := result.Found(result.Info, "spf-forwarded", "ip", client, "domain", spf.Details.SPF.Domain,
-			"origin", h.IP.String(), "signer", signer)
+		f := result.Found(result.Info, "spf-forwarded", "ip", result.Ours(client), "domain", result.Domain(d.Domain),
+			"origin", h.IP, "signer", result.Domain(signer))
 		f.Check = verify.MethodSPF
 		return Diagnosis{
 			Finding: f,
@@ -92,7 +95,7 @@ func forwarded(ctx context.Context, q Query) (Diagnosis, bool) {
 // alignedSigner is the domain of a signature that verifies and aligns with the author's domain; empty
 // where there is none.
 func alignedSigner(r *verify.Report) string {
-	d := r.Check(verify.MethodDMARC).Details.DMARC
+	d := result.Detail[dmarc.Result](r.Check(verify.MethodDMARC))
 	if d == nil {
 		return ""
 	}

@@ -50,9 +50,9 @@ func TestForwarded(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			q := Query{Hops: c.hops, Report: &verify.Report{Session: verify.Session{ClientIP: client}, Checks: []verify.Check{
-				{Method: verify.MethodSPF, Result: c.spf, Details: verify.Details{SPF: &spf.Result{Domain: "example.org"}}},
-				{Method: verify.MethodDMARC, Details: verify.Details{DMARC: &dmarc.Result{DKIM: c.dkim}}},
+			q := Query{Hops: c.hops, Report: &verify.Report{Session: verify.Session{ClientIP: client}, Checks: []result.Outcome{
+				{Method: verify.MethodSPF, Result: c.spf, Detail: &spf.Result{Domain: "example.org"}},
+				{Method: verify.MethodDMARC, Detail: &dmarc.Result{DKIM: c.dkim}},
 			}}, SPF: func(_ context.Context, ip netip.Addr) result.Word {
 				// Whoever is asked about the client itself would hear what is known.
 				if ip.String() == origin || ip.String() == client {
@@ -84,9 +84,9 @@ func TestHeloIsNotThePTRName(t *testing.T) {
 		{"HELO has its own fault", "mail.example.org", []string{"host.example.net"}, result.Fail, result.Pass, false},
 		{"so has the address", "mail.example.org", []string{"host.example.net"}, result.Pass, result.Fail, false},
 	} {
-		r := &verify.Report{Session: verify.Session{Helo: c.helo, ClientIP: "192.0.2.1"}, Checks: []verify.Check{
-			{Method: verify.MethodHelo, Result: c.helos, Details: verify.Details{Helo: &helo.Result{Kind: "name"}}},
-			{Method: verify.MethodIPRev, Result: c.ips, Details: verify.Details{IPRev: &iprev.Result{Names: c.names}}},
+		r := &verify.Report{Session: verify.Session{Helo: c.helo, ClientIP: "192.0.2.1"}, Checks: []result.Outcome{
+			{Method: verify.MethodHelo, Result: c.helos, Detail: &helo.Result{Kind: "name"}},
+			{Method: verify.MethodIPRev, Result: c.ips, Detail: &iprev.Result{Names: c.names}},
 		}}
 		got := Run(t.Context(), Query{Report: r})
 		if found := len(got) == 1 && got[0].Finding.Code == "helo-not-ptr"; found != c.want {
@@ -111,9 +111,9 @@ func TestMailingListIsNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &verify.Report{Message: verify.MessageFacts{Fields: fields}, Checks: []verify.Check{
-			{Method: verify.MethodSPF, Result: result.Pass, Details: verify.Details{SPF: &spf.Result{Domain: c.envelope}}},
-			{Method: verify.MethodDMARC, Result: c.dmarc, Details: verify.Details{DMARC: &dmarc.Result{Author: "example.org"}}},
+		r := &verify.Report{Message: verify.MessageFacts{Fields: fields}, Checks: []result.Outcome{
+			{Method: verify.MethodSPF, Result: result.Pass, Detail: &spf.Result{Domain: c.envelope}},
+			{Method: verify.MethodDMARC, Result: c.dmarc, Detail: &dmarc.Result{Author: "example.org"}},
 		}}
 		got := Run(t.Context(), Query{Report: r})
 		said := ""

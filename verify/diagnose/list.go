@@ -6,8 +6,10 @@ import (
 	"strings"
 
 	"checkauth/verify"
+	"checkauth/verify/dmarc"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
+	"checkauth/verify/spf"
 )
 
 // listFields name a mailing list: RFC 2919, RFC 2369, and what came before them.
@@ -19,15 +21,15 @@ var listFields = []string{"List-Id", "List-Post", "Mailing-List", "X-Mailing-Lis
 func mailingList(_ context.Context, q Query) (Diagnosis, bool) {
 	name := listName(q.Report.Message.Fields)
 	c := q.Report.Check(verify.MethodDMARC)
-	if name == "" || c.Details.DMARC == nil || c.Result == result.Pass {
+	if name == "" || result.Detail[dmarc.Result](c) == nil || c.Result == result.Pass {
 		return Diagnosis{}, false
 	}
 	from := mail.ParseFrom(q.Report.Message.Fields).Domain
-	spf := q.Report.Check(verify.MethodSPF).Details.SPF
+	spf := result.Detail[spf.Result](q.Report.Check(verify.MethodSPF))
 	if from == "" || spf == nil || strings.EqualFold(spf.Domain, from) {
 		return Diagnosis{}, false
 	}
-	f := result.Found(result.Warning, "mailing-list", "list", name, "domain", from, "sender", spf.Domain)
+	f := result.Found(result.Warning, "mailing-list", "list", name, "domain", result.Domain(from), "sender", result.Domain(spf.Domain))
 	f.Check = verify.MethodDMARC
 	return Diagnosis{Finding: f, Explains: func(f result.Finding) bool {
 		return f.Code == "spf-not-aligned" || f.Code == "dmarc-not-aligned"

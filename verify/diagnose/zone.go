@@ -7,9 +7,12 @@ import (
 	"strings"
 
 	"checkauth/verify"
+	"checkauth/verify/dkim"
+	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
 	"checkauth/verify/panics"
 	"checkauth/verify/result"
+	"checkauth/verify/spf"
 )
 
 // suspect is a record that decided a failure.
@@ -25,26 +28,26 @@ const maxSuspects = 3
 
 // suspects of a report: the SPF record where SPF does not pass, the keys of signatures that do not verify.
 func suspects(r *verify.Report) (out []suspect) {
-	if c := r.Check(verify.MethodSPF); c.Details.SPF != nil && bad(c.Result) {
+	if c := r.Check(verify.MethodSPF); result.Detail[spf.Result](c) != nil && bad(c.Result) {
 		out = append(out, suspect{
-			q: dns.Ask(c.Details.SPF.Domain, dns.TXT), method: verify.MethodSPF,
+			q: dns.Ask(result.Detail[spf.Result](c).Domain, dns.TXT), method: verify.MethodSPF,
 			explains: func(f result.Finding) bool { return f.Check == verify.MethodSPF && f.Severity != result.Info },
 			mended:   func(spf result.Word, _ []result.Word) bool { return spf == result.Pass },
 		})
 	}
 	for i, c := range r.All(verify.MethodDKIM) {
-		if c.Details.DKIM == nil || !bad(c.Result) || !dns.Askable(c.Details.DKIM.KeyName) {
+		if result.Detail[dkim.Signature](c) == nil || !bad(c.Result) || !dns.Askable(result.Detail[dkim.Signature](c).KeyName) {
 			continue
 		}
 		out = append(out, suspect{
-			q: dns.Ask(c.Details.DKIM.KeyName, dns.TXT), method: verify.MethodDKIM,
+			q: dns.Ask(result.Detail[dkim.Signature](c).KeyName, dns.TXT), method: verify.MethodDKIM,
 			explains: func(f result.Finding) bool { return strings.HasPrefix(string(f.Code), "dkim-key-") },
 			mended:   func(_ result.Word, dkim []result.Word) bool { return i < len(dkim) && dkim[i] == result.Pass },
 		})
 	}
 	// That a domain has no DMARC record decides nothing where the mail authenticates without.
-	if c := r.Check(verify.MethodDMARC); c.Details.DMARC != nil && r.Verdict.Word == verify.NotProved && (c.Result == result.None || c.Result == result.PermError) {
-		if name := "_dmarc." + c.Details.DMARC.Author; dns.Askable(name) && c.Details.DMARC.Author != "" {
+	if c := r.Check(verify.MethodDMARC); result.Detail[dmarc.Result](c) != nil && r.Verdict.Word == verify.NotProved && (c.Result == result.None || c.Result == result.PermError) {
+		if name := "_dmarc." + result.Detail[dmarc.Result](c).Author; dns.Askable(name) && result.Detail[dmarc.Result](c).Author != "" {
 			out = append(out, suspect{q: dns.Ask(name, dns.TXT), method: verify.MethodDMARC, mended: func(result.Word, []result.Word) bool { return false }})
 		}
 	}
@@ -109,7 +112,7 @@ func (q Query) cached(ctx context.Context, s suspect, theirs dns.Answer) (Diagno
 	if ours == nil || data(theirs) == data(*ours) || !s.mended(q.Again(ctx, s.q, theirs.Records)) {
 		return Diagnosis{}, false
 	}
-	f := result.Found(result.Error, "dns-stale-cache", "name", s.q.Name, "seconds", strconv.FormatUint(uint64(ours.Left()), 10))
+	f := result.Found(result.Error, "dns-stale-cache", "name", result.Domain(s.q.Name), "seconds", result.Ours(strconv.FormatUint(uint64(ours.Left()), 10)))
 	f.Check, f.Evidence = s.method, []result.Evidence{theirs.Evidence()}
 	return Diagnosis{Finding: f, Explains: s.explains}, true
 }
@@ -129,7 +132,7 @@ func (q Query) disagreement(ctx context.Context, s suspect, zone string, said []
 	if !slices.ContainsFunc(said, func(x dns.Statement) bool { return s.mended(q.Again(ctx, s.q, x.Answer.Records)) }) {
 		return Diagnosis{}, false
 	}
-	f := result.Found(result.Error, "dns-secondary-stale", "name", s.q.Name, "zone", zone, "servers", strings.Join(behind(said), ", "))
+	f := result.Found(result.Error, "dns-secondary-stale", "name", result.Domain(s.q.Name), "zone", result.Domain(zone), "servers", result.Join(result.Domains(behind(said)), ", "))
 	f.Check = s.method
 	for _, x := range said {
 		f.Evidence = append(f.Evidence, x.Answer.Evidence())

@@ -49,6 +49,8 @@ type Signature struct {
 	Reason   result.Reason    `json:"-"`
 	Findings []result.Finding `json:"-"`
 	Cause    error            `json:"-"` // set with temperror and permerror
+	// Counts says what the signature counts for, where DMARC was evaluated; whoever did that sets it.
+	Counts result.Reason `json:"-"`
 
 	Index     int      `json:"index"` // from 0, from the top of the message, among the DKIM-Signature fields
 	Domain    string   `json:"d"`     // d=, as written

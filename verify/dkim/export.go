@@ -178,7 +178,7 @@ func (m *Foreign) Message(ctx context.Context, f ForeignField, at int) Outcome {
 		return Outcome{Word: result.Fail, Reason: result.Because("dkim-header-hash-differs")}
 	case s.Length != nil && *s.Length < s.CanonLength:
 		n, all := fmt.Sprint(*s.Length), fmt.Sprint(s.CanonLength)
-		return Outcome{Word: result.Policy, Reason: result.Because("dkim-body-partly-signed", "length", n, "body", all),
+		return Outcome{Word: result.Policy, Reason: result.Because("dkim-body-partly-signed", "length", result.Ours(n), "body", all),
 			Detail: "l= covers " + n + " of " + all + " octets of the body"}
 	}
 	return Outcome{Word: result.Pass}

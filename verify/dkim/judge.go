@@ -2,7 +2,6 @@ package dkim
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/emersion/go-msgauth/dkim"
 
@@ -34,13 +33,13 @@ func (c *check) verify(s *signature) verdict {
 	case !s.BodyVerifies && s.Length != nil && *s.Length > s.CanonLength:
 		// RFC 6376, 3.5: l= must not be larger than the body.
 		return verdict{word: result.Fail, reason: result.Because("dkim-body-shorter-than-l"),
-			findings: []result.Finding{result.Found(result.Error, "dkim-body-changed", "domain", s.Domain, "selector", s.Selector)}}
+			findings: []result.Finding{result.Found(result.Error, "dkim-body-changed", "domain", result.Domain(s.Domain), "selector", s.selector())}}
 	case !s.BodyVerifies:
 		return verdict{word: result.Fail, reason: result.Because("dkim-body-hash-differs"),
-			findings: []result.Finding{result.Found(result.Error, "dkim-body-changed", "domain", s.Domain, "selector", s.Selector)}}
+			findings: []result.Finding{result.Found(result.Error, "dkim-body-changed", "domain", result.Domain(s.Domain), "selector", s.selector())}}
 	case !c.headerVerifies(s):
 		return verdict{word: result.Fail, reason: result.Because("dkim-header-hash-differs"),
-			findings: []result.Finding{result.Found(result.Error, "dkim-header-changed", "domain", s.Domain, "selector", s.Selector)}}
+			findings: []result.Finding{result.Found(result.Error, "dkim-header-changed", "domain", result.Domain(s.Domain), "selector", s.selector())}}
 	case s.Length != nil && *s.Length != s.CanonLength:
 		return verdict{word: result.Policy, reason: s.otherLength()}
 	}
@@ -55,7 +54,7 @@ func (s *signature) otherLength() result.Reason {
 	if *s.Length > s.CanonLength {
 		code = "dkim-l-beyond-body"
 	}
-	return result.Because(code, "length", fmt.Sprint(*s.Length), "body", fmt.Sprint(s.CanonLength))
+	return result.Because(code, "length", *s.Length, "body", s.CanonLength)
 }
 
 // headerVerifies puts what it finds into the facts.

@@ -49,7 +49,7 @@ func readKey(name, text string) (*Key, publicKey, *verdict) {
 		return k, pub, fault
 	}
 	if f := mistake(name, text); f != nil {
-		fault.reason, fault.findings = result.Because("dkim-key-unreadable", "name", name), []result.Finding{*f}
+		fault.reason, fault.findings = result.Because("dkim-key-unreadable", "name", result.Domain(name)), []result.Finding{*f}
 	}
 	return k, pub, fault
 }
@@ -68,14 +68,14 @@ func readRecord(name, text string) (*Key, publicKey, *verdict) {
 	p, ok := ts.get("p")
 	switch {
 	case !ok:
-		return k, publicKey{}, permanent(result.Because("dkim-key-lacks-p", "name", name),
+		return k, publicKey{}, permanent(result.Because("dkim-key-lacks-p", "name", result.Domain(name)),
 			fmt.Errorf("%w: no p= in the record at %s", ErrKey, name),
-			result.Found(result.Error, "dkim-key-no-p", "name", name))
+			result.Found(result.Error, "dkim-key-no-p", "name", result.Domain(name)))
 	case p.value == "":
 		k.Revoked = true
-		return k, publicKey{}, permanent(result.Because("dkim-key-is-revoked", "name", name),
+		return k, publicKey{}, permanent(result.Because("dkim-key-is-revoked", "name", result.Domain(name)),
 			fmt.Errorf("%w: the key at %s is revoked", ErrKey, name),
-			result.Found(result.Error, "dkim-key-revoked", "name", name))
+			result.Found(result.Error, "dkim-key-revoked", "name", result.Domain(name)))
 	}
 	pub, fault := readPublic(name, k, ts.value("p"))
 	return k, pub, fault
@@ -97,14 +97,14 @@ func readPublic(name string, k *Key, p string) (publicKey, *verdict) {
 	if k.Type != "rsa" && k.Type != "ed25519" {
 		return publicKey{}, permanent(result.Because("dkim-key-type-unknown", "type", k.Type),
 			fmt.Errorf("%w: key type %q at %s", ErrKey, clip(k.Type), name),
-			result.Found(result.Error, "dkim-key-wrong-type", "name", name, "type", k.Type))
+			result.Found(result.Error, "dkim-key-wrong-type", "name", result.Domain(name), "type", k.Type))
 	}
 	der, err := base64.StdEncoding.DecodeString(p)
 	switch {
 	case isTruncated(k.Type, p):
-		return publicKey{}, permanent(result.Because("dkim-key-ends-early", "name", name),
+		return publicKey{}, permanent(result.Because("dkim-key-ends-early", "name", result.Domain(name)),
 			fmt.Errorf("%w: the key at %s ends after %d characters", ErrKey, name, len(p)),
-			result.Found(result.Error, "dkim-key-truncated", "name", name, "length", fmt.Sprint(len(p))))
+			result.Found(result.Error, "dkim-key-truncated", "name", result.Domain(name), "length", len(p)))
 	case err != nil:
 		return publicKey{}, unreadableKey(name, err)
 	case k.Type == "ed25519":
@@ -168,20 +168,20 @@ func keySize(name string, bits int) *verdict {
 	n := fmt.Sprint(bits)
 	switch {
 	case bits < minBits:
-		return permanent(result.Because("dkim-key-under-1024", "bits", n),
+		return permanent(result.Because("dkim-key-under-1024", "bits", result.Ours(n)),
 			fmt.Errorf("%w: RSA of %d bits at %s", ErrKey, bits, name),
-			result.Found(result.Error, "dkim-key-too-short", "name", name, "bits", n))
+			result.Found(result.Error, "dkim-key-too-short", "name", result.Domain(name), "bits", result.Ours(n)))
 	case bits > maxBits:
-		return &verdict{word: result.Policy, reason: result.Because("dkim-key-over-8192", "bits", n),
-			findings: []result.Finding{result.Found(result.Error, "dkim-key-too-long", "name", name, "bits", n)}}
+		return &verdict{word: result.Policy, reason: result.Because("dkim-key-over-8192", "bits", result.Ours(n)),
+			findings: []result.Finding{result.Found(result.Error, "dkim-key-too-long", "name", result.Domain(name), "bits", result.Ours(n))}}
 	}
 	return nil
 }
 
 func unreadableKey(name string, err error) *verdict {
-	return permanent(result.Because("dkim-key-unreadable", "name", name),
+	return permanent(result.Because("dkim-key-unreadable", "name", result.Domain(name)),
 		fmt.Errorf("%w: record at %s: %w", ErrKey, name, err),
-		result.Found(result.Error, "dkim-key-syntax", "name", name, "error", err.Error()))
+		result.Found(result.Error, "dkim-key-syntax", "name", result.Domain(name), "error", err.Error()))
 }
 
 // isTruncated tells whether p= is well-formed as far as it goes and then stops: panels cut at 255.

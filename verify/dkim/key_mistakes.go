@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"encoding/base64"
-	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -38,7 +37,7 @@ func privateKey(name, text string) *result.Finding {
 	if !isPrivate(text) {
 		return nil
 	}
-	return found(result.Found(result.Error, "dkim-key-private", "name", name))
+	return found(result.Found(result.Error, "dkim-key-private", "name", result.Domain(name)))
 }
 
 func isPrivate(text string) bool {
@@ -103,7 +102,7 @@ func pemLines(name, text string) *result.Finding {
 	if !strings.Contains(withoutFWS(text), "PUBLICKEY-----") && !strings.HasPrefix(ts.value("p"), "BEGINPUBLICKEY") {
 		return nil
 	}
-	return found(result.Found(result.Error, "dkim-key-pem", "name", name))
+	return found(result.Found(result.Error, "dkim-key-pem", "name", result.Domain(name)))
 }
 
 // strayMarks: quote marks and backslashes come from copying a zone file's form into a panel that wants
@@ -112,7 +111,7 @@ func strayMarks(name, text string) *result.Finding {
 	if !strings.ContainsAny(readBy(text), "\"\\“”") {
 		return nil
 	}
-	return found(result.Found(result.Error, "dkim-key-escaped", "name", name))
+	return found(result.Found(result.Error, "dkim-key-escaped", "name", result.Domain(name)))
 }
 
 // readBy is what of a record verifiers read: all but n=.
@@ -130,7 +129,7 @@ func unseenSpaces(name, text string) *result.Finding {
 	if !reads(strings.Map(withoutUnseen, text)) {
 		return nil
 	}
-	return found(result.Found(result.Error, "dkim-key-spaces", "name", name))
+	return found(result.Found(result.Error, "dkim-key-spaces", "name", result.Domain(name)))
 }
 
 func withoutUnseen(r rune) rune {
@@ -148,7 +147,7 @@ func noSemicolon(name, text string) *result.Finding {
 	if !reads(semicolons.Replace(text)) {
 		return nil
 	}
-	return found(result.Found(result.Error, "dkim-key-semicolon", "name", name))
+	return found(result.Found(result.Error, "dkim-key-semicolon", "name", result.Domain(name)))
 }
 
 // noPadding: RFC 6376, 2.10 leaves it open whether base64 may go without its equals signs at the end;
@@ -161,7 +160,7 @@ func noPadding(name, text string) *result.Finding {
 	if whole == p || !reads("k="+keyFacts(ts).Type+"; p="+whole) {
 		return nil
 	}
-	return found(result.Found(result.Error, "dkim-key-padding", "name", name, "length", fmt.Sprint(len(p))))
+	return found(result.Found(result.Error, "dkim-key-padding", "name", result.Domain(name), "length", len(p)))
 }
 
 // reads tells whether a text would be a key.

@@ -34,7 +34,7 @@ func hasName(s *signature, _ time.Time) *verdict {
 	if s.KeyName != "" {
 		return nil
 	}
-	return permanent(result.Because("dkim-key-without-name", "selector", s.Selector, "domain", s.Domain),
+	return permanent(result.Because("dkim-key-without-name", "selector", s.selector(), "domain", result.Domain(s.Domain)),
 		fmt.Errorf("%w: selector %q of %q is no name", ErrNoKey, clip(s.Selector), clip(s.Domain)))
 }
 
@@ -77,7 +77,7 @@ func (c *check) judgeKey(s *signature) verdict {
 			return *v
 		}
 	}
-	return verdict{word: result.Pass, reason: result.Because("dkim-key-usable", "name", s.KeyName)}
+	return verdict{word: result.Pass, reason: result.Because("dkim-key-usable", "name", result.Domain(s.KeyName))}
 }
 
 // evidence is the answer at a name, and the strings of its record where there is one alone.
@@ -107,14 +107,14 @@ func keyTags(name, text string) []result.Finding {
 		switch {
 		case t.name == "v" && i > 0:
 			// RFC 6376, 3.6.1: where it is there it must stand first.
-			out = append(out, result.Found(result.Warning, "dkim-key-v-not-first", "name", name))
+			out = append(out, result.Found(result.Warning, "dkim-key-v-not-first", "name", result.Domain(name)))
 		case !slices.Contains([]string{"v", "h", "k", "n", "p", "s", "t"}, t.name):
-			out = append(out, result.Found(result.Info, "dkim-key-unknown-tag", "name", name, "tag", t.name))
+			out = append(out, result.Found(result.Info, "dkim-key-unknown-tag", "name", result.Domain(name), "tag", t.name))
 		}
 	}
 	for _, flag := range ts.list("t") {
 		if flag != "y" && flag != "s" {
-			out = append(out, result.Found(result.Info, "dkim-key-unknown-flag", "name", name, "flag", flag))
+			out = append(out, result.Found(result.Info, "dkim-key-unknown-flag", "name", result.Domain(name), "flag", flag))
 		}
 	}
 	return out

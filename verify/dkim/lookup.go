@@ -106,20 +106,20 @@ func noAnswer(err *dns.Error) *verdict {
 
 // noKey: RFC 6376, 6.1.2, step 3.
 func noKey(name string, a dns.Answer) *verdict {
-	f := result.Found(result.Error, "dkim-key-missing", "name", name)
+	f := result.Found(result.Error, "dkim-key-missing", "name", result.Domain(name))
 	if n := len(a.Chain); n > 0 && a.NX {
-		f = result.Found(result.Error, "dkim-key-cname-dangling", "name", name, "target", a.Chain[n-1].Target)
+		f = result.Found(result.Error, "dkim-key-cname-dangling", "name", result.Domain(name), "target", result.Domain(a.Chain[n-1].Target))
 	}
-	return permanent(result.Because("dkim-key-does-not-exist", "name", name),
+	return permanent(result.Because("dkim-key-does-not-exist", "name", result.Domain(name)),
 		fmt.Errorf("%w: no record at %s", ErrNoKey, name), f)
 }
 
 // severalKeys: RFC 6376, 3.6.2.2 leaves the result undefined; most verifiers, and we, take none.
 func severalKeys(name string, texts []string) *verdict {
 	n := fmt.Sprint(len(texts))
-	v := permanent(result.Because("dkim-key-several-records", "name", name, "count", n),
+	v := permanent(result.Because("dkim-key-several-records", "name", result.Domain(name), "count", result.Ours(n)),
 		fmt.Errorf("%w: %s records at %s", ErrKey, n, name),
-		result.Found(result.Error, "dkim-key-multiple-records", "name", name, "count", n))
+		result.Found(result.Error, "dkim-key-multiple-records", "name", result.Domain(name), "count", result.Ours(n)))
 	for _, text := range texts {
 		if f := privateKey(name, text); f != nil {
 			v.findings = append([]result.Finding{*f}, v.findings...)

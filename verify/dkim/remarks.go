@@ -1,10 +1,9 @@
 package dkim
 
 import (
-	"fmt"
-	"strings"
 	"time"
 
+	"checkauth/verify/mail"
 	"checkauth/verify/result"
 )
 
@@ -31,7 +30,7 @@ func sha1(_ *check, s *signature) *result.Finding {
 	if s.Algorithm != "rsa-sha1" {
 		return nil
 	}
-	return found(result.Found(result.Error, "dkim-sha1", "domain", s.Domain, "selector", s.Selector))
+	return found(result.Found(result.Error, "dkim-sha1", "domain", result.Domain(s.Domain), "selector", s.selector()))
 }
 
 // weakKey: RFC 8301, 3.2: signers should use 2048 bits.
@@ -39,7 +38,7 @@ func weakKey(_ *check, s *signature) *result.Finding {
 	if s.key.rsa == nil || s.Key.Bits < minBits || s.Key.Bits >= goodBits {
 		return nil
 	}
-	return found(result.Found(result.Warning, "dkim-key-weak", "name", s.KeyName, "bits", fmt.Sprint(s.Key.Bits)))
+	return found(result.Found(result.Warning, "dkim-key-weak", "name", result.Domain(s.KeyName), "bits", s.Key.Bits))
 }
 
 // testMode: RFC 6376, 3.6.1, t=y: the result is as without it, and some receivers take the signature
@@ -48,7 +47,7 @@ func testMode(_ *check, s *signature) *result.Finding {
 	if s.Key == nil || !s.Key.TestMode {
 		return nil
 	}
-	return found(result.Found(result.Info, "dkim-key-test-mode", "name", s.KeyName))
+	return found(result.Found(result.Info, "dkim-key-test-mode", "name", result.Domain(s.KeyName)))
 }
 
 // partOfBody: RFC 6376, 8.2: l=. Where it counts the whole body the signature passes; some verifiers refuse any.
@@ -57,13 +56,13 @@ func partOfBody(_ *check, s *signature) *result.Finding {
 	case s.Length == nil || s.HashComputed == "":
 		return nil
 	case s.CanonLength > *s.Length:
-		return found(result.Found(result.Error, "dkim-l-tag-appended", "domain", s.Domain, "length", fmt.Sprint(*s.Length),
-			"appended", fmt.Sprint(s.CanonLength-*s.Length)))
+		return found(result.Found(result.Error, "dkim-l-tag-appended", "domain", result.Domain(s.Domain), "length", *s.Length,
+			"appended", s.CanonLength-*s.Length))
 	case s.CanonLength < *s.Length:
-		return found(result.Found(result.Error, "dkim-l-tag-beyond", "domain", s.Domain, "length", fmt.Sprint(*s.Length),
-			"body", fmt.Sprint(s.CanonLength)))
+		return found(result.Found(result.Error, "dkim-l-tag-beyond", "domain", result.Domain(s.Domain), "length", *s.Length,
+			"body", s.CanonLength))
 	}
-	return found(result.Found(result.Warning, "dkim-l-tag", "domain", s.Domain, "length", fmt.Sprint(*s.Length)))
+	return found(result.Found(result.Warning, "dkim-l-tag", "domain", result.Domain(s.Domain), "length", *s.Length))
 }
 
 // fromTheFuture: RFC 6376, 3.5, t=: a verifier may ignore such a signature. Five minutes are for clocks
@@ -72,8 +71,8 @@ func fromTheFuture(c *check, s *signature) *result.Finding {
 	if s.Time.IsZero() || !s.Time.After(c.now.Add(5*time.Minute)) {
 		return nil
 	}
-	return found(result.Found(result.Warning, "dkim-signed-in-future", "domain", s.Domain,
-		"time", s.Time.Format("2006-01-02 15:04:05 UTC")))
+	return found(result.Found(result.Warning, "dkim-signed-in-future", "domain", result.Domain(s.Domain),
+		"time", result.Ours(s.Time.Format("2006-01-02 15:04:05 UTC"))))
 }
 
 // once are the fields that a message may have once (RFC 5322, 3.6) and that a reader sees, From apart.
@@ -85,8 +84,8 @@ func secondFrom(c *check, s *signature) *result.Finding {
 	if !s.uncovered(c, "From") {
 		return nil
 	}
-	return found(result.Found(result.Error, "dkim-second-from", "domain", s.Domain,
-		"count", fmt.Sprint(c.header.count("From")), "signed", fmt.Sprint(s.names("From"))))
+	return found(result.Found(result.Error, "dkim-second-from", "domain", result.Domain(s.Domain),
+		"count", c.header.count("From"), "signed", s.names("From")))
 }
 
 // secondField is the same for the other fields that stand once.
@@ -100,7 +99,7 @@ func secondField(c *check, s *signature) *result.Finding {
 	if len(names) == 0 {
 		return nil
 	}
-	return found(result.Found(result.Warning, "dkim-second-field", "domain", s.Domain, "fields", strings.Join(names, ", ")))
+	return found(result.Found(result.Warning, "dkim-second-field", "domain", result.Domain(s.Domain), "fields", mail.FieldNames(names...)))
 }
 
 // uncovered tells whether a passing signature covers some of the fields of that name and not all.
@@ -123,14 +122,14 @@ func (h *header) dkim2() []result.Finding {
 	if len(there) == 0 {
 		return nil
 	}
-	return []result.Finding{result.Found(result.Info, "dkim2-present", "fields", strings.Join(there, ", "))}
+	return []result.Finding{result.Found(result.Info, "dkim2-present", "fields", mail.FieldNames(there...))}
 }
 
 // ofAll finds what is true of the message's signatures together.
 func ofAll(n int, evaluated []*signature) []result.Finding {
 	var out []result.Finding
 	if n > len(evaluated) {
-		out = append(out, result.Found(result.Warning, "dkim-too-many-signatures", "count", fmt.Sprint(n), "evaluated", fmt.Sprint(len(evaluated))))
+		out = append(out, result.Found(result.Warning, "dkim-too-many-signatures", "count", n, "evaluated", len(evaluated)))
 	}
 	passes, ed := 0, 0
 	for _, s := range evaluated {

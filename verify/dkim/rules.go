@@ -73,7 +73,7 @@ func readable(s *signature, _ time.Time) *verdict {
 func (s *signature) bad(tag, value string) *verdict {
 	return permanent(result.Because("dkim-signature-tag-unusable", "tag", tag, "value", value),
 		fmt.Errorf("%w: %s=%q", ErrSignature, tag, clip(value)),
-		result.Found(result.Error, "dkim-signature-tag", "tag", tag, "value", value, "domain", s.Domain))
+		result.Found(result.Error, "dkim-signature-tag", "tag", tag, "value", value, "domain", result.Domain(s.Domain)))
 }
 
 // version: RFC 6376, 3.5: v=1; the drafts before the standard had none or another.
@@ -92,9 +92,9 @@ func complete(s *signature, _ time.Time) *verdict {
 func (s *signature) lacks(names ...string) *verdict {
 	for _, name := range names {
 		if _, ok := s.tags.get(name); !ok {
-			return permanent(result.Because("dkim-signature-lacks-tag", "tag", name),
+			return permanent(result.Because("dkim-signature-lacks-tag", "tag", result.Ours(name)),
 				fmt.Errorf("%w: no %s= in it", ErrSignature, name),
-				result.Found(result.Error, "dkim-signature-tag-missing", "tag", name, "domain", s.Domain))
+				result.Found(result.Error, "dkim-signature-tag-missing", "tag", result.Ours(name), "domain", result.Domain(s.Domain)))
 		}
 	}
 	return nil
@@ -152,8 +152,8 @@ func fewNames(s *signature, _ time.Time) *verdict {
 		return nil
 	}
 	n := fmt.Sprint(len(s.Signed))
-	return &verdict{word: result.Policy, reason: result.Because("dkim-too-many-names", "count", n),
-		findings: []result.Finding{result.Found(result.Warning, "dkim-h-too-long", "count", n, "domain", s.Domain)}}
+	return &verdict{word: result.Policy, reason: result.Because("dkim-too-many-names", "count", result.Ours(n)),
+		findings: []result.Finding{result.Found(result.Warning, "dkim-h-too-long", "count", result.Ours(n), "domain", result.Domain(s.Domain))}}
 }
 
 // fromSigned: RFC 6376, 5.4: From must be signed; 6.1.1: else the signature is ignored.
@@ -162,7 +162,7 @@ func fromSigned(s *signature, _ time.Time) *verdict {
 		return nil
 	}
 	return permanent(result.Because("dkim-from-is-not-signed"), fmt.Errorf("%w: From is not in h=", ErrSignature),
-		result.Found(result.Error, "dkim-from-not-signed", "domain", s.Domain))
+		result.Found(result.Error, "dkim-from-not-signed", "domain", result.Domain(s.Domain)))
 }
 
 // sameIdentity: RFC 6376, 3.5: the domain of i= is that of d= or below it; by label, without regard to
@@ -174,9 +174,9 @@ func sameIdentity(s *signature, _ time.Time) *verdict {
 	if isUnder(s.identityDomain(), s.Domain) {
 		return nil
 	}
-	return permanent(result.Because("dkim-identity-elsewhere", "identity", s.Identity, "domain", s.Domain),
+	return permanent(result.Because("dkim-identity-elsewhere", "identity", s.Identity, "domain", result.Domain(s.Domain)),
 		fmt.Errorf("%w: i=%q is not in d=%q", ErrSignature, clip(s.Identity), clip(s.Domain)),
-		result.Found(result.Error, "dkim-identity-mismatch", "identity", s.Identity, "domain", s.Domain))
+		result.Found(result.Error, "dkim-identity-mismatch", "identity", s.Identity, "domain", result.Domain(s.Domain)))
 }
 
 func isUnder(name, domain string) bool {
@@ -190,7 +190,7 @@ func inOrder(s *signature, _ time.Time) *verdict {
 	}
 	return permanent(result.Because("dkim-expires-before-signed"),
 		fmt.Errorf("%w: x= is not after t=", ErrSignature),
-		result.Found(result.Error, "dkim-x-before-t", "domain", s.Domain))
+		result.Found(result.Error, "dkim-x-before-t", "domain", result.Domain(s.Domain)))
 }
 
 // notExpired: RFC 6376, 3.5 and 6.1.1 leave it to the verifier to refuse an expired signature; we do,
@@ -200,9 +200,9 @@ func notExpired(s *signature, now time.Time) *verdict {
 		return nil
 	}
 	at := s.Expires.Format("2006-01-02 15:04:05 UTC")
-	return permanent(result.Because("dkim-signature-expired", "time", at),
+	return permanent(result.Because("dkim-signature-expired", "time", result.Ours(at)),
 		fmt.Errorf("%w: expired at %s", ErrSignature, at),
-		result.Found(result.Error, "dkim-expired", "time", at, "domain", s.Domain))
+		result.Found(result.Error, "dkim-expired", "time", result.Ours(at), "domain", result.Domain(s.Domain)))
 }
 
 // queryable: RFC 6376, 3.5: of the ways in q= one must be known; there is one, dns/txt.
@@ -235,7 +235,7 @@ func keyHash(s *signature, _ time.Time) *verdict {
 	}
 	return permanent(result.Because("dkim-key-not-for-hash", "hash", hash),
 		fmt.Errorf("%w: its h= is without %s", ErrKey, hash),
-		result.Found(result.Error, "dkim-key-wrong-hash", "name", s.KeyName, "hash", hash, "hashes", strings.Join(s.Key.Hashes, ":")))
+		result.Found(result.Error, "dkim-key-wrong-hash", "name", result.Domain(s.KeyName), "hash", hash, "hashes", strings.Join(s.Key.Hashes, ":")))
 }
 
 // keyType: RFC 6376, 6.1.2, step 7: the key must be of the algorithm's kind.
@@ -245,7 +245,7 @@ func keyType(s *signature, _ time.Time) *verdict {
 	}
 	return permanent(result.Because("dkim-key-of-other-type", "type", s.Key.Type, "algorithm", s.Algorithm),
 		fmt.Errorf("%w: k=%s under a=%s", ErrKey, s.Key.Type, s.Algorithm),
-		result.Found(result.Error, "dkim-key-wrong-type", "name", s.KeyName, "type", s.Key.Type))
+		result.Found(result.Error, "dkim-key-wrong-type", "name", result.Domain(s.KeyName), "type", s.Key.Type))
 }
 
 // keyService: RFC 6376, 3.6.1, s=: the key must be for mail.
@@ -256,7 +256,7 @@ func keyService(s *signature, _ time.Time) *verdict {
 	services := strings.Join(s.Key.Services, ":")
 	return permanent(result.Because("dkim-key-not-for-mail", "services", services),
 		fmt.Errorf("%w: s=%s is not for mail", ErrKey, clip(services)),
-		result.Found(result.Error, "dkim-key-wrong-service", "name", s.KeyName, "services", services))
+		result.Found(result.Error, "dkim-key-wrong-service", "name", result.Domain(s.KeyName), "services", services))
 }
 
 // keyStrict: RFC 6376, 3.6.1, t=s: the domains of i= and d= must be the same, not one below the other.
@@ -264,7 +264,7 @@ func keyStrict(s *signature, _ time.Time) *verdict {
 	if !s.Key.StrictAUID || strings.EqualFold(s.identityDomain(), s.Domain) {
 		return nil
 	}
-	return permanent(result.Because("dkim-key-strict", "identity", s.Identity, "domain", s.Domain),
+	return permanent(result.Because("dkim-key-strict", "identity", s.Identity, "domain", result.Domain(s.Domain)),
 		fmt.Errorf("%w: t=s, and i=%q is below d=%q", ErrKey, clip(s.Identity), clip(s.Domain)),
-		result.Found(result.Error, "dkim-key-strict-identity", "name", s.KeyName, "identity", s.Identity, "domain", s.Domain))
+		result.Found(result.Error, "dkim-key-strict-identity", "name", result.Domain(s.KeyName), "identity", s.Identity, "domain", result.Domain(s.Domain)))
 }

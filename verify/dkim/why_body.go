@@ -87,9 +87,9 @@ func (b *bodySearch) conclude(s *signature, small bool) {
 	switch {
 	case !s.has("dkim-body-changed"):
 	case b.cut || !small:
-		s.Findings = append(s.Findings, result.Found(result.Info, "dkim-body-not-searched", "domain", s.Domain, "selector", s.Selector))
+		s.Findings = append(s.Findings, result.Found(result.Info, "dkim-body-not-searched", "domain", result.Domain(s.Domain), "selector", s.selector()))
 	case s.Length == nil:
-		s.Findings = append(s.Findings, result.Found(result.Info, "dkim-body-excluded", "domain", s.Domain, "selector", s.Selector))
+		s.Findings = append(s.Findings, result.Found(result.Info, "dkim-body-excluded", "domain", result.Domain(s.Domain), "selector", s.selector()))
 	}
 }
 
@@ -109,7 +109,7 @@ func (b *bodySearch) partly(s *signature, raw []byte) {
 	}
 	if len(own.wanted) == 0 && own.at != *s.Length {
 		s.replace("dkim-body-changed", result.Found(result.Error, "dkim-l-tag-wrong",
-			"domain", s.Domain, "selector", s.Selector, "length", strconv.FormatInt(*s.Length, 10)))
+			"domain", result.Domain(s.Domain), "selector", s.selector(), "length", result.Ours(strconv.FormatInt(*s.Length, 10))))
 	}
 	b.left, b.cut = own.left, b.cut || own.cut
 }
@@ -240,13 +240,13 @@ func (b *bodySearch) explained(s *signature, a guess, tail [][]byte) {
 	var found []result.Finding
 	switch {
 	case a.empty && a.others:
-		found = append(found, result.Found(result.Error, "dkim-empty-body", "domain", s.Domain, "selector", s.Selector))
+		found = append(found, result.Found(result.Error, "dkim-empty-body", "domain", result.Domain(s.Domain), "selector", s.selector()))
 	case a.others && a.canon == relaxed && len(a.causes) == 0:
 		// White space put in on the way, and a signer that says simple and does relaxed, leave the same.
 		found = append(found, whiteSpace(s))
 	case a.others:
 		found = append(found, result.Found(result.Error, "dkim-wrong-canonicalization",
-			"domain", s.Domain, "selector", s.Selector, "claimed", s.Body, "used", a.canon))
+			"domain", result.Domain(s.Domain), "selector", s.selector(), "claimed", result.Ours(s.Body), "used", result.Ours(a.canon)))
 	}
 	for _, cause := range a.causes {
 		found = append(found, cause(s))

@@ -7,7 +7,6 @@ import (
 	"iter"
 	"mime/quotedprintable"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -25,7 +24,7 @@ func rewrapped(o *content) iter.Seq[rewrite] {
 	return func(yield func(rewrite) bool) {
 		for _, limit := range limits {
 			said := func(s *signature) result.Finding {
-				return result.Found(result.Error, "dkim-body-rewrapped", "domain", s.Domain, "selector", s.Selector, "limit", strconv.Itoa(limit))
+				return result.Found(result.Error, "dkim-body-rewrapped", "domain", result.Domain(s.Domain), "selector", s.selector(), "limit", limit)
 			}
 			for _, undo := range []func([][]byte, int) [][]byte{hardBroken, brokenWithSpace, brokenWithMark, wordWrapped} {
 				lines := undo(o.lines, limit)
@@ -168,7 +167,7 @@ func (o *content) recoded(parts []part, c coding, label string) (r rewrite, ok b
 		lines = replaced(lines, p.head, p.end, append(o.relabelled(p, label), coded...))
 	}
 	return rewrite{lines: lines, tails: len(parts) == 1, causes: []cause{func(s *signature) result.Finding {
-		return result.Found(result.Error, "dkim-body-reencoded", "domain", s.Domain, "selector", s.Selector, "was", c.name, "is", was)
+		return result.Found(result.Error, "dkim-body-reencoded", "domain", result.Domain(s.Domain), "selector", s.selector(), "was", c.name, "is", was)
 	}}}, was != ""
 }
 
@@ -244,7 +243,7 @@ func recharset(o *content) iter.Seq[rewrite] {
 				continue
 			}
 			said := func(s *signature) result.Finding {
-				return result.Found(result.Error, "dkim-body-reencoded", "domain", s.Domain, "selector", s.Selector, "was", was, "is", is)
+				return result.Found(result.Error, "dkim-body-reencoded", "domain", result.Domain(s.Domain), "selector", s.selector(), "was", was, "is", is)
 			}
 			for _, lines := range [][][]byte{splitLines(out), each(splitLines(out), func(l []byte) []byte { return renamed(l, is, was) })} {
 				if lines != nil && !yield(rewrite{lines: lines, tails: true, causes: []cause{said}}) {

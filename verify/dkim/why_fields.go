@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"checkauth/verify/mail"
 	"checkauth/verify/result"
 )
 
@@ -30,7 +31,7 @@ func copiedField(_ *check, s *signature, f signedField, own bool) []change {
 	}
 	for _, value := range s.copies()[strings.ToLower(f.name)] {
 		out = append(out, change{raw: []byte(f.name + ":" + value + "\r\n"), cause: func(s *signature) result.Finding {
-			return result.Found(result.Error, "dkim-header-rewritten", "domain", s.Domain, "selector", s.Selector, "field", f.name,
+			return result.Found(result.Error, "dkim-header-rewritten", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", mail.FieldNames(f.name),
 				"was", result.Cut(strings.TrimSpace(value), maxText))
 		}})
 	}
@@ -43,7 +44,7 @@ func addedField(_ *check, _ *signature, f signedField, own bool) []change {
 		return nil
 	}
 	return []change{{cause: aboutField(f.name, func(s *signature, field string) result.Finding {
-		return result.Found(result.Error, "dkim-header-added", "domain", s.Domain, "selector", s.Selector, "field", field)
+		return result.Found(result.Error, "dkim-header-added", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", mail.FieldNames(field))
 	})}}
 }
 
@@ -56,7 +57,7 @@ func otherInstance(c *check, _ *signature, f signedField, own bool) []change {
 	for _, at := range c.header.named[strings.ToLower(f.name)] {
 		if at != f.at && len(out) < 10 {
 			out = append(out, change{raw: c.header.raw[at], cause: aboutField(f.name, func(s *signature, field string) result.Finding {
-				return result.Found(result.Error, "dkim-header-other-instance", "domain", s.Domain, "selector", s.Selector, "field", field)
+				return result.Found(result.Error, "dkim-header-other-instance", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", mail.FieldNames(field))
 			})})
 		}
 	}
@@ -78,7 +79,7 @@ func subjectTag(_ *check, _ *signature, f signedField, own bool) []change {
 	}
 	tag := string(value[m[6]:m[7]])
 	said := func(s *signature) result.Finding {
-		return result.Found(result.Error, "dkim-subject-tagged", "domain", s.Domain, "selector", s.Selector, "tag", result.Cut(tag, maxText))
+		return result.Found(result.Error, "dkim-subject-tagged", "domain", result.Domain(s.Domain), "selector", s.selector(), "tag", result.Cut(tag, maxText))
 	}
 	var out []change
 	for _, rest := range [][]byte{value[m[9]:], value[m[7]:]} {
@@ -91,7 +92,7 @@ func subjectTag(_ *check, _ *signature, f signedField, own bool) []change {
 
 func refoldedCause(name string) cause {
 	return aboutField(name, func(s *signature, field string) result.Finding {
-		return result.Found(result.Error, "dkim-header-refolded", "domain", s.Domain, "selector", s.Selector, "field", field)
+		return result.Found(result.Error, "dkim-header-refolded", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", mail.FieldNames(field))
 	})
 }
 
@@ -178,7 +179,7 @@ func nameCase(_ *check, _ *signature, f signedField, own bool) []change {
 	var out []change
 	for _, name := range names {
 		out = append(out, change{raw: slices.Concat([]byte(name+":"), value), cause: aboutField(f.name, func(s *signature, field string) result.Finding {
-			return result.Found(result.Error, "dkim-header-case", "domain", s.Domain, "selector", s.Selector, "field", field)
+			return result.Found(result.Error, "dkim-header-case", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", mail.FieldNames(field))
 		})})
 	}
 	return out
@@ -208,7 +209,7 @@ func recoded(_ *check, _ *signature, f signedField, own bool) []change {
 		return nil
 	}
 	said := aboutField(f.name, func(s *signature, field string) result.Finding {
-		return result.Found(result.Error, "dkim-header-recoded", "domain", s.Domain, "selector", s.Selector, "field", field)
+		return result.Found(result.Error, "dkim-header-recoded", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", mail.FieldNames(field))
 	})
 	var out []change
 	for _, form := range wordForms(plain, text) {
@@ -329,7 +330,7 @@ func requoted(_ *check, _ *signature, f signedField, own bool) []change {
 	}
 	name, value, _ := bytes.Cut(f.raw, []byte(":"))
 	said := aboutField(f.name, func(s *signature, field string) result.Finding {
-		return result.Found(result.Error, "dkim-header-requoted", "domain", s.Domain, "selector", s.Selector, "field", field)
+		return result.Found(result.Error, "dkim-header-requoted", "domain", result.Domain(s.Domain), "selector", s.selector(), "field", mail.FieldNames(field))
 	})
 	var out []change
 	list := addresses(string(bytes.TrimSpace(foldWhite.ReplaceAll(value, []byte(" ")))))
@@ -370,7 +371,7 @@ func ownField(_ *check, s *signature, f signedField, own bool) []change {
 		return nil
 	}
 	said := func(s *signature) result.Finding {
-		return result.Found(result.Error, "dkim-signature-field-changed", "domain", s.Domain, "selector", s.Selector)
+		return result.Found(result.Error, "dkim-signature-field-changed", "domain", result.Domain(s.Domain), "selector", s.selector())
 	}
 	var out []change
 	for _, form := range folds(append(bytes.Clone(f.raw), crlf...)) {

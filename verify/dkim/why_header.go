@@ -90,18 +90,18 @@ func (c *check) whyHeader(ctx context.Context, s *signature, cut bool) {
 		return
 	}
 	if h.over() {
-		s.Findings = append(s.Findings, result.Found(result.Info, "dkim-header-not-searched", "domain", s.Domain, "selector", s.Selector))
+		s.Findings = append(s.Findings, result.Found(result.Info, "dkim-header-not-searched", "domain", result.Domain(s.Domain), "selector", s.selector()))
 		return
 	}
-	s.Findings = append(s.Findings, result.Found(result.Info, "dkim-header-excluded", "domain", s.Domain, "selector", s.Selector))
+	s.Findings = append(s.Findings, result.Found(result.Info, "dkim-header-excluded", "domain", result.Domain(s.Domain), "selector", s.selector()))
 }
 
 // unexplained: of RSA it is known that the key is the signer's.
 func (c *check) unexplained(s *signature) result.Finding {
 	if s.key.ed25519 != nil {
-		return result.Found(result.Error, "dkim-header-or-key", "domain", s.Domain, "selector", s.Selector, "name", s.KeyName)
+		return result.Found(result.Error, "dkim-header-or-key", "domain", result.Domain(s.Domain), "selector", s.selector(), "name", result.Domain(s.KeyName))
 	}
-	return result.Found(result.Error, "dkim-header-changed", "domain", s.Domain, "selector", s.Selector)
+	return result.Found(result.Error, "dkim-header-changed", "domain", result.Domain(s.Domain), "selector", s.selector())
 }
 
 // signedFields are the fields that h= names, in its order, as RFC 6376, 5.4.2 says: each name takes the
@@ -236,7 +236,7 @@ func (h *headerSearcher) otherCanon() {
 	h.recanon()
 	used := h.canon
 	if h.try() {
-		h.say(result.Found(result.Error, "dkim-wrong-canonicalization", "domain", h.s.Domain, "selector", h.s.Selector, "claimed", claimed, "used", used))
+		h.say(result.Found(result.Error, "dkim-wrong-canonicalization", "domain", result.Domain(h.s.Domain), "selector", h.s.selector(), "claimed", result.Ours(claimed), "used", result.Ours(used)))
 	}
 	h.canon = claimed
 	h.recanon()

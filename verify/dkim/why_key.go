@@ -47,7 +47,7 @@ func (c *check) whyKey(ctx context.Context, s *signature) {
 }
 
 func mismatch(s *signature) *result.Finding {
-	return found(result.Found(result.Error, "dkim-key-mismatch", "domain", s.Domain, "selector", s.Selector, "name", s.KeyName))
+	return found(result.Found(result.Error, "dkim-key-mismatch", "domain", result.Domain(s.Domain), "selector", s.selector(), "name", result.Domain(s.KeyName)))
 }
 
 // mismatched tells whether it is certain that the published key did not make the signature. Of Ed25519
@@ -143,7 +143,7 @@ func (c *check) mistyped(ctx context.Context, s *signature) (likely *result.Find
 		if at == nil || !made && (p.legal || likely != nil) {
 			continue
 		}
-		f := found(result.Found(result.Error, "dkim-key-wrong-name", "name", p.name, "right", s.KeyName))
+		f := found(result.Found(result.Error, "dkim-key-wrong-name", "name", result.Domain(p.name), "right", s.KeyName))
 		f.Evidence = []result.Evidence{at.Evidence()}
 		if made {
 			return f, true
@@ -162,8 +162,8 @@ func (c *check) otherSelector(ctx context.Context, s *signature, otherwise *resu
 		if !made {
 			continue
 		}
-		f := found(result.Found(result.Error, "dkim-wrong-selector", "domain", s.Domain, "selector", s.Selector,
-			"name", s.KeyName, "other", name))
+		f := found(result.Found(result.Error, "dkim-wrong-selector", "domain", result.Domain(s.Domain), "selector", s.selector(),
+			"name", result.Domain(s.KeyName), "other", result.Domain(name)))
 		f.Evidence = []result.Evidence{at.Evidence()}
 		return f
 	}
@@ -282,6 +282,6 @@ func (c *check) whichOfSeveral(s *signature) {
 		}
 	}
 	if len(ends) == 1 {
-		s.Findings = append(s.Findings, result.Found(result.Info, "dkim-key-in-use", "name", s.KeyName, "ends", ends[0]))
+		s.Findings = append(s.Findings, result.Found(result.Info, "dkim-key-in-use", "name", result.Domain(s.KeyName), "ends", ends[0]))
 	}
 }

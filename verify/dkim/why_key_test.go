@@ -151,7 +151,7 @@ func aboutKeys(c result.Code) bool {
 }
 
 // arg expects one finding of that code, with these arguments and the answer that shows it.
-func arg(t testing.TB, s Signature, code result.Code, want ...string) {
+func arg(t testing.TB, s Signature, code result.Code, want ...any) {
 	t.Helper()
 	i := slices.IndexFunc(s.Findings, func(f result.Finding) bool { return f.Code == code })
 	if i < 0 {

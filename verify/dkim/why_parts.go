@@ -33,7 +33,7 @@ func banner(o *content) iter.Seq[rewrite] {
 func partAdded(o *content) iter.Seq[rewrite] {
 	said := func(what string) cause {
 		return func(s *signature) result.Finding {
-			return result.Found(result.Error, "dkim-body-part-added", "domain", s.Domain, "selector", s.Selector, "part", what)
+			return result.Found(result.Error, "dkim-body-part-added", "domain", result.Domain(s.Domain), "selector", s.selector(), "part", result.Ours(what))
 		}
 	}
 	return func(yield func(rewrite) bool) {
@@ -186,7 +186,7 @@ func boundary(o *content) iter.Seq[rewrite] {
 				return l
 			})
 			said := func(s *signature) result.Finding {
-				return result.Found(result.Error, "dkim-body-boundary", "domain", s.Domain, "selector", s.Selector)
+				return result.Found(result.Error, "dkim-body-boundary", "domain", result.Domain(s.Domain), "selector", s.selector())
 			}
 			if lines != nil && !yield(rewrite{lines: lines, causes: []cause{said}}) {
 				return

@@ -3,7 +3,6 @@ package dkim
 import (
 	"bytes"
 	"iter"
-	"strconv"
 	"strings"
 
 	"checkauth/verify/result"
@@ -95,16 +94,16 @@ func several(rs ...iter.Seq[rewrite]) iter.Seq[rewrite] {
 // footer is that lines were put behind the body.
 func footer(tail [][]byte) cause {
 	return func(s *signature) result.Finding {
-		return result.Found(result.Error, "dkim-body-changed-footer", "domain", s.Domain, "selector", s.Selector,
-			"lines", strconv.Itoa(len(tail)), "text", shown(tail))
+		return result.Found(result.Error, "dkim-body-changed-footer", "domain", result.Domain(s.Domain), "selector", s.selector(),
+			"lines", len(tail), "text", shown(tail))
 	}
 }
 
 // inFront is that lines were put before it.
 func inFront(lines [][]byte) cause {
 	return func(s *signature) result.Finding {
-		return result.Found(result.Error, "dkim-body-changed-banner", "domain", s.Domain, "selector", s.Selector,
-			"lines", strconv.Itoa(len(lines)), "text", shown(lines))
+		return result.Found(result.Error, "dkim-body-changed-banner", "domain", result.Domain(s.Domain), "selector", s.selector(),
+			"lines", len(lines), "text", shown(lines))
 	}
 }
 
@@ -120,7 +119,7 @@ func shown(lines [][]byte) string {
 // CR.
 func lineEnds(o *content) iter.Seq[rewrite] {
 	said := func(s *signature) result.Finding {
-		return result.Found(result.Error, "dkim-body-line-ends", "domain", s.Domain, "selector", s.Selector)
+		return result.Found(result.Error, "dkim-body-line-ends", "domain", result.Domain(s.Domain), "selector", s.selector())
 	}
 	noCR := each(o.lines, func(l []byte) []byte { return bytes.TrimRight(l, "\r") })
 	var atCR [][]byte
@@ -130,7 +129,7 @@ func lineEnds(o *content) iter.Seq[rewrite] {
 		}
 	}
 	added := func(s *signature) result.Finding {
-		return result.Found(result.Error, "dkim-body-cr-added", "domain", s.Domain, "selector", s.Selector)
+		return result.Found(result.Error, "dkim-body-cr-added", "domain", result.Domain(s.Domain), "selector", s.selector())
 	}
 	// Those that were put in come first: with them a line that ends in LF ends in CR LF.
 	return several(rewriteTo(noCR, "", added), rewriteTo(atCR, "", added),
@@ -140,7 +139,7 @@ func lineEnds(o *content) iter.Seq[rewrite] {
 // fromEscaped: an mbox store puts ">" before "From " (RFC 4155).
 func fromEscaped(o *content) iter.Seq[rewrite] {
 	said := func(s *signature) result.Finding {
-		return result.Found(result.Error, "dkim-body-from-escaped", "domain", s.Domain, "selector", s.Selector)
+		return result.Found(result.Error, "dkim-body-from-escaped", "domain", result.Domain(s.Domain), "selector", s.selector())
 	}
 	quoted := func(l []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(l, ">"), []byte("From ")) }
 	return several(
@@ -159,7 +158,7 @@ func fromEscaped(o *content) iter.Seq[rewrite] {
 }
 
 func dots(s *signature) result.Finding {
-	return result.Found(result.Error, "dkim-body-dots", "domain", s.Domain, "selector", s.Selector)
+	return result.Found(result.Error, "dkim-body-dots", "domain", result.Domain(s.Domain), "selector", s.selector())
 }
 
 // dotsDoubled: RFC 5321, 4.5.2: a dot is put before a dot that begins a line, and taken off; done once too
@@ -181,7 +180,7 @@ func dotsDoubled(o *content) iter.Seq[rewrite] {
 }
 
 func whiteSpace(s *signature) result.Finding {
-	return result.Found(result.Error, "dkim-body-whitespace", "domain", s.Domain, "selector", s.Selector)
+	return result.Found(result.Error, "dkim-body-whitespace", "domain", result.Domain(s.Domain), "selector", s.selector())
 }
 
 // spaces at the ends of lines count under simple: those that were added, and those that are known to be
@@ -290,7 +289,7 @@ func oneBlankLine(o *content) iter.Seq[rewrite] {
 // tabs: a hop put spaces in their place; what can be told are those up to the next stop.
 func tabs(o *content) iter.Seq[rewrite] {
 	said := func(s *signature) result.Finding {
-		return result.Found(result.Error, "dkim-body-tabs", "domain", s.Domain, "selector", s.Selector)
+		return result.Found(result.Error, "dkim-body-tabs", "domain", result.Domain(s.Domain), "selector", s.selector())
 	}
 	var some []iter.Seq[rewrite]
 	for _, width := range []int{8, 4} {

@@ -26,18 +26,18 @@ func (c *check) whereChanged(s *signature) {
 	}
 	if host, instance := c.verifiedAt(s.Domain); host != "" {
 		s.Findings = append(s.Findings, result.Found(result.Info, "dkim-verified-before",
-			"domain", s.Domain, "selector", s.Selector, "host", host, "instance", strconv.Itoa(instance)))
+			"domain", result.Domain(s.Domain), "selector", s.selector(), "host", result.Domain(host), "instance", instance))
 		return
 	}
 	switch hops := c.hopsAbove(c.header.signs[s.Index]); {
 	case len(hops) == 0:
-		s.Findings = append(s.Findings, result.Found(result.Info, "dkim-changed-at-last-hop", "domain", s.Domain, "selector", s.Selector))
+		s.Findings = append(s.Findings, result.Found(result.Info, "dkim-changed-at-last-hop", "domain", result.Domain(s.Domain), "selector", s.selector()))
 	case len(hops) == 1:
 		s.Findings = append(s.Findings, result.Found(result.Info, "dkim-changed-by-hop",
-			"domain", s.Domain, "selector", s.Selector, "hop", hops[0]))
+			"domain", result.Domain(s.Domain), "selector", s.selector(), "hop", hops[0]))
 	default:
 		s.Findings = append(s.Findings, result.Found(result.Info, "dkim-changed-by-hops",
-			"domain", s.Domain, "selector", s.Selector, "hops", strings.Join(hops[:min(len(hops), maxHops)], ", ")))
+			"domain", result.Domain(s.Domain), "selector", s.selector(), "hops", strings.Join(hops[:min(len(hops), maxHops)], ", ")))
 	}
 }
 

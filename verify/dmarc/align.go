@@ -92,7 +92,7 @@ func (s *state) alignOne(ctx context.Context, r *row) {
 		r.out.Why = result.Because("dmarc-align-no-name")
 	case r.name == s.res.Author:
 		r.out.Org, r.out.Aligned, r.relaxed = s.res.Org, true, true
-		r.out.Why = result.Because("dmarc-align-same", "domain", s.res.Author)
+		r.out.Why = result.Because("dmarc-align-same", "domain", result.Domain(s.res.Author))
 	default:
 		s.alignOther(ctx, r)
 	}
@@ -105,16 +105,16 @@ func (s *state) alignOther(ctx context.Context, r *row) {
 	switch {
 	case r.mode == Strict:
 		r.out.Org = org
-		r.out.Why = result.Because("dmarc-align-strict", "domain", s.res.Author)
+		r.out.Why = result.Because("dmarc-align-strict", "domain", result.Domain(s.res.Author))
 	case err != nil:
 		r.err = err
 		r.out.Why = unknown(err)
 	case r.relaxed:
 		r.out.Org, r.out.Aligned = org, true
-		r.out.Why = result.Because("dmarc-align-relaxed", "org", org)
+		r.out.Why = result.Because("dmarc-align-relaxed", "org", result.Domain(org))
 	default:
 		r.out.Org = org
-		r.out.Why = result.Because("dmarc-align-other", "org", s.res.Org)
+		r.out.Why = result.Because("dmarc-align-other", "org", result.Domain(s.res.Org))
 	}
 }
 
@@ -140,7 +140,7 @@ func (s *state) orgOf(ctx context.Context, name string) (string, *dns.Error) {
 func topLabel(name string) string { return name[strings.LastIndexByte(name, '.')+1:] }
 
 func unknown(err *dns.Error) result.Reason {
-	return result.Because("dmarc-align-unknown", "name", err.Question.Name)
+	return result.Because("dmarc-align-unknown", "name", result.Domain(err.Question.Name))
 }
 
 // judge gives the word: RFC 9989, 5.3.6 and 9.2. One aligned pass suffices, whatever else erred; else an
@@ -163,7 +163,7 @@ func (s *state) judge() {
 	case open != nil && open.err != nil:
 		s.temperror(open.err)
 	case open != nil:
-		s.conclude(result.TempError, result.Because("dmarc-identifier-temperror", "method", open.method, "domain", open.out.Domain), ErrIdentifier)
+		s.conclude(result.TempError, result.Because("dmarc-identifier-temperror", "method", result.Ours(open.method), "domain", result.Domain(open.out.Domain)), ErrIdentifier)
 	case s.policyErr != nil:
 		s.temperror(s.policyErr)
 	default:
@@ -184,15 +184,15 @@ func (r *row) open() bool {
 
 func passReason(r *row) result.Reason {
 	if r.method == "spf" {
-		return result.Because("dmarc-pass-spf", "domain", r.out.Domain)
+		return result.Because("dmarc-pass-spf", "domain", result.Domain(r.out.Domain))
 	}
-	return result.Because("dmarc-pass-dkim", "domain", r.out.Domain)
+	return result.Because("dmarc-pass-dkim", "domain", result.Domain(r.out.Domain))
 }
 
 func (s *state) failReason() result.Reason {
 	for _, r := range s.rows {
 		if r.out.Word == result.Pass {
-			return result.Because("dmarc-fail-not-aligned", "domain", s.res.Author)
+			return result.Because("dmarc-fail-not-aligned", "domain", result.Domain(s.res.Author))
 		}
 	}
 	return result.Because("dmarc-fail-nothing-passes")

@@ -1,7 +1,6 @@
 package dmarc
 
 import (
-	"strconv"
 	"strings"
 
 	"checkauth/verify/mail"
@@ -14,15 +13,15 @@ func fromFinding(f mail.From) result.Finding {
 	case mail.NoFrom:
 		return result.Found(result.Error, "from-missing")
 	case mail.SeveralFrom:
-		return result.Found(result.Error, "from-several-fields", "count", strconv.Itoa(f.Fields))
+		return result.Found(result.Error, "from-several-fields", "count", f.Fields)
 	case mail.SeveralAuthor:
 		return result.Found(result.Error, "from-several-domains", "domains", authorDomains(f))
 	case mail.GroupFrom:
-		return result.Found(result.Error, "from-group", "column", strconv.Itoa(f.Column))
+		return result.Found(result.Error, "from-group", "column", f.Column)
 	case mail.SpacedFrom:
 		return result.Found(result.Error, "from-space-before-colon")
 	}
-	return result.Found(result.Error, "from-malformed", "column", strconv.Itoa(f.Column), "text", around(f.Raw, f.Column))
+	return result.Found(result.Error, "from-malformed", "column", f.Column, "text", around(f.Raw, f.Column))
 }
 
 // fromReason names the trick in few words.
@@ -31,7 +30,7 @@ func fromReason(f mail.From) result.Reason {
 	case mail.NoFrom:
 		return result.Because("from-is-missing")
 	case mail.SeveralFrom:
-		return result.Because("from-is-several", "count", strconv.Itoa(f.Fields))
+		return result.Because("from-is-several", "count", f.Fields)
 	case mail.SeveralAuthor:
 		return result.Because("from-has-several-domains")
 	case mail.GroupFrom:

@@ -17,23 +17,23 @@ func (s *state) found(f result.Finding) { s.res.Findings = append(s.res.Findings
 // noRecord: nothing applies to the message, so it asks for nothing: RFC 9989, 4.10.1. Why there is
 // nothing is worth a few questions more.
 func (s *state) noRecord(ctx context.Context) {
-	why := result.Because("dmarc-no-record", "domain", s.res.Author)
+	why := result.Because("dmarc-no-record", "domain", result.Domain(s.res.Author))
 	several := false
 	for _, n := range s.author.empty {
 		if n.dropped > 0 {
-			why, several = result.Because("dmarc-records-dropped", "name", "_dmarc."+n.name), true
+			why, several = result.Because("dmarc-records-dropped", "name", result.Domain("_dmarc."+n.name)), true
 			break
 		}
 	}
 	s.lintNodes()
 	unreadable := s.has("dmarc-syntax")
 	if unreadable && !several {
-		why = result.Because("dmarc-record-unreadable", "domain", s.res.Author)
+		why = result.Because("dmarc-record-unreadable", "domain", result.Domain(s.res.Author))
 	}
 	s.conclude(result.None, why, nil)
 	misplaced := !several && s.lintMisplaced(ctx)
 	if !several && !misplaced && !unreadable {
-		s.found(result.Found(result.Warning, "dmarc-none", "domain", s.res.Author))
+		s.found(result.Found(result.Warning, "dmarc-none", "domain", result.Domain(s.res.Author)))
 	}
 	s.lintSPF(ctx)
 	s.lintOld(ctx)
@@ -58,7 +58,7 @@ func (s *state) lintSPF(ctx context.Context) {
 		s.res.Findings = slices.DeleteFunc(s.res.Findings, func(f result.Finding) bool {
 			return f.Code == "dmarc-none" || f.Code == "dmarc-other-text" && f.Args.Get("name") == "_dmarc."+n.name
 		})
-		s.found(result.Found(result.Warning, "dmarc-spf-record", "name", "_dmarc."+n.name, "domain", n.name, "text", shown(n.texts[i], maxShown)))
+		s.found(result.Found(result.Warning, "dmarc-spf-record", "name", result.Domain("_dmarc."+n.name), "domain", result.Domain(n.name), "text", result.Said(n.name, shown(n.texts[i], maxShown))))
 	}
 }
 
@@ -89,7 +89,7 @@ func (s *state) lintMisplaced(ctx context.Context) (any bool) {
 		}
 		for _, text := range a.Texts() {
 			if _, ok := Parse(text); ok {
-				f := result.Found(result.Error, "dmarc-wrong-name", "name", name, "right", "_dmarc."+author, "record", shown(text, 300))
+				f := result.Found(result.Error, "dmarc-wrong-name", "name", result.Domain(name), "right", result.Said(name, "_dmarc."+author), "record", result.Said(name, shown(text, 300)))
 				f.Evidence = []result.Evidence{a.Evidence()}
 				s.found(f)
 				any = true
@@ -106,7 +106,7 @@ func (s *state) lint(ctx context.Context) {
 	s.lintSubdomain()
 	s.lintSuffix()
 	if s.res.Testing {
-		s.found(result.Found(result.Info, "dmarc-testing", "name", "_dmarc."+s.res.PolicyName, "policy", s.res.Policy))
+		s.found(result.Found(result.Info, "dmarc-testing", "name", result.Domain("_dmarc."+s.res.PolicyName), "policy", result.Said(s.res.PolicyName, s.res.Policy)))
 	}
 	if !s.looking {
 		s.lintAlignment()
@@ -124,7 +124,7 @@ func (s *state) lintSubdomain() {
 		severity = result.Warning
 	}
 	s.found(result.Found(severity, "dmarc-subdomain-policy",
-		"domain", s.res.Author, "name", "_dmarc."+s.res.PolicyName, "tag", s.res.Tag, "policy", s.res.Policy))
+		"domain", result.Domain(s.res.Author), "name", result.Domain("_dmarc."+s.res.PolicyName), "tag", result.Said(s.res.Author, s.res.Tag), "policy", result.Said(s.res.Author, s.res.Policy)))
 }
 
 // lintSuffix: RFC 9989, 11.8: a public suffix that publishes a record without psd=y makes one organisation
@@ -136,7 +136,7 @@ func (s *state) lintSuffix() {
 	}
 	suffix, _ := publicsuffix.PublicSuffix(org)
 	if n, ok := s.author.at(org); ok && n.record.PSD == "u" && suffix == org {
-		s.found(result.Found(result.Warning, "dmarc-suffix-without-psd", "suffix", org, "domain", s.res.Author))
+		s.found(result.Found(result.Warning, "dmarc-suffix-without-psd", "suffix", result.Domain(org), "domain", result.Domain(s.res.Author)))
 	}
 }
 
@@ -149,7 +149,7 @@ func (s *state) lintNodes() {
 			continue
 		}
 		if n.dropped > 0 {
-			s.found(result.Found(s.decisive(), "dmarc-multiple-records", "name", "_dmarc."+n.name, "count", strconv.Itoa(n.dropped)))
+			s.found(result.Found(s.decisive(), "dmarc-multiple-records", "name", result.Domain("_dmarc."+n.name), "count", n.dropped))
 			continue
 		}
 		s.lintStray(n)
@@ -178,7 +178,7 @@ func (s *state) lintStray(n node) {
 			continue
 		}
 		// Most often a wildcard's.
-		s.found(result.Found(result.Info, "dmarc-other-text", "name", "_dmarc."+n.name, "text", shown(text, maxShown)))
+		s.found(result.Found(result.Info, "dmarc-other-text", "name", result.Domain("_dmarc."+n.name), "text", result.Said(n.name, shown(text, maxShown))))
 		return
 	}
 }
@@ -194,20 +194,20 @@ func (s *state) lintFaults(name string, r Record) {
 			}
 			s.syntax(severity, name, f)
 		case FaultDuplicate:
-			s.found(result.Found(result.Warning, "dmarc-duplicate-tag", "name", "_dmarc."+name, "tag", f.Tag, "column", column))
+			s.found(result.Found(result.Warning, "dmarc-duplicate-tag", "name", result.Domain("_dmarc."+name), "tag", result.Said(name, f.Tag), "column", result.Ours(column)))
 		case FaultUnknown:
-			s.found(result.Found(result.Info, "dmarc-unknown-tag", "name", "_dmarc."+name, "tag", f.Tag, "column", column))
+			s.found(result.Found(result.Info, "dmarc-unknown-tag", "name", result.Domain("_dmarc."+name), "tag", result.Said(name, f.Tag), "column", result.Ours(column)))
 		case FaultOrder:
-			s.found(result.Found(result.Info, "dmarc-p-not-second", "name", "_dmarc."+name))
+			s.found(result.Found(result.Info, "dmarc-p-not-second", "name", result.Domain("_dmarc."+name)))
 		case FaultHistoric:
-			s.found(result.Found(result.Info, "dmarc-historic-tag", "name", "_dmarc."+name, "tag", f.Tag, "value", f.Value))
+			s.found(result.Found(result.Info, "dmarc-historic-tag", "name", result.Domain("_dmarc."+name), "tag", result.Said(name, f.Tag), "value", result.Said(name, f.Value)))
 		}
 	}
 }
 
 func (s *state) syntax(severity result.Severity, name string, f Fault) {
-	s.found(result.Found(severity, "dmarc-syntax", "name", "_dmarc."+name, "tag", f.Tag,
-		"column", strconv.Itoa(f.Column), "value", f.Value, "want", f.Want))
+	s.found(result.Found(severity, "dmarc-syntax", "name", result.Domain("_dmarc."+name), "tag", result.Said(name, f.Tag),
+		"column", f.Column, "value", result.Said(name, f.Value), "want", result.Ours(f.Want)))
 }
 
 // unusable names the tag that spoils the record.
@@ -219,7 +219,7 @@ func unusable(n node) result.Reason {
 			break
 		}
 	}
-	return result.Because("dmarc-record-unusable", "name", "_dmarc."+n.name, "tag", tag)
+	return result.Because("dmarc-record-unusable", "name", result.Domain("_dmarc."+n.name), "tag", result.Said(n.name, tag))
 }
 
 // lintAlignment: who passes for a domain that is not the author's.
@@ -236,16 +236,16 @@ func (s *state) lintAlignment() {
 		case r.relaxed:
 			strict = append(strict, r.method)
 			s.found(result.Found(s.costly(result.Info), "dmarc-strict-alignment",
-				"method", r.method, "tag", modeTag(r.method), "domain", r.out.Domain, "author", s.res.Author))
+				"method", result.Ours(r.method), "tag", result.Said(r.out.Domain, modeTag(r.method)), "domain", result.Domain(r.out.Domain), "author", result.Domain(s.res.Author)))
 		case r.method == "spf":
-			s.found(result.Found(s.costly(result.Info), "spf-not-aligned", "domain", r.out.Domain, "author", s.res.Author))
+			s.found(result.Found(s.costly(result.Info), "spf-not-aligned", "domain", result.Domain(r.out.Domain), "author", result.Domain(s.res.Author)))
 		case !slices.Contains(others, r.out.Domain):
 			others = append(others, r.out.Domain)
 		}
 	}
 	if len(others) > 0 && !dkimAligned && !slices.Contains(strict, "dkim") {
 		s.found(result.Found(s.costly(result.Warning), "dkim-not-aligned",
-			"domain", strings.Join(others[:min(len(others), 5)], ", "), "author", s.res.Author))
+			"domain", result.Domain(strings.Join(others[:min(len(others), 5)], ", ")), "author", result.Domain(s.res.Author)))
 	}
 }
 

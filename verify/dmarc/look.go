@@ -88,7 +88,7 @@ func (e Evaluator) Look(ctx context.Context, domain, other string) Lookup {
 
 // applied concludes a Lookup whose record can be used.
 func (s *state) applied() {
-	s.conclude(result.Pass, result.Because("dmarc-record-applies", "name", "_dmarc."+s.source), nil)
+	s.conclude(result.Pass, result.Because("dmarc-record-applies", "name", result.Domain("_dmarc."+s.source)), nil)
 	switch {
 	case s.policyErr != nil:
 		s.temperror(s.policyErr)

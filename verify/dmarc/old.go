@@ -42,7 +42,7 @@ func (s *state) lintOld(ctx context.Context) {
 	}
 	s.res.Old = &old
 	s.found(result.Found(result.Info, "dmarc-old-view-differs",
-		"domain", s.res.Author, "old", inShort(old.Word, old.Policy), "new", inShort(word, s.res.Policy), "why", s.oldWhy(old, rec)))
+		"domain", result.Domain(s.res.Author), "old", result.Ours(inShort(old.Word, old.Policy)), "new", result.Ours(inShort(word, s.res.Policy)), "why", s.oldWhy(old, rec)))
 }
 
 // inShort is word and policy, of which either may not be there, in the words of the standard.

@@ -24,10 +24,10 @@ func (s *state) lintUnderReject() {
 	}
 	switch s.res.UnderReject {
 	case WouldAccept:
-		s.found(result.Found(result.Info, "dmarc-under-reject-passes", "domain", s.res.Author))
+		s.found(result.Found(result.Info, "dmarc-under-reject-passes", "domain", result.Domain(s.res.Author)))
 		s.nextStep()
 	case WouldReject:
-		s.found(result.Found(result.Info, "dmarc-under-reject-fails", "domain", s.res.Author))
+		s.found(result.Found(result.Info, "dmarc-under-reject-fails", "domain", result.Domain(s.res.Author)))
 	}
 }
 
@@ -38,8 +38,8 @@ func (s *state) nextStep() {
 	if next == "" || s.res.Tag != "p" || string(r.P) != s.res.Policy || s.res.Word != result.Pass {
 		return
 	}
-	s.found(result.Found(result.Info, "dmarc-next-step", "domain", s.res.Author, "name", "_dmarc."+s.res.PolicyName,
-		"record", With(s.res.Record, "p", string(next))))
+	s.found(result.Found(result.Info, "dmarc-next-step", "domain", result.Domain(s.res.Author), "name", result.Domain("_dmarc."+s.res.PolicyName),
+		"record", result.Said(s.res.Author, With(s.res.Record, "p", string(next)))))
 }
 
 func (s *state) underReject() UnderReject {

@@ -133,7 +133,7 @@ func (s *state) agreement(ctx context.Context, domain string) learnt {
 	}
 	q := dns.Ask(s.source+"._report._dmarc."+domain, dns.TXT)
 	if !dns.Askable(q.Name) {
-		return learnt{Reason: result.Because("dmarc-report-unauthorised", "name", q.Name)}
+		return learnt{Reason: result.Because("dmarc-report-unauthorised", "name", result.Domain(q.Name))}
 	}
 	a, err := s.why(ctx, q)
 	evidence := []result.Evidence{a.Evidence()}
@@ -141,11 +141,11 @@ func (s *state) agreement(ctx context.Context, domain string) learnt {
 	case err != nil && err.Kind.NotAsked():
 		return learnt{Reason: result.Because("dmarc-report-not-asked")}
 	case err != nil:
-		return learnt{result.Because("dmarc-report-unknown", "name", q.Name), []result.Evidence{err.Evidence()}}
+		return learnt{result.Because("dmarc-report-unknown", "name", result.Domain(q.Name)), []result.Evidence{err.Evidence()}}
 	case slices.ContainsFunc(a.Texts(), func(text string) bool { _, ok := Parse(text); return ok }):
-		return learnt{result.Because("dmarc-report-authorised", "name", q.Name), evidence}
+		return learnt{result.Because("dmarc-report-authorised", "name", result.Domain(q.Name)), evidence}
 	}
-	return learnt{result.Because("dmarc-report-unauthorised", "name", q.Name), evidence}
+	return learnt{result.Because("dmarc-report-unauthorised", "name", result.Domain(q.Name)), evidence}
 }
 
 // mailServers asks whether a domain takes mail: RFC 5321, 5.1: its MX records, else its addresses. A
@@ -193,9 +193,9 @@ func (s *state) lintAgreement(r Report, evidence []result.Evidence) {
 		if r.Mailbox.Code == "dmarc-report-no-mx" {
 			return // a domain that takes no mail has nothing to agree to
 		}
-		f = result.Found(result.Warning, "dmarc-rua-unauthorised", "address", r.Address, "tag", r.Tag, "name", r.Name, "domain", r.Domain)
+		f = result.Found(result.Warning, "dmarc-rua-unauthorised", "address", result.Said(s.res.PolicyName, r.Address), "tag", result.Said(r.Domain, r.Tag), "name", result.Domain(r.Name), "domain", result.Domain(r.Domain))
 	case "dmarc-report-unknown":
-		f = result.Found(result.Info, "dmarc-rua-undecided", "address", r.Address, "tag", r.Tag, "name", r.Name)
+		f = result.Found(result.Info, "dmarc-rua-undecided", "address", result.Said(s.res.PolicyName, r.Address), "tag", result.Said(r.Name, r.Tag), "name", result.Domain(r.Name))
 	default:
 		return
 	}
@@ -207,9 +207,9 @@ func (s *state) lintMailbox(r Report, evidence []result.Evidence) {
 	var f result.Finding
 	switch r.Mailbox.Code {
 	case "dmarc-report-no-mx":
-		f = result.Found(result.Warning, "dmarc-rua-no-mx", "address", r.Address, "tag", r.Tag, "domain", r.Domain)
+		f = result.Found(result.Warning, "dmarc-rua-no-mx", "address", result.Said(s.res.PolicyName, r.Address), "tag", result.Said(r.Domain, r.Tag), "domain", result.Domain(r.Domain))
 	case "dmarc-report-null-mx":
-		f = result.Found(result.Warning, "dmarc-rua-null-mx", "address", r.Address, "tag", r.Tag, "domain", r.Domain)
+		f = result.Found(result.Warning, "dmarc-rua-null-mx", "address", result.Said(s.res.PolicyName, r.Address), "tag", result.Said(r.Domain, r.Tag), "domain", result.Domain(r.Domain))
 	default:
 		return
 	}

@@ -84,7 +84,7 @@ func (e *Error) Reason() result.Reason {
 	if !ok {
 		code = result.Code("dns-" + string(e.Kind))
 	}
-	return result.Because(code, "name", e.Question.Name, "type", e.Question.Type.String())
+	return result.Because(code, "name", result.Domain(e.Question.Name), "type", result.Ours(e.Question.Type.String()))
 }
 
 // Evidence is the failed question in the form that a report carries.

@@ -204,9 +204,9 @@ func (r *Result) conclude() {
 	case !asked:
 		r.Word, r.Reason = result.NotRun, result.Because("dnsbl-nothing-to-ask")
 	case len(blocked) > 0:
-		r.Word, r.Reason = result.Fail, result.Because("dnsbl-listed-by", "lists", strings.Join(blocked, ", "))
+		r.Word, r.Reason = result.Fail, result.Because("dnsbl-listed-by", "lists", result.Ours(strings.Join(blocked, ", ")))
 	case len(open) > 0:
-		r.Word, r.Reason, r.Cause = result.TempError, result.Because("dnsbl-could-not-tell", "lists", strings.Join(open, ", ")), errors.Join(causes...)
+		r.Word, r.Reason, r.Cause = result.TempError, result.Because("dnsbl-could-not-tell", "lists", result.Ours(strings.Join(open, ", "))), errors.Join(causes...)
 	default:
 		r.Word, r.Reason = result.Pass, result.Because("dnsbl-not-listed")
 	}

@@ -22,13 +22,13 @@ func (r *Result) findings() {
 		}
 	}
 	if len(refused) > 0 {
-		r.Findings = append(r.Findings, result.Found(result.Info, "dnsbl-refused", "lists", strings.Join(refused, ", ")))
+		r.Findings = append(r.Findings, result.Found(result.Info, "dnsbl-refused", "lists", result.Ours(strings.Join(refused, ", "))))
 	}
 	if len(wrong) > 0 {
-		r.Findings = append(r.Findings, result.Found(result.Info, "dnsbl-wrong-answer", "lists", strings.Join(wrong, ", ")))
+		r.Findings = append(r.Findings, result.Found(result.Info, "dnsbl-wrong-answer", "lists", result.Ours(strings.Join(wrong, ", "))))
 	}
 	if len(unanswered) > 0 {
-		r.Findings = append(r.Findings, result.Found(result.Info, "dnsbl-unanswered", "lists", strings.Join(unanswered, ", ")))
+		r.Findings = append(r.Findings, result.Found(result.Info, "dnsbl-unanswered", "lists", result.Ours(strings.Join(unanswered, ", "))))
 	}
 }
 
@@ -44,16 +44,16 @@ func listed(x Entry) []result.Finding {
 	var out []result.Finding
 	switch {
 	case x.Kind == Allow:
-		out = append(out, result.Found(result.Info, "dnsbl-allow-listed", "list", x.List, "subject", x.Subject, "answer", answer))
+		out = append(out, result.Found(result.Info, "dnsbl-allow-listed", "list", result.Ours(x.List), "subject", result.Domain(x.Subject), "answer", result.Ours(answer)))
 	case x.policy:
-		out = append(out, result.Found(severity, "dnsbl-policy-listed", "list", x.List, "subject", x.Subject, "answer", answer, "url", x.URL))
+		out = append(out, result.Found(severity, "dnsbl-policy-listed", "list", result.Ours(x.List), "subject", result.Domain(x.Subject), "answer", result.Ours(answer), "url", result.Ours(x.URL)))
 	case x.URL != "":
-		out = append(out, result.Found(severity, "dnsbl-listed", "list", x.List, "subject", x.Subject, "answer", answer, "url", x.URL))
+		out = append(out, result.Found(severity, "dnsbl-listed", "list", result.Ours(x.List), "subject", result.Domain(x.Subject), "answer", result.Ours(answer), "url", result.Ours(x.URL)))
 	default:
-		out = append(out, result.Found(severity, "dnsbl-listed-untold", "list", x.List, "subject", x.Subject, "answer", answer))
+		out = append(out, result.Found(severity, "dnsbl-listed-untold", "list", result.Ours(x.List), "subject", result.Domain(x.Subject), "answer", result.Ours(answer)))
 	}
 	if x.Text != "" {
-		out = append(out, result.Found(result.Info, "dnsbl-says", "list", x.List, "subject", x.Subject, "text", x.Text))
+		out = append(out, result.Found(result.Info, "dnsbl-says", "list", result.Ours(x.List), "subject", result.Domain(x.Subject), "text", x.Text))
 	}
 	return out
 }

@@ -62,17 +62,17 @@ func (e *Evaluation) again(ctx context.Context, m *verify.Message, asked dns.Res
 	for _, c := range changes {
 		over.Set(c.Name, c.Type, c.Records...)
 	}
-	next := &Evaluation{ev: e.ev, env: e.env, found: maps.Clone(e.found), diagnoses: e.diagnoses}
-	in := input{env: e.env, msg: m, diagnose: over, expect: func(dns.Question) {}, expanded: e.expanded}
-	for _, c := range envelopeChecks {
-		next.found[c.method] = c.run(ctx, e.ev, over, in)
+	next := &Evaluation{ev: e.ev, env: e.env, found: maps.Clone(e.found), diagnoses: e.diagnoses, digest: e.digest}
+	in := input{env: e.env, msg: m, diagnose: over, expect: func(dns.Question) {}, expanded: e.expanded, keep: func(*dkim.Digest) {}}
+	for c := range e.ev.at(early) {
+		next.found[c.method] = c.complete(c.run(ctx, e.ev, over, in))
 	}
 	if slices.ContainsFunc(changes, func(c advise.Change) bool { return strings.Contains(c.Name, "._domainkey.") }) {
 		next.found[verify.MethodDKIM] = e.rejudged(ctx, over)
 	}
-	in.spf, in.dkim = next.found[verify.MethodSPF].checks, next.found[verify.MethodDKIM].checks
-	for _, c := range conclusions {
-		next.found[c.method] = c.run(ctx, e.ev, over, in)
+	in.spf, in.dkim = next.found[verify.MethodSPF], next.found[verify.MethodDKIM]
+	for c := range e.ev.at(last) {
+		next.found[c.method] = c.complete(c.run(ctx, e.ev, over, in))
 	}
 	r := next.report(m)
 	next.conclude(r)
@@ -81,29 +81,28 @@ func (e *Evaluation) again(ctx context.Context, m *verify.Message, asked dns.Res
 
 // rejudged is the DKIM check with the words that other keys give. The causes of those that pass now are
 // gone.
-func (e *Evaluation) rejudged(ctx context.Context, r dns.Resolver) outcome {
-	was := e.found[verify.MethodDKIM]
-	if was.digest == nil {
-		return was
+func (e *Evaluation) rejudged(ctx context.Context, r dns.Resolver) []result.Outcome {
+	now := slices.Clone(e.found[verify.MethodDKIM])
+	if e.digest == nil {
+		return now
 	}
-	now := outcome{digest: was.digest, checks: slices.Clone(was.checks)}
-	words := dkim.Verifier{DNS: r, Now: e.ev.Now, Signatures: e.ev.Config.Signatures, Turns: e.ev.Turns}.Words(ctx, was.digest)
-	for i := range min(len(words), len(now.checks)) {
-		if k := &now.checks[i]; k.Result != words[i] {
+	words := dkim.Verifier{DNS: r, Now: e.ev.Now, Signatures: e.ev.Config.Signatures, Turns: e.ev.Turns}.Words(ctx, e.digest)
+	for i := range min(len(words), len(now)) {
+		if k := &now[i]; k.Result != words[i] {
 			k.Result, k.Reason, k.Cause = words[i], result.Reason{}, ""
 		}
 	}
-	for _, f := range was.findings {
-		if !slices.ContainsFunc(now.checks, func(c verify.Check) bool { return mended(c, f) }) {
-			now.findings = append(now.findings, f)
-		}
+	for i := range now {
+		now[i].Findings = slices.DeleteFunc(slices.Clone(now[i].Findings), func(f result.Finding) bool {
+			return slices.ContainsFunc(now, func(o result.Outcome) bool { return mended(o, f) })
+		})
 	}
 	return now
 }
 
 // mended: the finding is of a signature that passes.
-func mended(c verify.Check, f result.Finding) bool {
-	d := c.Details.DKIM
+func mended(c result.Outcome, f result.Finding) bool {
+	d := result.Detail[dkim.Signature](c)
 	return c.Result == result.Pass && d != nil && slices.ContainsFunc(d.Findings, func(x result.Finding) bool {
 		return x.Code == f.Code && x.Args.Equal(f.Args)
 	})

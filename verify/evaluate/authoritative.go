@@ -77,13 +77,13 @@ func compared(h statements, ours dns.Answer) (says result.Reason, visible time.T
 	count := strconv.Itoa(answered)
 	switch {
 	case answered == 0:
-		return result.Because("authority-silent", "zone", h.zone), visible
+		return result.Because("authority-silent", "zone", result.Domain(h.zone)), visible
 	case same == answered:
-		return result.Because("authority-same", "zone", h.zone, "count", count), visible
+		return result.Because("authority-same", "zone", result.Domain(h.zone), "count", result.Ours(count)), visible
 	}
 	visible = ours.Forgotten().UTC().Truncate(time.Second)
 	if same > 0 {
-		return result.Because("authority-differ", "zone", h.zone, "name", h.q.Name), visible
+		return result.Because("authority-differ", "zone", result.Domain(h.zone), "name", result.Domain(h.q.Name)), visible
 	}
-	return result.Because("authority-newer", "zone", h.zone, "until", result.Clock(visible, ours.Time)), visible
+	return result.Because("authority-newer", "zone", result.Domain(h.zone), "until", result.Ours(result.Clock(visible, ours.Time))), visible
 }

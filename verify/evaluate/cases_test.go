@@ -93,7 +93,7 @@ func checkSettings(t *testing.T, r *verify.Report) {
 	t.Helper()
 	for _, a := range r.Actions {
 		for _, s := range a.Settings {
-			if why := knowntest.Refused(t, s); why != "" {
+			if why := knowntest.Refused(t, s.Value); why != "" {
 				t.Errorf("%s: %q: %s", a.Code, s, why)
 			}
 		}

@@ -2,7 +2,10 @@ package evaluate
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"iter"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -25,55 +28,79 @@ import (
 	"checkauth/verify/transport"
 )
 
-// check is one entry of the lists below. A stranger adds a check here and in order.
+// check is one entry of the list.
 type check struct {
-	method       string
+	method       string // as in the report and, where it is registered, in Authentication-Results
+	label        string // as people call it
+	detail       any    // a nil pointer to the type of its detail; nil where it has none
+	stage        stage
+	registered   bool                       // the method stands in the registry of RFC 8601, 6
+	beyond       bool                       // see result.Outcome
 	budget       int                        // questions of its own; the sum over all checks is 200
 	own          int                        // questions of its own that are the operator's wish; they are in no sum
 	diagnosis    int                        // questions about why, once the result is fixed; the sum is at most 60
 	limit        func(Config) time.Duration // nil: the evaluation's deadline alone
 	informs      bool                       // it decides nothing, so that a full quota leaves it out and puts no mail off
 	needsAddress bool                       // it says nothing where the client's address is not the sender's
-	run          func(context.Context, Evaluator, dns.Resolver, input) outcome
+	// run gives nothing where the check is not configured. What it leaves out of an outcome (method, label, what it asked) is
+	// filled in.
+	run func(context.Context, Evaluator, dns.Resolver, input) []result.Outcome
 }
+
+// stage is when a check can run.
+type stage int
+
+const (
+	early  stage = iota // it needs the envelope alone, and runs while the message comes in
+	whole               // it needs the message
+	beside              // it needs the message, and none waits for it longer than its own time
+	last                // it needs what the others found
+)
 
 // input is what a check may look at: the envelope always, the message in the second list, what the
 // other checks found in the third.
 type input struct {
 	env       verify.Envelope
 	msg       *verify.Message
-	spf, dkim []verify.Check
+	spf, dkim []result.Outcome
 	diagnose  dns.Resolver // asked why a result is what it is; what it answers changes no result
 	expect    func(dns.Question)
-	expanded  func(name string) // is told of names that SPF macros make
+	expanded  func(name string)  // is told of names that SPF macros make
+	keep      func(*dkim.Digest) // is told what was hashed, to judge again with other keys
 }
 
 func spfLimit(c Config) time.Duration { return c.SPF }
 
-// The checks that need the envelope alone run while the message comes in.
-var envelopeChecks = []check{
+// list has all checks in the order of the report. A check is one package and one line here.
+var list = []check{
 	// RFC 7208, 4.6.4: ten terms, each an mx with ten names, and the record itself.
-	{method: verify.MethodSPF, budget: 112, diagnosis: 16, limit: spfLimit, needsAddress: true, run: checkSPF},
-	{method: verify.MethodSPFHelo, budget: 16, limit: spfLimit, needsAddress: true, run: checkSPFHelo},
-	{method: verify.MethodIPRev, budget: 12, limit: spfLimit, needsAddress: true, run: checkIPRev},
-	{method: verify.MethodHelo, budget: 4, limit: spfLimit, run: checkHelo},
-	{method: verify.MethodTLS, run: checkTLS},
+	{method: verify.MethodSPF, detail: (*spf.Result)(nil), label: "SPF", stage: early, registered: true, budget: 112, diagnosis: 16, limit: spfLimit, needsAddress: true, run: checkSPF},
+	{method: verify.MethodIPRev, detail: (*iprev.Result)(nil), label: `"iprev"`, stage: early, registered: true, budget: 12, limit: spfLimit, needsAddress: true, run: checkIPRev},
+	{method: verify.MethodDKIM, detail: (*dkim.Signature)(nil), label: "DKIM", stage: whole, registered: true, budget: 10, diagnosis: 22, run: checkDKIM},
+	{method: verify.MethodSpam, detail: (*spam.Result)(nil), label: "SpamAssassin", stage: beside, beyond: true, limit: spamLimit, run: checkSpam},
+	{method: verify.MethodDMARC, detail: (*dmarc.Result)(nil), label: "DMARC", stage: last, registered: true, budget: dmarc.Questions, diagnosis: dmarc.Diagnosis, run: checkDMARC},
+	{method: verify.MethodSPFHelo, detail: (*spf.Result)(nil), label: "HELO SPF", stage: early, budget: 16, limit: spfLimit, needsAddress: true, run: checkSPFHelo},
+	{method: verify.MethodHelo, detail: (*helo.Result)(nil), label: "HELO", stage: early, budget: 4, limit: spfLimit, run: checkHelo},
+	{method: verify.MethodTLS, label: "TLS", stage: early, beyond: true, run: checkTLS},
+	{method: verify.MethodARC, detail: (*arc.Result)(nil), label: "ARC", stage: beside, beyond: true, informs: true, budget: 10, limit: informationLimit, run: checkARC},
+	{method: verify.MethodHeader, detail: (*header.Result)(nil), label: "Header", stage: beside, beyond: true, run: checkHeader},
+	{method: verify.MethodInbound, detail: (*inbound.Result)(nil), label: "Inbound", stage: beside, beyond: true, informs: true, budget: inbound.Questions, limit: informationLimit, run: checkInbound},
+	{method: verify.MethodDNSBL, detail: (*dnsbl.Result)(nil), label: "Blocklist", stage: beside, beyond: true, informs: true, own: dnsblQuestions, limit: informationLimit, run: checkDNSBL},
 }
 
-// The checks that need the message.
-var messageChecks = []check{
-	{method: verify.MethodDKIM, budget: 10, diagnosis: 22, run: checkDKIM},
+// at are the checks of a stage.
+func (ev Evaluator) at(s stage) iter.Seq[check] {
+	return func(yield func(check) bool) {
+		for _, c := range ev.checks() {
+			if c.stage == s && !yield(c) {
+				return
+			}
+		}
+	}
 }
 
-// The checks that inform and decide nothing. They run beside all others, and none waits for them longer
-// than their own time.
-var information = []check{
-	{method: verify.MethodARC, informs: true, budget: 10, limit: informationLimit, run: checkARC},
-	{method: verify.MethodHeader, run: checkHeader},
-	{method: verify.MethodInbound, informs: true, budget: inbound.Questions, limit: informationLimit, run: checkInbound},
-	{method: verify.MethodDNSBL, informs: true, own: dnsblQuestions, limit: informationLimit, run: checkDNSBL},
-	{method: verify.MethodSpam, limit: spamLimit, run: checkSpam},
-}
+// checks are those of the list, and in tests others.
+func (ev Evaluator) checks() []check { return slices.Concat(list, ev.more) }
 
 func informationLimit(c Config) time.Duration { return min(8*time.Second, c.Evaluation/2) }
 func spamLimit(c Config) time.Duration        { return min(15*time.Second, c.Evaluation/2) }
@@ -81,108 +108,71 @@ func spamLimit(c Config) time.Duration        { return min(15*time.Second, c.Eva
 // dnsblQuestions are those of the lists that the operator has chosen, beyond the sum of the others.
 const dnsblQuestions = 20
 
-// The checks that need what others found, in this order.
-var conclusions = []check{
-	{method: verify.MethodDMARC, budget: dmarc.Questions, diagnosis: dmarc.Diagnosis, run: checkDMARC},
-}
-
-// order of the report.
-var order = []string{
-	verify.MethodSPF, verify.MethodIPRev, verify.MethodDKIM, verify.MethodSpam, verify.MethodDMARC,
-	verify.MethodSPFHelo, verify.MethodHelo, verify.MethodTLS, verify.MethodARC, verify.MethodHeader,
-	verify.MethodInbound, verify.MethodDNSBL,
-}
-
 func spfQuery(env verify.Envelope) spf.Query {
 	return spf.Query{IP: env.Client.Addr(), Helo: env.Helo, MailFrom: env.MailFrom}
 }
 
-func checkSPF(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
+func checkSPF(ctx context.Context, ev Evaluator, r dns.Resolver, in input) []result.Outcome {
 	res := spf.Evaluator{DNS: r, Diagnose: in.diagnose, Expect: in.expect, Expanded: in.expanded, Host: in.env.Host, Now: ev.Now}.Examine(ctx, spfQuery(in.env))
-	o := spfOutcome(verify.MethodSPF, "smtp.mailfrom", res.Sender, res)
+	o := res.Outcome("smtp.mailfrom", res.Sender)
 	// RFC 7208, 2.4: with the null reverse-path the HELO name decided, and that is the cause to name.
 	if in.env.MailFrom == "" && res.Word != result.Pass {
-		o.findings = append(o.findings, result.Found(result.Warning, "spf-helo-null-sender", "helo", in.env.Helo, "result", string(res.Word)))
+		o.Findings = append(o.Findings, result.Found(result.Warning, "spf-helo-null-sender", "helo", result.Domain(in.env.Helo), "result", res.Word))
 	}
-	return o
+	return only(o)
 }
 
-func checkSPFHelo(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
+func checkSPFHelo(ctx context.Context, ev Evaluator, r dns.Resolver, in input) []result.Outcome {
 	res := spf.Evaluator{DNS: r, Expanded: in.expanded, Host: in.env.Host, Now: ev.Now}.CheckHelo(ctx, spfQuery(in.env))
-	o := spfOutcome(verify.MethodSPFHelo, "smtp.helo", in.env.Helo, res)
-	// What HELO's record lacks is said by its own words; as a finding it would stand beside the one of
-	// MAIL FROM and read as if it were about the sender's domain.
-	o.findings = nil
-	return o
+	o := res.Outcome("smtp.helo", in.env.Helo)
+	// What HELO's record lacks is said by its own words; as a finding it would stand beside the one of MAIL FROM and read as if
+	// it were about the sender's domain.
+	o.Findings = nil
+	return only(o)
 }
 
-func spfOutcome(method, property, identity string, res spf.Result) outcome {
-	return outcome{findings: res.Findings, checks: []verify.Check{{
-		Method: method, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause),
-		Identities: map[string]string{property: identity}, Details: verify.Details{SPF: &res},
-	}}}
-}
-
-func checkIPRev(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outcome {
+func checkIPRev(ctx context.Context, _ Evaluator, r dns.Resolver, in input) []result.Outcome {
 	res := iprev.Evaluator{DNS: r}.Check(ctx, in.env.Client.Addr())
-	return outcome{findings: res.Findings, checks: []verify.Check{{
-		Method: verify.MethodIPRev, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause),
-		Identities: map[string]string{"policy.iprev": in.env.Client.Addr().String()}, Details: verify.Details{IPRev: &res},
-	}}}
+	return only(res.Outcome(in.env.Client.Addr()))
 }
 
-func checkHelo(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
+func checkHelo(ctx context.Context, ev Evaluator, r dns.Resolver, in input) []result.Outcome {
 	res := helo.Evaluator{DNS: r}.Check(ctx, helo.Query{Helo: in.env.Helo, IP: in.env.Client.Addr(), Unseen: ev.unseen(in.env.Client.Addr())})
-	return outcome{findings: res.Findings, checks: []verify.Check{{
-		Method: verify.MethodHelo, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause),
-		Identities: map[string]string{"smtp.helo": in.env.Helo}, Details: verify.Details{Helo: &res},
-	}}}
+	return only(res.Outcome(in.env.Helo))
 }
 
-func checkTLS(_ context.Context, _ Evaluator, _ dns.Resolver, in input) outcome {
+func checkTLS(_ context.Context, _ Evaluator, _ dns.Resolver, in input) []result.Outcome {
 	if in.env.TLSUnknown {
-		return only(verify.Check{Method: verify.MethodTLS, Result: result.NotRun, Reason: result.Because("tls-not-told")})
+		return only(result.Outcome{Result: result.NotRun, Reason: result.Because("tls-not-told")})
 	}
 	var q transport.Query
+	certificate := ""
 	if t := in.env.TLS; t != nil {
-		q = transport.Query{Present: true, Version: t.Version, Cipher: t.Cipher}
+		q, certificate = transport.Query{Present: true, Version: t.Version, Cipher: t.Cipher}, t.Client
 	}
 	if f := in.env.TLSFailed; f != nil {
 		q.Failed, q.FailedAt = f.Cause, f.Time
 	}
-	res := transport.Check(q)
-	return outcome{findings: res.Findings, checks: []verify.Check{{
-		Method: verify.MethodTLS, Result: res.Word, Reason: res.Reason,
-	}}}
+	return only(transport.Check(q).Outcome(certificate))
 }
 
-func checkDKIM(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
+func checkDKIM(ctx context.Context, ev Evaluator, r dns.Resolver, in input) []result.Outcome {
 	if in.msg.Unparsed != nil {
-		return notRead(verify.MethodDKIM)
+		return notRead()
 	}
 	v := dkim.Verifier{DNS: r, Diagnose: in.diagnose, Expect: in.expect, Now: ev.Now, Signatures: ev.Config.Signatures, Turns: ev.Turns, Searches: ev.Searches}
 	digest := v.Digest(ctx, in.msg.Fields, in.msg.Body)
+	in.keep(digest)
 	res := v.Judge(ctx, digest)
-	o := outcome{findings: apparent(in.msg.Fields, res.Findings), digest: digest}
 	if res.Fault != nil {
 		ev.panicked(in.env.ID, "dkim search")(res.Fault)
 	}
+	res.Findings = apparent(in.msg.Fields, res.Findings)
+	out := res.Outcomes()
 	for i := range res.Signatures {
-		s := &res.Signatures[i]
-		o.findings = append(o.findings, s.Findings...)
-		ids := map[string]string{}
-		if s.Word == result.Pass {
-			ids["header.d"] = s.Domain
-		}
-		o.checks = append(o.checks, verify.Check{
-			Method: verify.MethodDKIM, Result: s.Word, Reason: s.Reason, Cause: cause(s.Cause),
-			Identities: ids, Evidence: evidenceOf(r, s.KeyName), Details: verify.Details{DKIM: s},
-		})
+		out[i].Evidence = evidenceOf(r, res.Signatures[i].KeyName)
 	}
-	if len(o.checks) == 0 {
-		o.checks = []verify.Check{{Method: verify.MethodDKIM, Result: result.None, Reason: result.Because("dkim-message-not-signed")}}
-	}
-	return o
+	return out
 }
 
 // evidenceOf picks what was asked for one name.
@@ -201,19 +191,17 @@ func evidenceOf(r dns.Resolver, name string) []result.Evidence {
 // unknown stands for a check that did not run to its end: what it might have passed is not known.
 var unknown = dmarc.Identifier{Word: result.TempError}
 
-func checkARC(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
+func checkARC(ctx context.Context, ev Evaluator, r dns.Resolver, in input) []result.Outcome {
 	if in.msg.Unparsed != nil {
-		return notRead(verify.MethodARC)
+		return notRead()
 	}
 	res := arc.Evaluator{DNS: r, Now: ev.Now, Turns: ev.Turns}.Check(ctx, in.msg.Fields, in.msg.Body)
-	return outcome{findings: res.Findings, checks: []verify.Check{{
-		Method: verify.MethodARC, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause), Details: verify.Details{ARC: &res},
-	}}}
+	return only(res.Outcome())
 }
 
-func checkHeader(_ context.Context, _ Evaluator, _ dns.Resolver, in input) outcome {
+func checkHeader(_ context.Context, _ Evaluator, _ dns.Resolver, in input) []result.Outcome {
 	if in.msg.Unparsed != nil {
-		return notRead(verify.MethodHeader)
+		return notRead()
 	}
 	f := header.Facts{Received: in.msg.Received, SMTPUTF8: in.env.Params.SMTPUTF8 || in.msg.Received.IsZero()}
 	for _, n := range in.msg.Notes {
@@ -223,30 +211,26 @@ func checkHeader(_ context.Context, _ Evaluator, _ dns.Resolver, in input) outco
 		f.NUL = f.NUL || n.Code == verify.NoteNUL
 	}
 	res := header.Check(in.msg.Fields, f)
-	return outcome{findings: res.Findings, checks: []verify.Check{{
-		Method: verify.MethodHeader, Result: res.Word, Reason: res.Reason, Details: verify.Details{Header: &res},
-	}}}
+	return only(res.Outcome())
 }
 
 // checkInbound looks at the author's domain, to which answers go.
-func checkInbound(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outcome {
+func checkInbound(ctx context.Context, _ Evaluator, r dns.Resolver, in input) []result.Outcome {
 	if in.msg.Unparsed != nil {
-		return notRead(verify.MethodInbound)
+		return notRead()
 	}
 	domain := mail.ParseFrom(in.msg.Fields).Domain
 	if domain == "" {
-		return only(verify.Check{Method: verify.MethodInbound, Result: result.NotRun, Reason: result.Because("inbound-no-author")})
+		return only(result.Outcome{Result: result.NotRun, Reason: result.Because("inbound-no-author")})
 	}
 	res := inbound.Evaluator{DNS: r, Expect: in.expect}.Check(ctx, domain)
-	return outcome{findings: res.Findings, checks: []verify.Check{{
-		Method: verify.MethodInbound, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause), Details: verify.Details{Inbound: &res},
-	}}}
+	return only(res.Outcome())
 }
 
 // checkDNSBL keeps no evidence: the names that are asked may hold the operator's key.
-func checkDNSBL(ctx context.Context, ev Evaluator, r dns.Resolver, in input) outcome {
+func checkDNSBL(ctx context.Context, ev Evaluator, r dns.Resolver, in input) []result.Outcome {
 	if len(ev.Lists) == 0 {
-		return outcome{}
+		return nil
 	}
 	var domains []string
 	for _, d := range []string{mail.ParseFrom(in.msg.Fields).Domain, naming.Domain(in.env.MailFrom)} {
@@ -255,21 +239,16 @@ func checkDNSBL(ctx context.Context, ev Evaluator, r dns.Resolver, in input) out
 		}
 	}
 	res := dnsbl.Evaluator{DNS: r, Lists: ev.Lists, Expect: in.expect}.Check(ctx, in.env.Client.Addr(), domains)
-	return outcome{findings: res.Findings, checks: []verify.Check{{
-		Method: verify.MethodDNSBL, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause), Evidence: []result.Evidence{},
-		Details: verify.Details{DNSBL: &res},
-	}}}
+	return only(res.Outcome())
 }
 
 // checkSpam asks the operator's spamd.
-func checkSpam(ctx context.Context, ev Evaluator, _ dns.Resolver, in input) outcome {
+func checkSpam(ctx context.Context, ev Evaluator, _ dns.Resolver, in input) []result.Outcome {
 	if ev.Spamd.Address == "" {
-		return outcome{}
+		return nil
 	}
 	res := spam.Evaluator{Config: ev.Spamd}.Check(ctx, spam.Query{Trace: trace(in.env), Message: in.msg.Whole})
-	return outcome{findings: res.Findings, checks: []verify.Check{{
-		Method: verify.MethodSpam, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause), Details: verify.Details{Spam: &res},
-	}}}
+	return only(res.Outcome())
 }
 
 // trace is what tells spamd of the client and the envelope: RFC 5321, 4.4.
@@ -280,23 +259,23 @@ func trace(env verify.Envelope) []byte {
 }
 
 // notRead is what a check of the header says of one that cannot be taken apart.
-func notRead(method string) outcome {
-	return only(verify.Check{Method: method, Result: result.NotRun, Reason: result.Because("message-not-read")})
+func notRead() []result.Outcome {
+	return only(result.Outcome{Result: result.NotRun, Reason: result.Because("message-not-read")})
 }
 
-func checkDMARC(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outcome {
+func checkDMARC(ctx context.Context, _ Evaluator, r dns.Resolver, in input) []result.Outcome {
 	if in.msg.Unparsed != nil {
-		return notRead(verify.MethodDMARC)
+		return notRead()
 	}
 	q := dmarc.Query{From: mail.ParseFrom(in.msg.Fields)}
 	for _, c := range in.spf {
 		q.SPF = unknown
-		if d := c.Details.SPF; d != nil {
+		if d := result.Detail[spf.Result](c); d != nil {
 			q.SPF = dmarc.Identifier{Domain: d.Domain, Word: c.Result}
 		}
 	}
 	for _, c := range in.dkim {
-		switch d := c.Details.DKIM; {
+		switch d := result.Detail[dkim.Signature](c); {
 		case d != nil:
 			q.DKIM = append(q.DKIM, dmarc.Identifier{Domain: d.Domain, Selector: d.Selector, Word: c.Result})
 		case c.Result != result.None:
@@ -309,27 +288,20 @@ func checkDMARC(ctx context.Context, _ Evaluator, r dns.Resolver, in input) outc
 		res.Reason = result.Because("header-begins-with-bom")
 	}
 	res.Findings = append(res.Findings, restsOnPart(&res, in.dkim)...)
-	ids := map[string]string{}
-	if res.Author != "" {
-		ids["header.from"] = res.Author
-	}
-	return outcome{findings: res.Findings, checks: []verify.Check{{
-		Method: verify.MethodDMARC, Result: res.Word, Reason: res.Reason, Cause: cause(res.Cause),
-		Identities: ids, Details: verify.Details{DMARC: &res},
-	}}}
+	return only(res.Outcome())
 }
 
 // restsOnPart: DMARC fails, and it would pass where a receiver accepts a signature over a part of the body.
-func restsOnPart(res *dmarc.Result, signatures []verify.Check) []result.Finding {
+func restsOnPart(res *dmarc.Result, signatures []result.Outcome) []result.Finding {
 	if res.Word != result.Fail {
 		return nil
 	}
 	for _, c := range signatures {
-		d := c.Details.DKIM
+		d := result.Detail[dkim.Signature](c)
 		if d == nil || c.Reason.Code != "dkim-body-partly-signed" || d.Index < 0 || d.Index >= len(res.DKIM) || !res.DKIM[d.Index].Aligned {
 			continue
 		}
-		return []result.Finding{result.Found(result.Warning, "dmarc-rests-on-l-tag", "domain", d.Domain, "author", res.Author)}
+		return []result.Finding{result.Found(result.Warning, "dmarc-rests-on-l-tag", "domain", result.Domain(d.Domain), "author", result.Domain(res.Author))}
 	}
 	return nil
 }
@@ -351,20 +323,13 @@ func apparent(fields mail.Fields, all []result.Finding) []result.Finding {
 	})
 }
 
-func cause(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
-}
-
 // judge puts the whole into one word: DMARC decides where it can; without a DMARC record it is a pass of SPF or of a
 // signature for the author's organisation.
 func judge(r *verify.Report) verify.Verdict {
 	d := r.Check(verify.MethodDMARC)
 	from := d.Identities["header.from"]
-	say := func(w verify.VerdictWord, code result.Code, pairs ...string) verify.Verdict {
-		return verify.Verdict{Word: w, Why: result.Because(code, append(pairs, "domain", from)...)}
+	say := func(w verify.VerdictWord, code result.Code, pairs ...any) verify.Verdict {
+		return verify.Verdict{Word: w, Why: result.Because(code, append(pairs, "domain", result.Domain(from))...)}
 	}
 	cannot := func() verify.Verdict {
 		switch r.Check(verify.MethodSPF).Reason.Code {
@@ -379,7 +344,7 @@ func judge(r *verify.Report) verify.Verdict {
 	case result.Pass:
 		return say(verify.Authenticated, "verdict-dmarc-pass")
 	case result.Fail:
-		return say(verify.NotProved, "verdict-dmarc-fail", "policy", d.Details.DMARC.Policy)
+		return say(verify.NotProved, "verdict-dmarc-fail", "policy", result.Ours(result.Detail[dmarc.Result](d).Policy))
 	case result.TempError:
 		return cannot()
 	case result.NotRun:
@@ -394,25 +359,25 @@ func judge(r *verify.Report) verify.Verdict {
 }
 
 // judgeWithoutRecord: no record says how to align, so an identifier counts as it does by default: relaxed.
-func judgeWithoutRecord(r *verify.Report, say func(verify.VerdictWord, result.Code, ...string) verify.Verdict, cannot func() verify.Verdict) verify.Verdict {
-	d := r.Check(verify.MethodDMARC).Details.DMARC
+func judgeWithoutRecord(r *verify.Report, say func(verify.VerdictWord, result.Code, ...any) verify.Verdict, cannot func() verify.Verdict) verify.Verdict {
+	d := result.Detail[dmarc.Result](r.Check(verify.MethodDMARC))
 	if d == nil {
 		return cannot()
 	}
 	passes := passing(d)
 	for _, p := range passes {
 		if d.Belongs(p.domain) {
-			return say(verify.Authenticated, "verdict-aligned-without-dmarc", "method", p.method, "passed", p.domain)
+			return say(verify.Authenticated, "verdict-aligned-without-dmarc", "method", result.Ours(p.method), "passed", result.Domain(p.domain))
 		}
 	}
-	untold := slices.ContainsFunc(r.Checks, func(c verify.Check) bool {
+	untold := slices.ContainsFunc(r.Checks, func(c result.Outcome) bool {
 		return (c.Result == result.TempError || c.Result == result.NotRun) && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM)
 	})
 	switch {
 	case d.UnderReject == dmarc.WouldUnknown, len(passes) == 0 && untold:
 		return cannot()
 	case len(passes) > 0:
-		return say(verify.NotProved, verify.NotForFrom, "method", passes[0].method, "passed", passes[0].domain)
+		return say(verify.NotProved, verify.NotForFrom, "method", result.Ours(passes[0].method), "passed", result.Domain(passes[0].domain))
 	}
 	return say(verify.NotProved, "verdict-nothing")
 }
@@ -431,4 +396,42 @@ func passing(d *dmarc.Result) (out []passed) {
 		out = append(out, passed{verify.MethodSPF, d.SPF.Domain})
 	}
 	return out
+}
+
+// counted says of each signature what it counts for in DMARC.
+func counted(r *verify.Report) {
+	d := result.Detail[dmarc.Result](r.Check(verify.MethodDMARC))
+	for i := range r.Checks {
+		o := &r.Checks[i]
+		if s := result.Detail[dkim.Signature](*o); s != nil {
+			s.Counts = d.Counts(s.Index, o.Result, s.Partly())
+			s.Describe(o)
+		}
+	}
+}
+
+// Restore gives a report that was read from JSON what that does not keep: the labels, the details as types, and the facts.
+// Nobody knows any more whose words its arguments are. A detail that cannot be read is an error that names its check.
+func Restore(r *verify.Report) error {
+	for i := range r.Checks {
+		o := &r.Checks[i]
+		at := slices.IndexFunc(list, func(c check) bool { return c.method == o.Method })
+		if at < 0 {
+			return fmt.Errorf("check %q: there is none", o.Method)
+		}
+		list[at].complete(r.Checks[i : i+1])
+		if raw, ok := o.Detail.(json.RawMessage); ok && list[at].detail != nil {
+			o.Detail = reflect.New(reflect.TypeOf(list[at].detail).Elem()).Interface()
+			if err := json.Unmarshal(raw, o.Detail); err != nil {
+				return fmt.Errorf("check %q: %w", o.Method, err)
+			}
+		}
+		if d, ok := o.Detail.(result.Describer); ok {
+			d.Describe(o)
+		} else if t := r.Session.TLS; t != nil && o.Method == verify.MethodTLS {
+			o.Facts = transport.Certificate(t.Client)
+		}
+	}
+	counted(r)
+	return nil
 }

@@ -45,11 +45,10 @@ func (e *Evaluation) doubts(r *verify.Report, m *verify.Message, view *dns.View)
 			if !strings.Contains(q.Name, "._domainkey.") {
 				return e.spfWith(ctx, over, e.env.Client.Addr()), nil
 			}
-			digest := e.found[verify.MethodDKIM].digest
-			if digest == nil {
+			if e.digest == nil {
 				return "", nil
 			}
-			return "", dkim.Verifier{DNS: over, Now: e.ev.Now, Turns: e.ev.Turns}.Words(ctx, digest)
+			return "", dkim.Verifier{DNS: over, Now: e.ev.Now, Turns: e.ev.Turns}.Words(ctx, e.digest)
 		},
 	}
 	if e.ev.Authorities != nil {

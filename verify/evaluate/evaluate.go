@@ -70,6 +70,8 @@ type Evaluator struct {
 	Turns, Searches share.Turns
 	// Panicked is told of a check that panicked; that check's result is temperror. It may be nil.
 	Panicked func(id, method string, value any, stack []byte)
+
+	more []check // of tests
 }
 
 // Evaluation is one message on its way: Header at most once, then exactly one of Finish and Abandon.
@@ -87,27 +89,21 @@ type Evaluation struct {
 
 	account *dns.Account // nil where there is no Quota
 	mu      sync.Mutex
-	found   map[string]outcome // by method
-	fault   error              // of ours: see Finish
-	spared  error              // the quota that left advice out
-	sender  sender             // what the domain of MAIL FROM says
+	found   map[string][]result.Outcome // by method
+	digest  *dkim.Digest                // of the DKIM check, to judge again with other keys
+	fault   error                       // of ours: see Finish
+	spared  error                       // the quota that left advice out
+	sender  sender                      // what the domain of MAIL FROM says
 
 	diagnoses []diagnose.Diagnosis // once the checks are done
 	heard     []statements         // of the zones' own servers
-}
-
-// outcome is what one check adds to the report.
-type outcome struct {
-	checks   []verify.Check
-	findings []result.Finding
-	digest   *dkim.Digest // of the DKIM check, to judge again with other keys
 }
 
 var errAbandoned = errors.New("the client gave the message up")
 
 // Begin starts the checks that need the envelope alone. They run while the message is still coming in.
 func (ev Evaluator) Begin(ctx context.Context, env verify.Envelope) *Evaluation {
-	e := &Evaluation{ev: ev, env: env, found: map[string]outcome{}}
+	e := &Evaluation{ev: ev, env: env, found: map[string][]result.Outcome{}}
 	e.ctx, e.cancel = context.WithCancelCause(ctx)
 	if ev.Quota != nil {
 		e.account = ev.Quota.For(env.Client.Addr(), responsible(env))
@@ -123,7 +119,7 @@ func (ev Evaluator) Begin(ctx context.Context, env verify.Envelope) *Evaluation 
 		return e // the resolver is known to be down
 	}
 	e.askAhead()
-	for _, c := range envelopeChecks {
+	for c := range ev.at(early) {
 		e.start(&e.early, c, input{env: env})
 	}
 	e.askSender()
@@ -271,24 +267,25 @@ func (e *Evaluation) Finish(m *verify.Message) (*verify.Report, error) {
 	}
 
 	in := input{env: e.env, msg: bounded(ctx, m)}
-	var late, beside sync.WaitGroup
-	for _, c := range information {
-		e.start(&beside, c, in)
+	var late, informing sync.WaitGroup
+	for c := range e.ev.at(beside) {
+		e.start(&informing, c, in)
 	}
-	for _, c := range messageChecks {
+	for c := range e.ev.at(whole) {
 		e.start(&late, c, in)
 	}
 	e.early.Wait()
 	late.Wait()
 	e.mu.Lock() // others may still write
-	in.spf, in.dkim = e.found[verify.MethodSPF].checks, e.found[verify.MethodDKIM].checks
+	in.spf, in.dkim = e.found[verify.MethodSPF], e.found[verify.MethodDKIM]
 	e.mu.Unlock()
-	for _, c := range conclusions {
+	for c := range e.ev.at(last) {
 		e.start(&late, c, in)
 		late.Wait()
 	}
-	beside.Wait()
+	informing.Wait()
 	r := e.report(m)
+	counted(r)
 	e.rank(ctx, r)
 	if e.faulty() == nil {
 		e.diagnoses = e.diagnose(ctx, r, in.msg)
@@ -342,11 +339,11 @@ func (e *Evaluation) start(wg *sync.WaitGroup, c check, in input) {
 }
 
 // guarded runs a check under its own deadline and turns a panic into that check's temperror.
-func (e *Evaluation) guarded(c check, in input) (o outcome) {
+func (e *Evaluation) guarded(c check, in input) (out []result.Outcome) {
 	defer panics.Recover(func(r *panics.Recovered) {
 		e.ev.panicked(e.env.ID, c.method)(r)
-		o = only(verify.Check{Method: c.method, Result: result.TempError,
-			Reason: result.Because("check-panicked", "id", e.env.ID), Cause: "our own fault"})
+		out = c.complete(only(result.Outcome{Result: result.TempError,
+			Reason: result.Because("check-panicked", "id", result.Ours(e.env.ID)), Cause: "our own fault"}))
 	})
 	ctx := e.ctx
 	if c.limit != nil {
@@ -356,12 +353,12 @@ func (e *Evaluation) guarded(c check, in input) (o outcome) {
 		defer cancel()
 	}
 	if why := e.ev.unseen(in.env.Client.Addr()); c.needsAddress && !why.IsZero() {
-		return only(verify.Check{Method: c.method, Result: result.NotRun, Reason: why})
+		return c.complete(only(result.Outcome{Result: result.NotRun, Reason: why}))
 	}
 	view := e.memo.View(c.budget + c.own)
 	diagnosis := e.memo.View(c.diagnosis)
-	in.diagnose, in.expect, in.expanded = diagnosis, e.memo.Prefetch, e.expanded
-	o = c.run(ctx, e.ev, view, in)
+	in.diagnose, in.expect, in.expanded, in.keep = diagnosis, e.memo.Prefetch, e.expanded, e.keep
+	out = c.run(ctx, e.ev, view, in)
 	if c.informs {
 		e.spare(view.Quota())
 	} else {
@@ -369,12 +366,33 @@ func (e *Evaluation) guarded(c check, in input) (o outcome) {
 	}
 	e.spare(diagnosis.Quota())
 	evidence := view.Evidence()
-	for i := range o.checks {
-		if o.checks[i].Evidence == nil {
-			o.checks[i].Evidence = evidence
+	for i := range out {
+		if out[i].Evidence == nil {
+			out[i].Evidence = evidence
 		}
 	}
-	return o
+	return c.complete(out)
+}
+
+// keep has what was hashed of the message.
+func (e *Evaluation) keep(d *dkim.Digest) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.digest = d
+}
+
+// complete fills in what the list says of a check.
+func (c check) complete(out []result.Outcome) []result.Outcome {
+	for i := range out {
+		out[i].Method, out[i].Label, out[i].Registered, out[i].Beyond = c.method, c.label, c.registered, c.beyond
+		if out[i].Identities == nil {
+			out[i].Identities = map[string]string{}
+		}
+		if out[i].Evidence == nil {
+			out[i].Evidence = []result.Evidence{}
+		}
+	}
+	return out
 }
 
 // unseen tells why nothing can be said of a client by its address; zero where something can. A private one means
@@ -383,9 +401,9 @@ func (ev Evaluator) unseen(a netip.Addr) result.Reason {
 	a = a.Unmap()
 	switch {
 	case a.IsLoopback() && !ev.Loopback:
-		return result.Because("client-address-loopback", "ip", a.String())
+		return result.Because("client-address-loopback", "ip", a)
 	case !a.IsValid() || naming.Private(a) || a.IsUnspecified() || a.IsMulticast():
-		return result.Because("client-address-private", "ip", a.String())
+		return result.Because("client-address-private", "ip", a)
 	}
 	return result.Reason{}
 }
@@ -393,7 +411,7 @@ func (ev Evaluator) unseen(a netip.Addr) result.Reason {
 // What unseen says.
 const clientPrivate, clientLoopback = "client-address-private", "client-address-loopback"
 
-func only(c verify.Check) outcome { return outcome{checks: []verify.Check{c}} }
+func only(o result.Outcome) []result.Outcome { return []result.Outcome{o} }
 
 // bounded makes every reader of the message end with the context, so that nothing outlives Finish.
 func bounded(ctx context.Context, m *verify.Message) *verify.Message {
@@ -430,31 +448,24 @@ func (e *Evaluation) report(m *verify.Message) *verify.Report {
 		},
 		Findings: []result.Finding{}, Receivers: []verify.Receiver{}, Actions: []verify.Action{}, Authoritative: []verify.Authority{},
 	}
-	for _, method := range order {
-		o := e.found[method]
-		for _, f := range o.findings {
-			if f.Check == "" {
-				f.Check = method
+	for _, c := range e.ev.checks() {
+		for _, o := range e.found[c.method] {
+			for _, f := range o.Findings {
+				if f.Check == "" {
+					f.Check = c.method
+				}
+				r.Findings = append(r.Findings, f)
 			}
-			r.Findings = append(r.Findings, f)
-		}
-		for _, c := range o.checks {
-			if c.Identities == nil {
-				c.Identities = map[string]string{}
-			}
-			if c.Evidence == nil {
-				c.Evidence = []result.Evidence{}
-			}
-			r.Checks = append(r.Checks, c)
+			r.Checks = append(r.Checks, o)
 		}
 	}
 	r.Findings = append(r.Findings, outages(r)...)
 	r.Findings = append(r.Findings, notes(m)...)
 	switch why := e.ev.unseen(e.env.Client.Addr()); why.Code {
 	case clientPrivate:
-		r.Findings = append(r.Findings, result.Found(result.Error, "client-address-private", "ip", why.Args.Get("ip")))
+		r.Findings = append(r.Findings, result.Found(result.Error, "client-address-private", "ip", why.Args.Text("ip")))
 	case clientLoopback:
-		r.Findings = append(r.Findings, result.Found(result.Error, "client-address-loopback", "ip", why.Args.Get("ip")))
+		r.Findings = append(r.Findings, result.Found(result.Error, "client-address-loopback", "ip", why.Args.Text("ip")))
 	}
 	r.Verdict = judge(r)
 	return r
@@ -497,7 +508,7 @@ func outages(r *verify.Report) []result.Finding {
 func notes(m *verify.Message) []result.Finding {
 	var out []result.Finding
 	for _, n := range m.Notes {
-		out = append(out, result.Found(result.Warning, result.Code("smtp-"+n.Code), "count", fmt.Sprint(n.Count)))
+		out = append(out, result.Found(result.Warning, result.Code("smtp-"+n.Code), "count", n.Count))
 	}
 	if m.Unparsed != nil {
 		out = append(out, result.Found(result.Error, "message-unparsable", "error", m.Unparsed.Error()))
@@ -507,12 +518,12 @@ func notes(m *verify.Message) []result.Finding {
 		bad, fields = bad[1:], fields[1:] // the check of the header says what the first one is
 	}
 	if len(bad) > 0 {
-		out = append(out, result.Found(result.Warning, "header-malformed-line", "count", fmt.Sprint(len(bad)),
-			"line", fmt.Sprint(lineOf(m.Fields[:len(m.Fields)-len(fields)], fields)), "text", strings.TrimSpace(string(bad[0].Raw))))
+		out = append(out, result.Found(result.Warning, "header-malformed-line", "count", len(bad),
+			"line", lineOf(m.Fields[:len(m.Fields)-len(fields)], fields), "text", strings.TrimSpace(string(bad[0].Raw))))
 	}
 	for _, f := range m.Fields {
 		if mail.ClaimsAuthserv(f, m.Envelope.Host) {
-			out = append(out, result.Found(result.Warning, "ar-forged", "host", m.Envelope.Host))
+			out = append(out, result.Found(result.Warning, "ar-forged", "host", result.Ours(m.Envelope.Host)))
 			break
 		}
 	}

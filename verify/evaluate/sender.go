@@ -7,12 +7,14 @@ import (
 	"strings"
 
 	"checkauth/verify"
+	"checkauth/verify/dkim"
 	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
 	"checkauth/verify/mail"
 	"checkauth/verify/naming"
 	"checkauth/verify/panics"
 	"checkauth/verify/result"
+	"checkauth/verify/spf"
 	"checkauth/verify/standing"
 )
 
@@ -91,7 +93,7 @@ func (e *Evaluation) rank(ctx context.Context, r *verify.Report) {
 func (e *Evaluation) aligned(ctx context.Context, s sender, r *verify.Report) (out []string) {
 	var signed []dmarc.Identifier
 	for _, c := range r.All(verify.MethodDKIM) {
-		if d := c.Details.DKIM; d != nil && c.Result == result.Pass {
+		if d := result.Detail[dkim.Signature](c); d != nil && c.Result == result.Pass {
 			signed = append(signed, dmarc.Identifier{Domain: d.Domain, Word: c.Result})
 		}
 	}
@@ -120,13 +122,13 @@ func undecided(s sender, r *verify.Report) bool {
 	if s.domain != "" && s.policy.Word == result.TempError && !silent(s.policy.Cause) {
 		return true
 	}
-	switch d := author.Details.DMARC; {
+	switch d := result.Detail[dmarc.Result](author); {
 	case author.Result != result.TempError:
 		return false
 	case d == nil:
 		return true // its own fault
 	case errors.Is(d.Cause, dmarc.ErrIdentifier):
-		return slices.ContainsFunc(r.All(verify.MethodDKIM), func(c verify.Check) bool {
+		return slices.ContainsFunc(r.All(verify.MethodDKIM), func(c result.Outcome) bool {
 			return c.Result == result.TempError && ours(c)
 		})
 	default:
@@ -135,13 +137,13 @@ func undecided(s sender, r *verify.Report) bool {
 }
 
 // ours: the check ended at our own bound of questions for one message, or at a fault of the program.
-func ours(c verify.Check) bool {
+func ours(c result.Outcome) bool {
 	var cause error
-	switch d := c.Details; {
-	case d.SPF != nil:
-		cause = d.SPF.Cause
-	case d.DKIM != nil:
-		cause = d.DKIM.Cause
+	switch d := c.Detail.(type) {
+	case *spf.Result:
+		cause = d.Cause
+	case *dkim.Signature:
+		cause = d.Cause
 	default:
 		return true
 	}
@@ -152,7 +154,7 @@ func ours(c verify.Check) bool {
 // silentServers tells errors that are nothing but the silence of all servers of the sender's domain, which does not say
 // either where its SPF record is asked for: a domain whose servers are down has itself to blame, and its administrator
 // is who needs the report. Where they answer one question and not the other, somebody may have seen to that.
-func silentServers(domain string, from verify.Check) func(error) bool {
+func silentServers(domain string, from result.Outcome) func(error) bool {
 	silence := func(err error) (dns.Question, bool) {
 		e, ok := errors.AsType[*dns.Error](err)
 		if !ok {
@@ -161,7 +163,7 @@ func silentServers(domain string, from verify.Check) func(error) bool {
 		return e.Question, e.Kind == dns.Timeout || e.Kind == dns.Lame || e.Kind == dns.Canceled
 	}
 	all := false
-	if d := from.Details.SPF; d != nil && from.Result == result.TempError {
+	if d := result.Detail[spf.Result](from); d != nil && from.Result == result.TempError {
 		q, ok := silence(d.Cause)
 		all = ok && q == dns.Ask(domain, dns.TXT)
 	}

@@ -49,9 +49,9 @@ func TestVerdict_without_a_DMARC_record(t *testing.T) {
 				t.Fatal(err)
 			}
 			res := dmarc.Evaluator{DNS: dns}.Check(t.Context(), dmarc.Query{From: mail.ParseFrom(fields), SPF: c.spf, DKIM: []dmarc.Identifier{c.dkim}})
-			got := judge(&verify.Report{Checks: []verify.Check{
+			got := judge(&verify.Report{Checks: []result.Outcome{
 				{Method: verify.MethodSPF, Result: c.spf.Word}, {Method: verify.MethodDKIM, Result: c.dkim.Word},
-				{Method: verify.MethodDMARC, Result: res.Word, Identities: map[string]string{"header.from": res.Author}, Details: verify.Details{DMARC: &res}},
+				{Method: verify.MethodDMARC, Result: res.Word, Identities: map[string]string{"header.from": res.Author}, Detail: &res},
 			}})
 			if got.Word != c.want || got.Why.Code != c.code {
 				t.Fatalf("got %s (%s), want %s (%s)", got.Word, got.Why, c.want, c.code)

@@ -21,7 +21,7 @@ func (s *state) date() {
 	all := s.fields.All("Date")
 	if len(all) == 0 {
 		s.Date = Missing
-		s.broken(result.Because("header-lacks-field", "field", "Date"))
+		s.broken(result.Because("header-lacks-field", "field", result.Ours("Date")))
 		if !s.lost("Date") {
 			s.found(result.Found(result.Error, "header-no-date"))
 		}
@@ -60,7 +60,7 @@ func (s *state) distance(value string) {
 	if s.DateDiffers > int64(aheadAtMost/time.Second) || s.DateDiffers < -int64(behindAtMost/time.Second) {
 		s.Date = Off
 		s.found(result.Found(result.Warning, "header-date-off", "date", shown(value),
-			"time", s.facts.Received.UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700")))
+			"time", result.Ours(s.facts.Received.UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700"))))
 	}
 }
 

@@ -3,7 +3,6 @@ package header
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"checkauth/verify/mail"
@@ -37,7 +36,7 @@ func (s *state) lost(name string) bool {
 // malformed: RFC 5322, 2.2: a line of the header is a field or the fold of one.
 func (s *state) malformed() {
 	if s.Malformed = len(s.fields.Malformed()); s.Malformed > 0 {
-		s.broken(result.Because("header-has-malformed-lines", "count", strconv.Itoa(s.Malformed)))
+		s.broken(result.Because("header-has-malformed-lines", "count", s.Malformed))
 	}
 }
 
@@ -46,7 +45,7 @@ func (s *state) from() {
 	s.FromCount = s.author.Fields
 	switch s.author.Problem {
 	case mail.NoFrom:
-		s.broken(result.Because("header-lacks-field", "field", "From"))
+		s.broken(result.Because("header-lacks-field", "field", result.Ours("From")))
 	case mail.BadFrom, mail.SpacedFrom:
 		s.faulty("From")
 		s.broken(result.Because("header-from-unreadable"))
@@ -62,10 +61,10 @@ func (s *state) duplicates() {
 	if len(s.Duplicates) == 0 {
 		return
 	}
-	s.broken(result.Because("header-repeats-fields", "fields", strings.Join(s.Duplicates, ", ")))
+	s.broken(result.Because("header-repeats-fields", "fields", mail.FieldNames(s.Duplicates...)))
 	others := slices.DeleteFunc(slices.Clone(s.Duplicates), func(n string) bool { return n == "From" })
 	if len(others) > 0 {
-		s.found(result.Found(result.Error, "header-duplicate", "fields", strings.Join(others, ", ")))
+		s.found(result.Found(result.Error, "header-duplicate", "fields", mail.FieldNames(others...)))
 	}
 }
 
@@ -74,7 +73,7 @@ func (s *state) messageID() {
 	all := s.fields.All("Message-ID")
 	if len(all) == 0 {
 		s.MessageID = Missing
-		s.broken(result.Because("header-lacks-field", "field", "Message-ID"))
+		s.broken(result.Because("header-lacks-field", "field", result.Ours("Message-ID")))
 		if !s.lost("Message-ID") {
 			s.found(result.Found(result.Error, "header-no-message-id"))
 		}
@@ -95,8 +94,8 @@ func (s *state) messageID() {
 // sender: RFC 5322, 3.6.2: where From has several authors, Sender tells who sent it.
 func (s *state) sender() {
 	if len(s.author.Addresses) > 1 && len(s.fields.All("Sender")) == 0 {
-		s.broken(result.Because("header-lacks-field", "field", "Sender"))
-		s.found(result.Found(result.Warning, "header-no-sender", "count", strconv.Itoa(len(s.author.Addresses))))
+		s.broken(result.Because("header-lacks-field", "field", result.Ours("Sender")))
+		s.found(result.Found(result.Warning, "header-no-sender", "count", len(s.author.Addresses)))
 	}
 }
 
@@ -112,7 +111,7 @@ func (s *state) spaced() {
 	if len(names) > 0 {
 		s.faulty(names...)
 		s.broken(result.Because("header-space-in-name"))
-		s.found(result.Found(result.Warning, "header-space-before-colon", "fields", names.String()))
+		s.found(result.Found(result.Warning, "header-space-before-colon", "fields", names.text()))
 	}
 }
 
@@ -143,3 +142,6 @@ func (l list) String() string {
 	}
 	return strings.Join(short, ", ")
 }
+
+// text is the list with its provenance.
+func (l list) text() result.Text { return result.Text{Value: l.String(), From: mail.FieldsFrom(l)} }

@@ -1,7 +1,6 @@
 package header
 
 import (
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -91,19 +90,19 @@ func (s *state) octets() {
 	case len(s.seen.notUTF8In) > 0 && s.facts.SMTPUTF8:
 		s.faulty(s.seen.notUTF8In...)
 		s.broken(result.Because("header-has-no-utf8"))
-		s.found(result.Found(result.Error, "header-not-utf8", "fields", s.seen.notUTF8In.String()))
+		s.found(result.Found(result.Error, "header-not-utf8", "fields", s.seen.notUTF8In.text()))
 	case s.seen.eight > 0 && !s.facts.SMTPUTF8:
 		s.faulty(s.seen.eightIn...)
 		s.broken(result.Because("header-has-8bit"))
-		s.found(result.Found(result.Error, "header-8bit", "fields", s.seen.eightIn.String()))
+		s.found(result.Found(result.Error, "header-8bit", "fields", s.seen.eightIn.text()))
 	}
 	if s.Controls == 0 {
 		return
 	}
 	s.faulty(s.seen.controlIn...)
-	s.broken(result.Because("header-has-controls", "count", strconv.Itoa(s.Controls)))
+	s.broken(result.Because("header-has-controls", "count", s.Controls))
 	if s.Controls > s.seen.nul || !s.facts.NUL {
-		s.found(result.Found(result.Warning, "header-control", "fields", s.seen.controlIn.String(), "count", strconv.Itoa(s.Controls)))
+		s.found(result.Found(result.Warning, "header-control", "fields", s.seen.controlIn.text(), "count", s.Controls))
 	}
 }
 
@@ -113,15 +112,15 @@ func (s *state) lineEnds() {
 	s.faulty(s.seen.bareCRIn...)
 	s.faulty(s.seen.bareLFIn...)
 	if s.BareCR > 0 {
-		s.broken(result.Because("header-has-bare-cr", "count", strconv.Itoa(s.BareCR)))
+		s.broken(result.Because("header-has-bare-cr", "count", s.BareCR))
 		if !s.facts.BareCR {
-			s.found(result.Found(result.Warning, "header-bare-cr", "fields", s.seen.bareCRIn.String(), "count", strconv.Itoa(s.BareCR)))
+			s.found(result.Found(result.Warning, "header-bare-cr", "fields", s.seen.bareCRIn.text(), "count", s.BareCR))
 		}
 	}
 	if s.BareLF > 0 {
-		s.broken(result.Because("header-has-bare-lf", "count", strconv.Itoa(s.BareLF)))
+		s.broken(result.Because("header-has-bare-lf", "count", s.BareLF))
 		if !s.facts.BareLF {
-			s.found(result.Found(result.Warning, "header-bare-lf", "fields", s.seen.bareLFIn.String(), "count", strconv.Itoa(s.BareLF)))
+			s.found(result.Found(result.Warning, "header-bare-lf", "fields", s.seen.bareLFIn.text(), "count", s.BareLF))
 		}
 	}
 }
@@ -129,15 +128,15 @@ func (s *state) lineEnds() {
 func (s *state) lines() {
 	s.LongestLine = s.seen.longest
 	if s.LongestLine > maxLine {
-		s.broken(result.Because("header-has-long-line", "count", strconv.Itoa(s.LongestLine)))
+		s.broken(result.Because("header-has-long-line", "count", s.LongestLine))
 		if !s.facts.LongLine {
-			s.found(result.Found(result.Warning, "header-long-line", "field", list{s.seen.longestIn}.String(), "count", strconv.Itoa(s.LongestLine)))
+			s.found(result.Found(result.Warning, "header-long-line", "field", list{s.seen.longestIn}.text(), "count", s.LongestLine))
 		}
 	}
 	// RFC 5322, 3.2.2: a fold has more than white space; a program may take it for the header's end.
 	if len(s.seen.blankIn) > 0 {
 		s.faulty(s.seen.blankIn...)
 		s.broken(result.Because("header-has-blank-fold"))
-		s.found(result.Found(result.Warning, "header-blank-fold", "fields", s.seen.blankIn.String()))
+		s.found(result.Found(result.Warning, "header-blank-fold", "fields", s.seen.blankIn.text()))
 	}
 }

@@ -15,23 +15,23 @@ import (
 func (e Evaluator) Check(ctx context.Context, q Query) Result {
 	q.IP = q.IP.Unmap().WithZone("")
 	if q.Unseen.IsZero() && !known(q.IP) {
-		q.Unseen = result.Because("client-address-private", "ip", q.IP.String())
+		q.Unseen = result.Because("client-address-private", "ip", q.IP)
 	}
 	a := parse(q.Helo)
 	r := Result{Kind: a.kind, Addresses: []string{}}
 	switch {
 	case a.kind == kindInvalid:
-		r.fail(a.why, result.Found(result.Warning, "helo-invalid", "helo", q.Helo))
+		r.fail(a.why, result.Found(result.Warning, "helo-invalid", "helo", result.Domain(q.Helo)))
 		if a.quoted.IsValid() {
-			r.Findings = append(r.Findings, result.Found(result.Info, "helo-private-in-marks", "helo", q.Helo, "address", a.quoted.String()))
+			r.Findings = append(r.Findings, result.Found(result.Info, "helo-private-in-marks", "helo", result.Domain(q.Helo), "address", a.quoted))
 		}
 	case a.kind == kindLiteral:
 		r.literal(a.addr, q)
 	// RFC 5321, 2.3.5: no local aliases and nicknames.
 	case !strings.Contains(a.name, "."):
-		r.fail(result.Because("helo-single-label"), result.Found(result.Warning, "helo-not-fqdn", "helo", q.Helo))
+		r.fail(result.Because("helo-single-label"), result.Found(result.Warning, "helo-not-fqdn", "helo", result.Domain(q.Helo)))
 	case dns.IsLocal(a.name):
-		r.fail(result.Because("helo-private-name"), result.Found(result.Warning, "helo-not-public", "helo", q.Helo))
+		r.fail(result.Because("helo-private-name"), result.Found(result.Warning, "helo-not-public", "helo", result.Domain(q.Helo)))
 	default:
 		e.resolve(ctx, &r, a.name, q)
 	}
@@ -49,12 +49,12 @@ func (r *Result) literal(addr netip.Addr, q Query) {
 	switch {
 	case r.Matches:
 		r.Word, r.Reason = result.Pass, result.Because("helo-literal-matches")
-		r.Findings = append(r.Findings, result.Found(result.Warning, "helo-literal", "helo", q.Helo))
+		r.Findings = append(r.Findings, result.Found(result.Warning, "helo-literal", "helo", result.Domain(q.Helo)))
 	case !q.Unseen.IsZero():
 		r.Word, r.Reason = result.NotRun, q.Unseen
 	default:
-		r.fail(result.Because("helo-other-literal", "ip", q.IP.String()),
-			result.Found(result.Warning, "helo-literal-other", "helo", q.Helo, "ip", q.IP.String()))
+		r.fail(result.Because("helo-other-literal", "ip", q.IP),
+			result.Found(result.Warning, "helo-literal-other", "helo", result.Domain(q.Helo), "ip", q.IP))
 	}
 }
 
@@ -72,10 +72,10 @@ func (e Evaluator) resolve(ctx context.Context, r *Result, name string, q Query)
 		r.Word, r.Reason, r.Cause = result.TempError, err.Reason(), err
 		return
 	case len(addrs) == 0 && nx:
-		r.fail(result.Because("helo-no-such-name"), result.Found(result.Warning, "helo-unresolvable", "helo", q.Helo))
+		r.fail(result.Because("helo-no-such-name"), result.Found(result.Warning, "helo-unresolvable", "helo", result.Domain(q.Helo)))
 		return
 	case len(addrs) == 0:
-		r.fail(result.Because("helo-no-address"), result.Found(result.Warning, "helo-unresolvable", "helo", q.Helo))
+		r.fail(result.Because("helo-no-address"), result.Found(result.Warning, "helo-unresolvable", "helo", result.Domain(q.Helo)))
 		return
 	}
 	r.Matches = slices.Contains(addrs, q.IP)
@@ -100,7 +100,7 @@ func (r *Result) compare(q Query) {
 	default:
 		r.Reason = result.Because("helo-resolves-elsewhere")
 		r.Findings = append(r.Findings, result.Found(result.Info, "helo-other-address",
-			"helo", q.Helo, "addresses", strings.Join(r.Addresses, ", "), "ip", q.IP.String()))
+			"helo", result.Domain(q.Helo), "addresses", result.Ours(strings.Join(r.Addresses, ", ")), "ip", q.IP))
 	}
 }
 

@@ -50,10 +50,10 @@ func (s *state) judgeTLSA(a dns.Answer) {
 	d.Usable = d.Validated && records.Usable()
 	switch {
 	case d.Validated && records.Impossible():
-		s.found(result.Found(result.Warning, "inbound-tlsa-impossible", "name", d.Name), a.Evidence())
+		s.found(result.Found(result.Warning, "inbound-tlsa-impossible", "name", result.Domain(d.Name)), a.Evidence())
 	case bad != "":
-		s.found(result.Found(result.Info, "inbound-tlsa-unusable", "name", d.Name, "record", bad), a.Evidence())
+		s.found(result.Found(result.Info, "inbound-tlsa-unusable", "name", result.Domain(d.Name), "record", bad), a.Evidence())
 	case !d.Validated:
-		s.found(result.Found(result.Info, "inbound-tlsa-not-validated", "name", d.Name), a.Evidence())
+		s.found(result.Found(result.Info, "inbound-tlsa-not-validated", "name", result.Domain(d.Name)), a.Evidence())
 	}
 }

@@ -48,10 +48,10 @@ func (s *state) policy(ctx context.Context, name string, f form) Policy {
 		return p
 	case len(texts) > 1:
 		p.State = Malformed
-		s.found(result.Found(result.Info, "inbound-several-records", "method", f.method, "name", name), a.Evidence())
+		s.found(result.Found(result.Info, "inbound-several-records", "method", result.Ours(f.method), "name", result.Domain(name)), a.Evidence())
 	case !f.valid(texts[0][len(f.version):]):
 		p.State = Malformed
-		s.found(result.Found(result.Info, "inbound-malformed", "method", f.method, "name", name, "text", shown(texts[0]), "want", f.want), a.Evidence())
+		s.found(result.Found(result.Info, "inbound-malformed", "method", result.Ours(f.method), "name", result.Domain(name), "text", result.Said(name, shown(texts[0])), "want", result.Ours(f.want)), a.Evidence())
 	default:
 		p.State = Present
 	}
@@ -70,7 +70,7 @@ func (s *state) stray(f form, name string, a dns.Answer) {
 	for _, text := range a.Texts() {
 		head := strings.ToLower(strings.NewReplacer(" ", "", "\t", "", `"`, "").Replace(text[:min(len(text), maxShown)]))
 		if strings.HasPrefix(head, strings.ToLower(f.version)) {
-			s.found(result.Found(result.Info, "inbound-malformed", "method", f.method, "name", name, "text", shown(text), "want", f.want), a.Evidence())
+			s.found(result.Found(result.Info, "inbound-malformed", "method", result.Ours(f.method), "name", result.Domain(name), "text", result.Said(name, shown(text)), "want", result.Ours(f.want)), a.Evidence())
 			return
 		}
 	}

@@ -27,7 +27,7 @@ func (s *state) receives(ctx context.Context, domain string) {
 		s.nullMX(domain, a)
 	case len(hosts) > 0:
 		if null {
-			s.found(result.Found(result.Info, "inbound-null-mx-beside", "domain", domain), a.Evidence())
+			s.found(result.Found(result.Info, "inbound-null-mx-beside", "domain", result.Domain(domain)), a.Evidence())
 		}
 		s.first = hosts[0].Host
 		for _, h := range hosts[:min(len(hosts), maxMX)] {
@@ -61,12 +61,12 @@ func servers(records []dns.Record) (hosts []MX, null bool) {
 func (s *state) nullMX(domain string, a dns.Answer) {
 	s.res.NullMX = true
 	s.conclude(result.Fail, result.Because("inbound-has-null-mx"))
-	s.found(result.Found(result.Warning, "inbound-null-mx", "domain", domain), a.Evidence())
+	s.found(result.Found(result.Warning, "inbound-null-mx", "domain", result.Domain(domain)), a.Evidence())
 }
 
 func (s *state) noMX(domain string, a dns.Answer) {
 	s.conclude(result.Fail, result.Because("inbound-has-no-mx"))
-	s.found(result.Found(result.Warning, "inbound-no-mx", "domain", domain), a.Evidence())
+	s.found(result.Found(result.Warning, "inbound-no-mx", "domain", result.Domain(domain)), a.Evidence())
 }
 
 // implicit: RFC 5321, 5.1: without MX the domain's own address takes the mail.
@@ -97,7 +97,7 @@ func (s *state) resolve(ctx context.Context, domain string, hosts []MX) {
 		case err != nil:
 			failed = cmp.Or(failed, err)
 		case has:
-			s.conclude(result.Pass, result.Because("inbound-has-mx", "host", shown(h.Host)))
+			s.conclude(result.Pass, result.Because("inbound-has-mx", "host", result.Domain(shown(h.Host))))
 		default:
 			s.res.Hosts = append(s.res.Hosts, shown(h.Host))
 		}
@@ -119,7 +119,7 @@ func (s *state) resolve(ctx context.Context, domain string, hosts []MX) {
 
 func (s *state) unresolvable(domain string) {
 	if len(s.res.Hosts) > 0 {
-		s.found(result.Found(result.Warning, "inbound-mx-unresolvable", "domain", domain, "hosts", strings.Join(s.res.Hosts, ", ")))
+		s.found(result.Found(result.Warning, "inbound-mx-unresolvable", "domain", result.Domain(domain), "hosts", result.Join(result.Domains(s.res.Hosts), ", ")))
 	}
 }
 

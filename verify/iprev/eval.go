@@ -2,9 +2,7 @@ package iprev
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
-	"strings"
 
 	"checkauth/verify/dns"
 	"checkauth/verify/result"
@@ -26,14 +24,14 @@ func (e Evaluator) Check(ctx context.Context, ip netip.Addr) Result {
 		return r
 	case len(a.Records) == 0:
 		// RFC 8601, 2.7.3: permerror is for an address without PTR data, be it NXDOMAIN or no records.
-		r.Word, r.Reason = result.PermError, result.Because("iprev-no-name", "ip", ip.String())
-		r.Findings = append(r.Findings, result.Found(result.Error, "iprev-no-ptr", "ip", ip.String()))
+		r.Word, r.Reason = result.PermError, result.Because("iprev-no-name", "ip", ip)
+		r.Findings = append(r.Findings, result.Found(result.Error, "iprev-no-ptr", "ip", ip))
 		return r
 	}
 	r.Names = names(a.Records)
 	r.conclude(ip, e.confirm(ctx, &r, ip))
 	if n := len(a.Records); n > maxNames {
-		r.Findings = append(r.Findings, result.Found(result.Info, "iprev-many-names", "ip", ip.String(), "count", fmt.Sprint(n)))
+		r.Findings = append(r.Findings, result.Found(result.Info, "iprev-many-names", "ip", ip, "count", n))
 	}
 	return r
 }
@@ -80,14 +78,14 @@ func family(ip netip.Addr) dns.Type {
 func (r *Result) conclude(ip netip.Addr, failed *dns.Error) {
 	switch {
 	case len(r.Confirmed) > 0:
-		r.Word, r.Reason = result.Pass, result.Because("iprev-matches", "host", r.Confirmed[0])
+		r.Word, r.Reason = result.Pass, result.Because("iprev-matches", "host", result.Domain(r.Confirmed[0]))
 		r.Findings = append(r.Findings, lint(r.Confirmed, ip)...)
 	case failed != nil:
 		r.failed(failed)
 	default:
-		list := strings.Join(r.Names, ", ")
-		r.Word, r.Reason = result.Fail, result.Because("iprev-names-disagree", "names", list, "ip", ip.String())
-		r.Findings = append(r.Findings, result.Found(result.Error, "iprev-mismatch", "names", list, "ip", ip.String()))
+		list := result.Join(result.Domains(r.Names), ", ")
+		r.Word, r.Reason = result.Fail, result.Because("iprev-names-disagree", "names", list, "ip", ip)
+		r.Findings = append(r.Findings, result.Found(result.Error, "iprev-mismatch", "names", list, "ip", ip))
 	}
 }
 

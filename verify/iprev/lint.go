@@ -26,7 +26,7 @@ func lint(names []string, ip netip.Addr) []result.Finding {
 			severity = result.Info
 		}
 	}
-	return []result.Finding{result.Found(severity, "iprev-generic-name", "name", names[0], "ip", ip.String())}
+	return []result.Finding{result.Found(severity, "iprev-generic-name", "name", result.Domain(names[0]), "ip", ip)}
 }
 
 // Generic: a provider gives such names to its customers' lines and machines. A name below the provider's own

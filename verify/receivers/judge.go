@@ -1,7 +1,6 @@
 package receivers
 
 import (
-	"strconv"
 	"strings"
 
 	"checkauth/verify/result"
@@ -60,7 +59,7 @@ func doubt(undecided bool, could int) result.Reason {
 	if undecided {
 		return result.Because("receiver-unknown")
 	}
-	return result.Because("receiver-unknown-few", "count", strconv.Itoa(could))
+	return result.Because("receiver-unknown-few", "count", could)
 }
 
 // count of a receiver's rules.
@@ -146,7 +145,7 @@ func (rc *receiver) hint() result.Reason {
 		return result.Reason{}
 	}
 	where := strings.Join(rc.Hints, "; ")
-	why := result.Because(result.Code("receiver-hint-"+rc.ID), "where", where)
+	why := result.Because(result.Code("receiver-hint-"+rc.ID), "where", result.Ours(where))
 	if !rc.place.builtin {
 		why.Text = where
 	}
@@ -157,7 +156,7 @@ func (rc *receiver) bulk() result.Reason {
 	if rc.BulkFrom == 0 {
 		return result.Because("receiver-bulk-unnumbered")
 	}
-	return result.Because("receiver-bulk", "count", strconv.Itoa(rc.BulkFrom))
+	return result.Because("receiver-bulk", "count", rc.BulkFrom)
 }
 
 // resting has the end of the code of a verdict's sentence, by what the verdict rests on.
@@ -175,7 +174,7 @@ func phrase(verdict, code, strength string) result.Reason {
 	case code == "":
 		return result.Because(result.Code(of + "-uncoded" + resting[strength]))
 	}
-	return result.Because(result.Code(of+resting[strength]), "code", code)
+	return result.Because(result.Code(of+resting[strength]), "code", result.Ours(code))
 }
 
 // both: one predicate that is not met is enough; then doubt counts for more than what nobody looked at.

@@ -6,10 +6,14 @@ import (
 	"strings"
 
 	"checkauth/verify"
+	"checkauth/verify/dkim"
+	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
+	"checkauth/verify/helo"
 	"checkauth/verify/mail"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
+	"checkauth/verify/spf"
 )
 
 // FactsOf reads what the checks found. The header's fields are there only in a report that was just
@@ -35,8 +39,8 @@ func FactsOf(r *verify.Report) Facts {
 func (f *Facts) learnAuthor(r *verify.Report) {
 	c := r.Check(verify.MethodDMARC)
 	switch {
-	case c.Details.DMARC != nil:
-		f.Author = Known(c.Details.DMARC.Author)
+	case result.Detail[dmarc.Result](c) != nil:
+		f.Author = Known(result.Detail[dmarc.Result](c).Author)
 	case len(r.Message.Fields) > 0:
 		f.Author = Known(mail.ParseFrom(r.Message.Fields).Domain)
 	default:
@@ -44,16 +48,16 @@ func (f *Facts) learnAuthor(r *verify.Report) {
 	}
 }
 
-func (f *Facts) learnSPF(c verify.Check) {
+func (f *Facts) learnSPF(c result.Outcome) {
 	f.SPF = c.Result
-	d := c.Details.SPF
+	d := result.Detail[spf.Result](c)
 	switch {
 	case d == nil, d.Root == nil && undecided(c.Result):
 		f.SPFAll, f.SPFNever = Failed[result.Word](), Failed[bool]()
 	case d.Root == nil:
 		f.SPFAll, f.SPFNever = Known(result.Word("")), Known(false)
 	default:
-		f.SPFAll, f.SPFNever = Known(lastWord(c.Details)), Known(never(c.Details))
+		f.SPFAll, f.SPFNever = Known(lastWord(d.Root)), Known(never(d.Root))
 	}
 	if d != nil {
 		f.SPFDomain = dns.Canonical(d.Domain)
@@ -69,8 +73,7 @@ func undecided(w result.Word) bool {
 var qualifiers = map[byte]result.Word{'+': result.Pass, '-': result.Fail, '~': result.SoftFail, '?': result.Neutral}
 
 // lastWord is what the record says of everybody: that of all, also behind a redirect.
-func lastWord(d verify.Details) result.Word {
-	rec := d.SPF.Root
+func lastWord(rec *spf.Record) result.Word {
 	// RFC 7208, 4.6.4: no evaluation goes deeper than ten look-ups.
 	for depth := 0; rec != nil && depth <= 10; depth++ {
 		at := rec
@@ -101,19 +104,18 @@ func ofAll(term string) (w result.Word, ok bool) {
 }
 
 // never: RFC 7208, 10.1.2: a domain that sends no mail says so with -all alone.
-func never(d verify.Details) bool {
-	terms := d.SPF.Root.Terms
-	return len(terms) == 1 && strings.EqualFold(terms[0].Text, "-all")
+func never(rec *spf.Record) bool {
+	return len(rec.Terms) == 1 && strings.EqualFold(rec.Terms[0].Text, "-all")
 }
 
-func (f *Facts) learnDKIM(checks []verify.Check) {
+func (f *Facts) learnDKIM(checks []result.Outcome) {
 	if len(checks) == 0 {
 		f.DKIM = Failed[[]Signature]()
 		return
 	}
 	f.DKIM = Known([]Signature{})
 	for _, c := range checks {
-		d := c.Details.DKIM
+		d := result.Detail[dkim.Signature](c)
 		switch {
 		case d != nil:
 			f.DKIM.Value = append(f.DKIM.Value, signature(c, f.Author.Value))
@@ -124,8 +126,8 @@ func (f *Facts) learnDKIM(checks []verify.Check) {
 	}
 }
 
-func signature(c verify.Check, author string) Signature {
-	d := c.Details.DKIM
+func signature(c result.Outcome, author string) Signature {
+	d := result.Detail[dkim.Signature](c)
 	s := Signature{Domain: naming.Key(d.Domain), Word: c.Result, Signed: d.Signed}
 	if !d.Evaluated {
 		s.Word = result.NotRun // beyond our bound; the receiver may have looked at it
@@ -149,9 +151,9 @@ func aligned(domain, author string) bool {
 	return naming.SameOrganisation(domain, author)
 }
 
-func (f *Facts) learnDMARC(c verify.Check) {
+func (f *Facts) learnDMARC(c result.Outcome) {
 	f.DMARC = c.Result
-	d := c.Details.DMARC
+	d := result.Detail[dmarc.Result](c)
 	switch {
 	case d == nil, d.Record == "" && undecided(c.Result):
 		f.Record = Failed[string]()
@@ -194,7 +196,7 @@ func (f *Facts) learnSession(r *verify.Report) {
 	default:
 		f.TLS = Failed[bool]()
 	}
-	if d := r.Check(verify.MethodHelo).Details.Helo; d != nil {
+	if d := result.Detail[helo.Result](r.Check(verify.MethodHelo)); d != nil {
 		f.HeloGood = Known(d.Kind != "invalid")
 		f.HeloFull = Known(d.Kind == "name" && !dns.IsLocal(r.Session.Helo))
 		f.HeloOwn = Known(!ours(r, naming.Key(r.Session.Helo)))

@@ -45,13 +45,13 @@ func TestSPFRecordIsReadForWhatItSaysOfEverybody(t *testing.T) {
 		{"no record", nil, "", false},
 	} {
 		var f Facts
-		f.learnSPF(verify.Check{Method: verify.MethodSPF, Result: result.Fail, Details: verify.Details{SPF: &spf.Result{Root: c.rec}}})
+		f.learnSPF(result.Outcome{Method: verify.MethodSPF, Result: result.Fail, Detail: &spf.Result{Root: c.rec}})
 		if f.SPFAll != Known(c.all) || f.SPFNever != Known(c.never) {
 			t.Errorf("%s: got %+v, %+v, want %q, %t", c.name, f.SPFAll, f.SPFNever, c.all, c.never)
 		}
 	}
 	var f Facts
-	f.learnSPF(verify.Check{Method: verify.MethodSPF, Result: result.TempError, Details: verify.Details{SPF: &spf.Result{}}})
+	f.learnSPF(result.Outcome{Method: verify.MethodSPF, Result: result.TempError, Detail: &spf.Result{}})
 	if !f.SPFAll.Failed || !f.SPFNever.Failed {
 		t.Errorf("temperror: got %+v, %+v, want both failed", f.SPFAll, f.SPFNever)
 	}
@@ -59,11 +59,11 @@ func TestSPFRecordIsReadForWhatItSaysOfEverybody(t *testing.T) {
 
 func TestSignaturesThatWereNotEvaluatedAreInDoubt(t *testing.T) {
 	t.Parallel()
-	r := &verify.Report{Checks: []verify.Check{
-		{Method: verify.MethodSPF, Result: result.None, Details: verify.Details{SPF: &spf.Result{}}},
-		{Method: verify.MethodDMARC, Result: result.None, Details: verify.Details{DMARC: &dmarc.Result{Author: "mail.example.co.uk"}}},
-		{Method: verify.MethodDKIM, Result: result.Fail, Details: verify.Details{DKIM: &dkim.Signature{Domain: "Example.co.uk", Evaluated: true}}},
-		{Method: verify.MethodDKIM, Result: result.Policy, Details: verify.Details{DKIM: &dkim.Signature{Domain: "other.co.uk"}}},
+	r := &verify.Report{Checks: []result.Outcome{
+		{Method: verify.MethodSPF, Result: result.None, Detail: &spf.Result{}},
+		{Method: verify.MethodDMARC, Result: result.None, Detail: &dmarc.Result{Author: "mail.example.co.uk"}},
+		{Method: verify.MethodDKIM, Result: result.Fail, Detail: &dkim.Signature{Domain: "Example.co.uk", Evaluated: true}},
+		{Method: verify.MethodDKIM, Result: result.Policy, Detail: &dkim.Signature{Domain: "other.co.uk"}},
 	}}
 	f := FactsOf(r)
 	if got := spfOrDKIM(f, nil); got != Undecided {
@@ -72,7 +72,7 @@ func TestSignaturesThatWereNotEvaluatedAreInDoubt(t *testing.T) {
 	if s := f.DKIM.Value; !s[0].Aligned || s[1].Aligned {
 		t.Errorf("alignment by the public suffix list: got %+v", s)
 	}
-	r.Checks = append(r.Checks, verify.Check{Method: verify.MethodDKIM, Result: result.TempError})
+	r.Checks = append(r.Checks, result.Outcome{Method: verify.MethodDKIM, Result: result.TempError})
 	if f := FactsOf(r); !f.DKIM.Failed {
 		t.Errorf("a check that panicked: got %+v", f.DKIM)
 	}
@@ -124,7 +124,7 @@ func headerFacts(t testing.TB, header string, now time.Time) Facts {
 	if err != nil {
 		t.Skip(err)
 	}
-	return FactsOf(&verify.Report{Time: now, Message: verify.MessageFacts{Fields: fs}, Checks: []verify.Check{
+	return FactsOf(&verify.Report{Time: now, Message: verify.MessageFacts{Fields: fs}, Checks: []result.Outcome{
 		{Method: verify.MethodDKIM, Result: result.None},
 	}})
 }
@@ -150,8 +150,8 @@ func TestUnsubscribeIsRead(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := FactsOf(&verify.Report{Message: verify.MessageFacts{Fields: fs}, Checks: []verify.Check{
-			{Method: verify.MethodDKIM, Result: result.Pass, Details: verify.Details{DKIM: &dkim.Signature{Domain: "example.org", Signed: c.signed, Evaluated: true}}},
+		f := FactsOf(&verify.Report{Message: verify.MessageFacts{Fields: fs}, Checks: []result.Outcome{
+			{Method: verify.MethodDKIM, Result: result.Pass, Detail: &dkim.Signature{Domain: "example.org", Signed: c.signed, Evaluated: true}},
 		}})
 		if f.Unsubscribe != Known(c.any) || f.OneClick != Known(c.click) || f.UnsubscribeSigned != Known(c.held) {
 			t.Errorf("%s: got %+v, %+v, %+v", c.name, f.Unsubscribe, f.OneClick, f.UnsubscribeSigned)
@@ -174,7 +174,7 @@ func TestSessionIsRead(t *testing.T) {
 		{"example.net", "name", true, true, false},
 	} {
 		f := FactsOf(&verify.Report{Host: "verifier.example", Session: verify.Session{Helo: c.helo, RcptTo: []string{"a@example.net"}},
-			Checks: []verify.Check{{Method: verify.MethodHelo, Details: verify.Details{Helo: &helo.Result{Kind: c.kind}}}}})
+			Checks: []result.Outcome{{Method: verify.MethodHelo, Detail: &helo.Result{Kind: c.kind}}}})
 		if f.HeloGood != Known(c.good) || f.HeloFull != Known(c.full) || f.HeloOwn != Known(c.own) {
 			t.Errorf("%q: got %+v, %+v, %+v", c.helo, f.HeloGood, f.HeloFull, f.HeloOwn)
 		}
@@ -182,7 +182,7 @@ func TestSessionIsRead(t *testing.T) {
 	for word, want := range map[result.Word]Fact[bool]{
 		result.Pass: Known(true), result.None: Known(false), result.NotRun: Failed[bool](), result.TempError: Failed[bool](),
 	} {
-		if f := FactsOf(&verify.Report{Checks: []verify.Check{{Method: verify.MethodTLS, Result: word}}}); f.TLS != want {
+		if f := FactsOf(&verify.Report{Checks: []result.Outcome{{Method: verify.MethodTLS, Result: word}}}); f.TLS != want {
 			t.Errorf("TLS %s: got %+v, want %+v", word, f.TLS, want)
 		}
 	}
@@ -202,7 +202,7 @@ func TestPTRNamesAreReadWhereTheyLeadBack(t *testing.T) {
 		{"leads elsewhere", result.Fail, "", Fact[bool]{}, Fact[bool]{}},
 		{"not told", result.TempError, "", Failed[bool](), Failed[bool]()},
 	} {
-		r := &verify.Report{Checks: []verify.Check{{Method: verify.MethodIPRev, Result: c.word}}}
+		r := &verify.Report{Checks: []result.Outcome{{Method: verify.MethodIPRev, Result: c.word}}}
 		if c.severity != "" {
 			r.Findings = []result.Finding{{Code: "iprev-generic-name", Severity: c.severity}}
 		}
@@ -241,9 +241,9 @@ func TestDomainsAreKnownByWhatTheChecksAsked(t *testing.T) {
 		{"none of the three", []result.Evidence{ok(d, "A"), ok(d, "AAAA"), ok(d, "MX")}, Known(true), Known(false)},
 		{"two of the three", []result.Evidence{ok(d, "A"), ok(d, "MX")}, Known(true), Fact[bool]{}},
 	} {
-		f := FactsOf(&verify.Report{Session: verify.Session{MailFrom: "a@" + d}, Checks: []verify.Check{
-			{Method: verify.MethodSPF, Result: result.None, Evidence: c.answers, Details: verify.Details{SPF: &spf.Result{}}},
-			{Method: verify.MethodDMARC, Result: result.None, Details: verify.Details{DMARC: &dmarc.Result{Author: d}}},
+		f := FactsOf(&verify.Report{Session: verify.Session{MailFrom: "a@" + d}, Checks: []result.Outcome{
+			{Method: verify.MethodSPF, Result: result.None, Evidence: c.answers, Detail: &spf.Result{}},
+			{Method: verify.MethodDMARC, Result: result.None, Detail: &dmarc.Result{Author: d}},
 		}})
 		if f.EnvelopeResolvable != c.exists || f.FromResolvable != c.exists || f.FromTakesMail != c.takes {
 			t.Errorf("%s: got %+v, %+v, %+v", c.name, f.EnvelopeResolvable, f.FromResolvable, f.FromTakesMail)
@@ -253,7 +253,7 @@ func TestDomainsAreKnownByWhatTheChecksAsked(t *testing.T) {
 
 func TestAHeaderThatCannotBeReadIsNotHeldAgainstAnybody(t *testing.T) {
 	t.Parallel()
-	f := FactsOf(&verify.Report{Checks: []verify.Check{
+	f := FactsOf(&verify.Report{Checks: []result.Outcome{
 		{Method: verify.MethodDKIM, Result: result.NotRun}, {Method: verify.MethodDMARC, Result: result.NotRun},
 	}})
 	for _, name := range []string{"one-from", "no-duplicate-fields", "header-well-formed", "message-id", "date-in-range", "dkim-pass", "dmarc-pass"} {

@@ -30,7 +30,7 @@ func (f *Facts) learnHeader(r *verify.Report) {
 	f.HasMessageID = Known(isMessageID(fs.Value("Message-ID")))
 	f.DateOK = Known(dateOK(fs.Value("Date"), r.Time))
 	f.ARC = Known(fs.Value("ARC-Seal") != "")
-	if h := r.Check(verify.MethodHeader).Details.Header; h != nil {
+	if h := result.Detail[header.Result](r.Check(verify.MethodHeader)); h != nil {
 		f.FromCount, f.HeaderDuplicates = Known(h.FromCount), Known(h.Duplicates)
 		f.HeaderMalformed = Known(h.Malformed > 0 || len(h.Faulty) > 0)
 		f.HeaderUnsound = Known(h.Malformed > 0 || slices.ContainsFunc(h.Faulty, func(name string) bool {

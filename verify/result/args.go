@@ -7,20 +7,25 @@ import (
 )
 
 // Arg is one named argument of a sentence.
-type Arg struct{ Name, Value string }
+type Arg struct {
+	Name, Value string
+	From        From // whose words the value is
+}
 
-// Args are the arguments of a sentence, sorted by name: text of strangers, unescaped. Whoever prints
-// them escapes them (Clean). In JSON they are an object.
+// Args are the arguments of a sentence, sorted by name, unescaped. Whoever prints them escapes them (Clean). In JSON they
+// are an object.
 type Args []Arg
 
-// named makes Args of pairs of name and value.
-func named(pairs []string) Args {
+// named makes Args of pairs of name and value, of which TextOf makes a text.
+func named(pairs []any) Args {
 	if len(pairs) < 2 {
 		return nil
 	}
 	args := make(Args, 0, len(pairs)/2)
 	for i := 0; i+1 < len(pairs); i += 2 {
-		args = args.insert(Arg{pairs[i], pairs[i+1]})
+		value := TextOf(pairs[i+1])
+		name, _ := pairs[i].(string)
+		args = args.insert(Arg{name, value.Value, value.From})
 	}
 	return args
 }
@@ -45,11 +50,26 @@ func (as Args) Get(name string) string {
 	return ""
 }
 
-// With is a copy in which one argument has another value.
-func (as Args) With(name, value string) Args { return slices.Clone(as).insert(Arg{name, value}) }
+// Text is an argument with its provenance; nothing of a stranger's where there is none.
+func (as Args) Text(name string) Text {
+	for _, a := range as {
+		if a.Name == name {
+			return Text{a.Value, a.From}
+		}
+	}
+	return Text{}
+}
 
-// Equal tells whether the two say the same.
-func (as Args) Equal(bs Args) bool { return slices.Equal(as, bs) }
+// With is a copy in which one argument has another value.
+func (as Args) With(name string, value any) Args {
+	t := TextOf(value)
+	return slices.Clone(as).insert(Arg{name, t.Value, t.From})
+}
+
+// Equal tells whether the two say the same, whoever's words it is.
+func (as Args) Equal(bs Args) bool {
+	return slices.EqualFunc(as, bs, func(a, b Arg) bool { return a.Name == b.Name && a.Value == b.Value })
+}
 
 // MarshalJSON writes an object.
 func (as Args) MarshalJSON() ([]byte, error) {
@@ -86,7 +106,7 @@ func (as *Args) UnmarshalJSON(b []byte) error {
 	}
 	*as = nil
 	for name, value := range m {
-		*as = as.insert(Arg{name, value})
+		*as = as.insert(Arg{Name: name, Value: value})
 	}
 	return nil
 }

@@ -11,3 +11,6 @@ func Clock(until, now time.Time) string {
 	}
 	return until.Format("15:04 UTC")
 }
+
+// Date is a time in UTC as RFC 5322, 3.3 writes it.
+func Date(t time.Time) Ours { return Ours(t.UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700")) }

@@ -55,8 +55,8 @@ func (r Reason) String() string {
 	return b.String()
 }
 
-// Because makes a Reason of a code and pairs of argument name and value.
-func Because(code Code, pairs ...string) Reason {
+// Because makes a Reason of a code and pairs of argument name and value, of which TextOf makes a text.
+func Because(code Code, pairs ...any) Reason {
 	return Reason{Code: code, Args: named(pairs)}
 }
 
@@ -81,8 +81,8 @@ type Finding struct {
 	Evidence []Evidence `json:"evidence,omitempty"`
 }
 
-// Found makes a Finding of a code and pairs of argument name and value.
-func Found(s Severity, code Code, pairs ...string) Finding {
+// Found makes a Finding of a code and pairs of argument name and value, of which TextOf makes a text.
+func Found(s Severity, code Code, pairs ...any) Finding {
 	return Finding{Severity: s, Code: code, Args: named(pairs)}
 }
 

@@ -129,7 +129,7 @@ func TestJSON_is_that_of_the_tags(t *testing.T) {
 	if _, err := json.Marshal(Evidence{Time: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)}); err == nil {
 		t.Error("a year of five digits is written")
 	}
-	for _, as := range []Args{nil, {}, {{"a", "b"}}, {{"a", "b\n\"<"}, {"c", ""}, {"é", "\xff"}}} {
+	for _, as := range []Args{nil, {}, {{Name: "a", Value: "b"}}, {{Name: "a", Value: "b\n\"<"}, {Name: "c"}, {Name: "é", Value: "\xff"}}} {
 		m := map[string]string{}
 		for _, a := range as {
 			m[a.Name] = a.Value

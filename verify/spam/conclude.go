@@ -32,18 +32,18 @@ var testRules = map[string]bool{
 func conclude(a answer) Result {
 	score, required := decimal(a.score), decimal(a.required)
 	r := Result{Word: Ham, Score: a.score, Required: a.required, Rules: a.rules}
-	r.Reason = result.Because("spam-points", "score", score, "required", required)
+	r.Reason = result.Because("spam-points", "score", result.Ours(score), "required", result.Ours(required))
 	advised, tests := weighty(a.rules)
 	if a.spam {
 		r.Word = Spam
 	}
 	switch {
 	case a.spam && byTests(a):
-		r.Findings = append(r.Findings, result.Found(result.Info, "spam-test-mail", "score", score, "required", required, "rules", tests))
+		r.Findings = append(r.Findings, result.Found(result.Info, "spam-test-mail", "score", result.Ours(score), "required", result.Ours(required), "rules", tests))
 	case a.spam && advised != "":
-		r.Findings = append(r.Findings, result.Found(result.Warning, "spam-found", "score", score, "required", required, "rules", advised))
+		r.Findings = append(r.Findings, result.Found(result.Warning, "spam-found", "score", result.Ours(score), "required", result.Ours(required), "rules", advised))
 	case a.spam:
-		r.Findings = append(r.Findings, result.Found(result.Warning, "spam-found-untold", "score", score, "required", required))
+		r.Findings = append(r.Findings, result.Found(result.Warning, "spam-found-untold", "score", result.Ours(score), "required", result.Ours(required)))
 	}
 	if advised != "" && (!a.spam || byTests(a)) {
 		r.Findings = append(r.Findings, result.Found(result.Info, "spam-rules", "rules", advised))

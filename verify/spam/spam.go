@@ -94,7 +94,7 @@ func (e *dialError) Unwrap() error { return e.err }
 func (e Evaluator) Check(ctx context.Context, q Query) Result {
 	if size := q.Message.Size + int64(len(q.Trace)); size > e.Size {
 		return notRun(fmt.Errorf("%w: %d octets, %d allowed", ErrTooLarge, size, e.Size),
-			result.Because("spam-message-too-large", "size", fmt.Sprint(size), "limit", fmt.Sprint(e.Size)))
+			result.Because("spam-message-too-large", "size", size, "limit", e.Size))
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, e.Timeout, fmt.Errorf("no answer from spamd within %v", e.Timeout))
 	defer cancel()
@@ -119,7 +119,7 @@ func because(ctx context.Context, err error) result.Reason {
 	timeout, isNet := errors.AsType[net.Error](err)
 	switch {
 	case isRefused:
-		return result.Because("spam-daemon-refused", "code", fmt.Sprint(refused.Code), "text", refused.Text)
+		return result.Because("spam-daemon-refused", "code", refused.Code, "text", refused.Text)
 	case ctx.Err() != nil || isNet && timeout.Timeout():
 		return result.Because("spam-daemon-timeout")
 	case isDial:

@@ -62,25 +62,25 @@ func (w *walk) broken(c *culprit, r Result) []result.Finding {
 	}
 	switch c.kind {
 	case multipleRecords:
-		return one(result.Found(result.Error, "spf-multiple-records", "domain", c.domain, "count", strconv.Itoa(c.count)))
+		return one(result.Found(result.Error, "spf-multiple-records", "domain", result.Domain(c.domain), "count", c.count))
 	case syntaxError:
 		return w.unreadableFinding(c)
 	case tooManyLookups:
 		if w.loop != "" {
-			return one(result.Found(result.Error, "spf-include-loop", "domain", r.Domain, "chain", result.Cut(w.loop, 4*maxQuoted)))
+			return one(result.Found(result.Error, "spf-include-loop", "domain", result.Domain(r.Domain), "chain", chain(w.loop)))
 		}
-		return one(result.Found(result.Error, "spf-too-many-lookups", "domain", r.Domain,
-			"count", strconv.Itoa(w.lookups), "costly", w.costly(r.Root)))
+		return one(result.Found(result.Error, "spf-too-many-lookups", "domain", result.Domain(r.Domain),
+			"count", w.lookups, "costly", result.Said(r.Domain, w.costly(r.Root))))
 	case tooManyVoids:
-		return one(result.Found(result.Error, "spf-void-lookups", "domain", r.Domain, "names", strings.Join(w.void, ", ")))
+		return one(result.Found(result.Error, "spf-void-lookups", "domain", result.Domain(r.Domain), "names", result.Join(result.Domains(w.void), ", ")))
 	case tooManyMX:
-		return one(result.Found(result.Error, "spf-too-many-mx", "domain", r.Domain, "name", c.domain, "count", strconv.Itoa(c.count)))
+		return one(result.Found(result.Error, "spf-too-many-mx", "domain", result.Domain(r.Domain), "name", result.Domain(c.domain), "count", c.count))
 	case includeNoRecord:
 		if f, ok := joined(c.page, c.term.Text, c.term.Offset); ok {
 			return one(f)
 		}
-		return one(result.Found(result.Error, "spf-include-no-record", "domain", c.page.domain,
-			"term", result.Cut(c.term.Text, maxQuoted), "target", c.domain))
+		return one(result.Found(result.Error, "spf-include-no-record", "domain", result.Domain(c.page.domain),
+			"term", result.Said(c.page.domain, result.Cut(c.term.Text, maxQuoted)), "target", result.Domain(c.domain)))
 	}
 	return nil
 }
@@ -92,9 +92,9 @@ func (w *walk) unreadableFinding(c *culprit) []result.Finding {
 	}
 	term := result.Cut(c.err.Term, maxQuoted)
 	out := []result.Finding{result.Found(result.Error, "spf-syntax",
-		"domain", c.page.domain, "term", term, "column", column(c.err.Offset))}
+		"domain", result.Domain(c.page.domain), "term", result.Said(c.page.domain, term), "column", result.Ours(column(c.err.Offset)))}
 	if c.err.Near != "" {
-		out = append(out, result.Found(result.Info, "spf-syntax-near", "domain", c.page.domain, "term", term, "near", c.err.Near))
+		out = append(out, result.Found(result.Info, "spf-syntax-near", "domain", result.Domain(c.page.domain), "term", result.Said(c.page.domain, term), "near", result.Said(c.page.domain, c.err.Near)))
 	}
 	return out
 }
@@ -114,8 +114,8 @@ func joined(p *page, term string, offset int) (result.Finding, bool) {
 		}
 		before, after := term[:at-offset], term[at-offset:]
 		if readTerm(before).Err == nil && readTerm(after).Err == nil {
-			return result.Found(result.Error, "spf-strings-joined", "domain", p.domain, "term", result.Cut(term, maxQuoted),
-				"before", result.Cut(before, maxQuoted), "after", result.Cut(after, maxQuoted)), true
+			return result.Found(result.Error, "spf-strings-joined", "domain", result.Domain(p.domain), "term", result.Said(p.domain, result.Cut(term, maxQuoted)),
+				"before", result.Said(p.domain, result.Cut(before, maxQuoted)), "after", result.Said(p.domain, result.Cut(after, maxQuoted))), true
 		}
 	}
 	return result.Finding{}, false
@@ -230,18 +230,18 @@ func (w *walk) missing(domain string) []result.Finding {
 	} else {
 		x.expect(dns.Ask(domain, dns.SPF), dns.Ask(elsewhere[0], dns.TXT), dns.Ask(elsewhere[1], dns.TXT), dns.Ask(parent, dns.TXT))
 		if x.hasRecord(domain, dns.SPF) {
-			return one(result.Found(result.Error, "spf-type99-only", "domain", domain))
+			return one(result.Found(result.Error, "spf-type99-only", "domain", result.Domain(domain)))
 		}
 		for _, name := range elsewhere {
 			if x.hasRecord(name, dns.TXT) {
-				return one(result.Found(result.Error, "spf-wrong-name", "domain", domain, "name", name))
+				return one(result.Found(result.Error, "spf-wrong-name", "domain", result.Domain(domain), "name", result.Domain(name)))
 			}
 		}
 	}
 	if parent != "" && x.hasRecord(parent, dns.TXT) {
-		return one(result.Found(result.Error, "spf-none-on-subdomain", "domain", domain, "parent", parent))
+		return one(result.Found(result.Error, "spf-none-on-subdomain", "domain", result.Domain(domain), "parent", result.Domain(parent)))
 	}
-	return one(result.Found(result.Error, "spf-none", "domain", domain))
+	return one(result.Found(result.Error, "spf-none", "domain", result.Domain(domain)))
 }
 
 // organised is the domain above one, where it can have a record of its own; else empty.
@@ -260,12 +260,12 @@ func (w *walk) almost(domain string) (result.Finding, bool) {
 		if len(r.Strings) > 1 && IsRecord(r.Strings[0]) && !IsRecord(text) {
 			_, after, _ := strings.Cut(strings.Join(r.Strings[1:], ""), " ")
 			after = strings.TrimSuffix(strings.Join(r.Strings[1:], ""), " "+after)
-			return result.Found(result.Error, "spf-strings-joined", "domain", domain,
-				"term", result.Cut(r.Strings[0]+after, maxQuoted), "before", r.Strings[0], "after", result.Cut(after, maxQuoted)), true
+			return result.Found(result.Error, "spf-strings-joined", "domain", result.Domain(domain),
+				"term", result.Said(domain, result.Cut(r.Strings[0]+after, maxQuoted)), "before", result.Said(domain, r.Strings[0]), "after", result.Said(domain, result.Cut(after, maxQuoted))), true
 		}
 		start := strings.NewReplacer(" ", "", "\"", "", "\t", "").Replace(lower(text[:min(len(text), 12)]))
 		if strings.HasPrefix(start, "v=spf") || strings.HasPrefix(start, "spf1") || strings.HasPrefix(start, "v:spf1") {
-			return result.Found(result.Error, "spf-version", "domain", domain, "text", result.Cut(text, maxQuoted)), true
+			return result.Found(result.Error, "spf-version", "domain", result.Domain(domain), "text", result.Said(domain, result.Cut(text, maxQuoted))), true
 		}
 	}
 	return result.Finding{}, false
@@ -280,7 +280,7 @@ func (w *walk) notCovered(v *verdict, r Result, nullSender bool) []result.Findin
 	ip := w.id.ip.String()
 	if host, ip4, ok := w.coveredByIPv4(r.Domain); ok {
 		return []result.Finding{result.Found(severity, "spf-ipv6-not-covered",
-			"domain", r.Domain, "ip", ip, "host", host, "ip4", ip4)}
+			"domain", result.Domain(r.Domain), "ip", result.Ours(ip), "host", result.Domain(host), "ip4", result.Ours(ip4))}
 	}
 	// With the null reverse-path it is the caller's finding again, as above.
 	if nullSender {
@@ -288,10 +288,10 @@ func (w *walk) notCovered(v *verdict, r Result, nullSender bool) []result.Findin
 	}
 	if v.matched != "" && readTerm(v.matched).Name != "all" {
 		return []result.Finding{result.Found(severity, "spf-sender-excluded",
-			"domain", v.in, "ip", ip, "term", result.Cut(v.matched, maxQuoted), "result", string(v.word))}
+			"domain", result.Domain(v.in), "ip", result.Ours(ip), "term", result.Said(v.in, result.Cut(v.matched, maxQuoted)), "result", v.word)}
 	}
 	return []result.Finding{result.Found(severity, "spf-sender-not-listed",
-		"domain", r.Domain, "ip", ip, "result", string(v.word))}
+		"domain", result.Domain(r.Domain), "ip", result.Ours(ip), "result", v.word)}
 }
 
 // coveredByIPv4 looks for an IPv4 address of the very host that came over IPv6, for which the record

@@ -185,7 +185,7 @@ func (w *walk) fetch(domain string, from *page, own bool) (*page, *verdict) {
 		return nil, none(result.Because("spf-domain-empty"))
 	}
 	if !wellFormed(domain) {
-		return nil, none(result.Because("spf-domain-malformed", "domain", result.Cut(domain, maxQuoted)))
+		return nil, none(result.Because("spf-domain-malformed", "domain", result.Domain(result.Cut(domain, maxQuoted))))
 	}
 	a, err := w.ask(domain, dns.TXT)
 	if err != nil {
@@ -207,12 +207,12 @@ func (w *walk) fetch(domain string, from *page, own bool) (*page, *verdict) {
 	case records == 1:
 	case records > 1:
 		count := strconv.Itoa(records)
-		return nil, permanent(fmt.Errorf("%q: %w", domain, ErrMultipleRecords), result.Because("spf-several-records", "domain", domain, "count", count),
+		return nil, permanent(fmt.Errorf("%q: %w", domain, ErrMultipleRecords), result.Because("spf-several-records", "domain", result.Domain(domain), "count", result.Ours(count)),
 			&culprit{kind: multipleRecords, domain: domain, count: records})
 	case a.NX:
-		return nil, none(result.Because("spf-domain-unknown", "domain", domain))
+		return nil, none(result.Because("spf-domain-unknown", "domain", result.Domain(domain)))
 	default:
-		return nil, none(result.Because("spf-no-record", "domain", domain))
+		return nil, none(result.Because("spf-no-record", "domain", result.Domain(domain)))
 	}
 	p := &page{domain: domain, from: from, own: own, txt: found}
 	p.rec = &Record{Domain: domain, Text: found.Text(), TTL: found.TTL}
@@ -242,7 +242,7 @@ func (w *walk) evaluate(p *page) *verdict {
 	v = w.redirect(p, v)
 	if v == nil {
 		// RFC 7208, 4.7: neutral, as if ?all stood at the end.
-		v = &verdict{word: result.Neutral, reason: result.Because("spf-no-match", "domain", p.domain), network: -1}
+		v = &verdict{word: result.Neutral, reason: result.Because("spf-no-match", "domain", result.Domain(p.domain)), network: -1}
 	}
 	return v
 }

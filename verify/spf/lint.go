@@ -67,7 +67,7 @@ func lintPlusAll(p *page, s result.Severity) (result.Finding, bool) {
 	if !ok {
 		return result.Finding{}, false
 	}
-	return result.Found(s, "spf-plus-all", "domain", p.domain, "term", terms), true
+	return result.Found(s, "spf-plus-all", "domain", result.Domain(p.domain), "term", result.Said(p.domain, terms)), true
 }
 
 func lintPtr(p *page, s result.Severity) (result.Finding, bool) {
@@ -75,7 +75,7 @@ func lintPtr(p *page, s result.Severity) (result.Finding, bool) {
 	if !ok {
 		return result.Finding{}, false
 	}
-	return result.Found(s, "spf-ptr-mechanism", "domain", p.domain, "term", terms), true
+	return result.Found(s, "spf-ptr-mechanism", "domain", result.Domain(p.domain), "term", result.Said(p.domain, terms)), true
 }
 
 // lintRedirect: RFC 7208, 6.1: beside an all, wherever that stands, redirect is ignored.
@@ -84,7 +84,7 @@ func lintRedirect(p *page, s result.Severity) (result.Finding, bool) {
 	if !ok {
 		return result.Finding{}, false
 	}
-	return result.Found(s, "spf-redirect-ignored", "domain", p.domain, "term", terms), true
+	return result.Found(s, "spf-redirect-ignored", "domain", result.Domain(p.domain), "term", result.Said(p.domain, terms)), true
 }
 
 // lintAfterAll: RFC 7208, 5.1: mechanisms after all are never tested.
@@ -93,7 +93,7 @@ func lintAfterAll(p *page, s result.Severity) (result.Finding, bool) {
 	if !ok {
 		return result.Finding{}, false
 	}
-	return result.Found(s, "spf-terms-after-all", "domain", p.domain, "terms", terms), true
+	return result.Found(s, "spf-terms-after-all", "domain", result.Domain(p.domain), "terms", result.Said(p.domain, terms)), true
 }
 
 func lintPrivate(p *page, s result.Severity) (result.Finding, bool) {
@@ -103,7 +103,7 @@ func lintPrivate(p *page, s result.Severity) (result.Finding, bool) {
 	if !ok {
 		return result.Finding{}, false
 	}
-	return result.Found(s, "spf-private-address", "domain", p.domain, "terms", terms), true
+	return result.Found(s, "spf-private-address", "domain", result.Domain(p.domain), "terms", result.Said(p.domain, terms)), true
 }
 
 func isPrivate(addr netip.Addr) bool {
@@ -128,5 +128,5 @@ func lintEquals(p *page, s result.Severity) (result.Finding, bool) {
 	if !ok {
 		return result.Finding{}, false
 	}
-	return result.Found(s, "spf-equals-sign", "domain", p.domain, "term", terms, "near", meant), true
+	return result.Found(s, "spf-equals-sign", "domain", result.Domain(p.domain), "term", result.Said(p.domain, terms), "near", result.Said(p.domain, meant)), true
 }

@@ -64,12 +64,12 @@ func (s *survey) data() {
 		}
 		domain := s.w.id.begin()
 		if len(strange) > 0 {
-			s.say(result.Found(result.Error, "spf-typographic-character", "domain", domain,
-				"characters", strings.Join(strange, ", "), "near", result.Cut(plain, maxShown)))
+			s.say(result.Found(result.Error, "spf-typographic-character", "domain", result.Domain(domain),
+				"characters", result.Said(domain, strings.Join(strange, ", ")), "near", result.Said(domain, result.Cut(plain, maxShown))))
 			continue
 		}
-		s.say(result.Found(result.Error, "spf-stray-quotes", "domain", domain,
-			"record", result.Cut(text, maxShown), "near", result.Cut(plain, maxShown)))
+		s.say(result.Found(result.Error, "spf-stray-quotes", "domain", result.Domain(domain),
+			"record", result.Said(domain, result.Cut(text, maxShown)), "near", result.Said(domain, result.Cut(plain, maxShown))))
 	}
 }
 
@@ -115,7 +115,7 @@ func (s *survey) elsewhere(all []result.Finding) []result.Finding {
 		}
 		a, err := s.ask("www."+domain, dns.TXT)
 		if err == nil && slices.ContainsFunc(a.Texts(), IsRecord) {
-			all[i] = result.Found(result.Error, "spf-wrong-name", "domain", domain, "name", "www."+domain)
+			all[i] = result.Found(result.Error, "spf-wrong-name", "domain", result.Domain(domain), "name", result.Domain("www."+domain))
 		}
 	}
 	return all

@@ -26,12 +26,12 @@ func (s *survey) nearMiss(word result.Word) {
 		})
 		if near != nil {
 			s.say(result.Found(result.Info, "spf-near-miss",
-				"domain", at.domain, "ip", ip.String(), "term", result.Cut(near.Text, maxQuoted)))
+				"domain", result.Domain(at.domain), "ip", ip, "term", result.Said(at.domain, result.Cut(near.Text, maxQuoted))))
 			return
 		}
 	}
 	if ip.Is6() && families[true] && !families[false] && !s.has("spf-ipv6-not-covered") {
-		s.say(result.Found(result.Info, "spf-ipv4-only", "domain", s.order[0].domain, "ip", ip.String()))
+		s.say(result.Found(result.Info, "spf-ipv4-only", "domain", result.Domain(s.order[0].domain), "ip", ip))
 	}
 }
 

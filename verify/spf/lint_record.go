@@ -2,7 +2,6 @@ package spf
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"checkauth/verify/result"
@@ -12,13 +11,13 @@ import (
 func lintNeutralAll(p *page, s result.Severity) (result.Finding, bool) {
 	all := p.policy.all
 	ok := p.own && all >= 0 && p.policy.Terms[all].Qualifier == result.Neutral
-	return result.Found(s, "spf-neutral-all", "domain", p.domain), ok
+	return result.Found(s, "spf-neutral-all", "domain", result.Domain(p.domain)), ok
 }
 
 // lintNoAll: RFC 7208, 4.7: it ends as if by ?all.
 func lintNoAll(p *page, s result.Severity) (result.Finding, bool) {
 	ok := p.own && p.policy.all < 0 && p.policy.redirect < 0 && p.policy.bad == 0
-	return result.Found(s, "spf-no-all", "domain", p.domain), ok
+	return result.Found(s, "spf-no-all", "domain", result.Domain(p.domain)), ok
 }
 
 // lintRepeated: what stands twice is never matched the second time, and may cost a look-up.
@@ -38,7 +37,7 @@ func lintRepeated(p *page, s result.Severity) (result.Finding, bool) {
 	if !costs {
 		s = result.Info
 	}
-	return result.Found(s, "spf-repeated-term", "domain", p.domain, "terms", terms), ok && p.own
+	return result.Found(s, "spf-repeated-term", "domain", result.Domain(p.domain), "terms", result.Said(p.domain, terms)), ok && p.own
 }
 
 // meaning is a spelling that terms for the same clients share.
@@ -57,7 +56,7 @@ func (p *page) meaning(d Directive) string {
 // know.
 func lintVersionCase(p *page, s result.Severity) (result.Finding, bool) {
 	start := p.txt.Text()[:len(version)]
-	return result.Found(s, "spf-version-case", "domain", p.domain, "start", start), p.own && start != version
+	return result.Found(s, "spf-version-case", "domain", result.Domain(p.domain), "start", result.Said(p.domain, start)), p.own && start != version
 }
 
 // maxString is the length of one string of a TXT record: RFC 1035, 3.3.
@@ -66,8 +65,8 @@ const maxString = 255
 // lintLongString: none of the DNS's own strings is too long, but one that is yet to be published may be.
 func lintLongString(p *page, s result.Severity) (result.Finding, bool) {
 	long := slices.MaxFunc(append(p.txt.Strings, ""), func(x, y string) int { return len(x) - len(y) })
-	return result.Found(s, "spf-long-string", "domain", p.domain, "octets", strconv.Itoa(len(long)),
-		"count", strconv.Itoa((len(long)+maxString-1)/maxString)), p.own && len(long) > maxString
+	return result.Found(s, "spf-long-string", "domain", result.Domain(p.domain), "octets", len(long),
+		"count", (len(long)+maxString-1)/maxString), p.own && len(long) > maxString
 }
 
 const (
@@ -88,8 +87,8 @@ func (s *survey) length(p *page) {
 	case all > fitsAnswer:
 		severity = result.Warning
 	}
-	s.say(result.Found(severity, "spf-long-answer", "domain", p.domain,
-		"octets", strconv.Itoa(len(p.txt.Text())), "all", strconv.Itoa(all)))
+	s.say(result.Found(severity, "spf-long-answer", "domain", result.Domain(p.domain),
+		"octets", len(p.txt.Text()), "all", all))
 }
 
 // includedAll: RFC 7208, 5.2: where the included record lets everybody pass, so does the include.
@@ -100,8 +99,8 @@ func (s *survey) includedAll(at *site) {
 			return
 		}
 		if f, ok := lintPlusAll(link.page, result.Error); ok {
-			s.say(result.Found(result.Error, "spf-include-passes-all", "domain", at.domain,
-				"term", result.Cut(d.Text, maxQuoted), "target", link.domain, "inner", f.Args.Get("term")))
+			s.say(result.Found(result.Error, "spf-include-passes-all", "domain", result.Domain(at.domain),
+				"term", result.Said(at.domain, result.Cut(d.Text, maxQuoted)), "target", result.Domain(link.domain), "inner", f.Args.Text("term")))
 		}
 	})
 }

@@ -2,7 +2,6 @@ package spf
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 
 	"checkauth/verify/dns"
@@ -29,16 +28,16 @@ func (s *survey) voids(domain string) int {
 			dead[l.at] = append(dead[l.at], result.Cut(l.d.Text, maxQuoted))
 		}
 	}
-	shown := strings.Join(all[:min(len(all), 5)], ", ")
+	shown := result.Join(result.Domains(all[:min(len(all), 5)]), ", ")
 	switch {
 	case s.has("spf-void-lookups"):
 	case n > maxVoids && nowhere <= maxVoids:
 		s.say(result.Found(result.Warning, "spf-later-voids-family",
-			"domain", domain, "count", strconv.Itoa(n), "names", shown, "family", s.familyName()))
+			"domain", result.Domain(domain), "count", n, "names", shown, "family", result.Ours(s.familyName())))
 		s.deadNames(dead)
 	case n > maxVoids:
 		s.say(result.Found(result.Warning, "spf-later-voids",
-			"domain", domain, "count", strconv.Itoa(n), "names", shown))
+			"domain", result.Domain(domain), "count", n, "names", shown))
 	default:
 		s.deadNames(dead)
 	}
@@ -55,7 +54,7 @@ func (s *survey) familyName() string {
 func (s *survey) deadNames(dead map[*site][]string) {
 	for _, at := range s.order {
 		if terms := dead[at]; len(terms) > 0 {
-			f := result.Found(result.Warning, "spf-dead-name", "domain", at.domain, "terms", strings.Join(terms, " "))
+			f := result.Found(result.Warning, "spf-dead-name", "domain", result.Domain(at.domain), "terms", result.Said(at.domain, strings.Join(terms, " ")))
 			if !at.own {
 				f.Severity = result.Info
 			}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"checkauth/verify/dns"
@@ -73,9 +72,9 @@ func (w *walk) matched(p *page, d *Directive, included *verdict) *verdict {
 func (v *verdict) why() result.Reason {
 	term := result.Cut(v.matched, maxQuoted)
 	if v.word == result.Pass {
-		return result.Because("spf-matches", "term", term, "domain", v.in)
+		return result.Because("spf-matches", "term", result.Said(v.in, term), "domain", result.Domain(v.in))
 	}
-	return result.Because("spf-decided-by", "term", term, "domain", v.in)
+	return result.Because("spf-decided-by", "term", result.Said(v.in, term), "domain", result.Domain(v.in))
 }
 
 // width is that of the network a matching term names.
@@ -148,7 +147,7 @@ func (w *walk) target(p *page, d *Directive, t *Term) (name string, ok bool) {
 	name, ok = w.expand(p, d)
 	t.Target = name
 	if !ok {
-		t.Why = result.Because("spf-name-impossible", "name", result.Cut(name, maxQuoted))
+		t.Why = result.Because("spf-name-impossible", "name", result.Domain(result.Cut(name, maxQuoted)))
 	}
 	return name, ok
 }
@@ -177,11 +176,11 @@ func (w *walk) voided(a dns.Answer, t *Term) *verdict {
 		return nil
 	}
 	q := a.Question
-	t.Why = result.Because("spf-found-nothing", "name", q.Name, "type", q.Type.String())
+	t.Why = result.Because("spf-found-nothing", "name", result.Domain(q.Name), "type", result.Ours(q.Type.String()))
 	w.voids++
 	w.void = append(w.void, q.Name)
 	if w.voids > maxVoids {
-		return permanent(fmt.Errorf("%q %s: %w", q.Name, q.Type, ErrTooManyVoids), result.Because("spf-void-limit", "name", q.Name), &culprit{kind: tooManyVoids})
+		return permanent(fmt.Errorf("%q %s: %w", q.Name, q.Type, ErrTooManyVoids), result.Because("spf-void-limit", "name", result.Domain(q.Name)), &culprit{kind: tooManyVoids})
 	}
 	return nil
 }
@@ -220,7 +219,7 @@ func (w *walk) include(p *page, d *Directive, t *Term) (bool, *verdict) {
 	target, ok := w.expand(p, d)
 	t.Target = target
 	if !ok && !w.writable(d) {
-		t.Why = result.Because("spf-name-impossible", "name", result.Cut(target, maxQuoted))
+		t.Why = result.Because("spf-name-impossible", "name", result.Domain(result.Cut(target, maxQuoted)))
 		return false, nil
 	}
 	v := none(result.Reason{})
@@ -236,7 +235,7 @@ func (w *walk) include(p *page, d *Directive, t *Term) (bool, *verdict) {
 	case result.TempError, result.PermError:
 		return false, v
 	}
-	t.Why = result.Because("spf-include-said", "result", string(v.word), "domain", target)
+	t.Why = result.Because("spf-include-said", "result", v.word, "domain", result.Domain(target))
 	return false, nil
 }
 
@@ -251,7 +250,7 @@ func (w *walk) noRecord(p *page, d *Directive, target string) *verdict {
 	target = result.Cut(target, maxQuoted)
 	term := result.Cut(d.Text, maxQuoted)
 	return permanent(fmt.Errorf("SPF record of %q, byte %d: %q, which is %q: %w", p.domain, d.Offset, term, target, ErrNoRecord),
-		result.Because("spf-target-without-record", "term", term, "target", target, "domain", p.domain),
+		result.Because("spf-target-without-record", "term", result.Said(p.domain, term), "target", result.Domain(target), "domain", result.Domain(p.domain)),
 		&culprit{kind: includeNoRecord, page: p, term: d, domain: target})
 }
 
@@ -282,7 +281,7 @@ func (w *walk) mx(p *page, d *Directive, t *Term) (bool, *verdict) {
 		// have to be, the result is permerror.
 		if i == maxMX {
 			return false, permanent(fmt.Errorf("%q: %w", name, ErrTooManyMX),
-				result.Because("spf-mx-limit", "name", name, "count", strconv.Itoa(len(hosts))),
+				result.Because("spf-mx-limit", "name", result.Domain(name), "count", len(hosts)),
 				&culprit{kind: tooManyMX, domain: name, count: len(hosts)})
 		}
 		matched, v := w.mxHost(d, host.Target, t)

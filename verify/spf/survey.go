@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"checkauth/verify/dns"
@@ -220,7 +219,7 @@ func (s *survey) fetch(target string, from *page, d *Directive) *site {
 	default:
 		if !s.judged("spf-multiple-records", "domain", target) {
 			s.say(result.Found(result.Warning, "spf-later-several-records",
-				"domain", target, "count", strconv.Itoa(len(records)), "term", result.Cut(d.Text, maxQuoted), "in", from.domain))
+				"domain", result.Domain(target), "count", len(records), "term", result.Said(from.domain, result.Cut(d.Text, maxQuoted)), "in", result.Domain(from.domain)))
 		}
 	}
 	return at
@@ -244,8 +243,8 @@ func (s *survey) unreadable(at *site, in *page, d *Directive) {
 	at.told = true
 	for _, bad := range at.policy.Terms {
 		if bad.Err != nil {
-			s.say(result.Found(result.Warning, "spf-later-syntax", "domain", at.domain, "bad", result.Cut(bad.Text, maxQuoted),
-				"column", column(bad.Offset), "term", result.Cut(d.Text, maxQuoted), "in", in.domain))
+			s.say(result.Found(result.Warning, "spf-later-syntax", "domain", result.Domain(at.domain), "bad", result.Said(at.domain, result.Cut(bad.Text, maxQuoted)),
+				"column", result.Ours(column(bad.Offset)), "term", result.Said(in.domain, result.Cut(d.Text, maxQuoted)), "in", result.Domain(in.domain)))
 			return
 		}
 	}
@@ -266,7 +265,7 @@ func (s *survey) say(f result.Finding) {
 func (s *survey) noRecord(p *page, d *Directive, target string) {
 	term := result.Cut(d.Text, maxQuoted)
 	if !s.judged("spf-include-no-record", "term", term) {
-		s.say(result.Found(result.Warning, "spf-later-no-record", "domain", p.domain, "term", term, "target", result.Cut(target, maxQuoted)))
+		s.say(result.Found(result.Warning, "spf-later-no-record", "domain", result.Domain(p.domain), "term", result.Said(p.domain, term), "target", result.Domain(result.Cut(target, maxQuoted))))
 	}
 }
 
@@ -276,7 +275,7 @@ func (s *survey) unanswered(p *page, d *Directive, target string, err error) {
 		return
 	}
 	s.say(result.Found(result.Info, "spf-later-unanswered",
-		"domain", p.domain, "term", result.Cut(d.Text, maxQuoted), "target", target))
+		"domain", result.Domain(p.domain), "term", result.Said(p.domain, result.Cut(d.Text, maxQuoted)), "target", result.Domain(target)))
 }
 
 // cost is how many terms that ask DNS the record of a site needs where nothing matches: RFC 7208, 4.6.4.
@@ -311,9 +310,9 @@ func (s *survey) costOf(at *site, i int, d *Directive) int {
 // loop is found where the count comes back to a record that it is in.
 func (s *survey) loop(at *site) {
 	from := slices.Index(s.stack, at.domain)
-	chain := strings.Join(append(slices.Clone(s.stack[from:]), at.domain), " > ")
+	names := strings.Join(append(slices.Clone(s.stack[from:]), at.domain), " > ")
 	if !s.has("spf-include-loop") && !s.has("spf-later-loop") {
-		s.say(result.Found(result.Warning, "spf-later-loop", "domain", s.stack[0], "chain", result.Cut(chain, 4*maxQuoted)))
+		s.say(result.Found(result.Warning, "spf-later-loop", "domain", result.Domain(s.stack[0]), "chain", chain(names)))
 	}
 }
 
@@ -340,11 +339,11 @@ func (s *survey) lookups(n int, root *site) {
 		costly = append(costly, fmt.Sprintf("%s (%d)", c.Term, c.Lookups))
 	}
 	if len(costly) == 0 {
-		s.say(result.Found(result.Warning, "spf-later-lookups-own", "domain", root.domain, "count", strconv.Itoa(n)))
+		s.say(result.Found(result.Warning, "spf-later-lookups-own", "domain", result.Domain(root.domain), "count", n))
 		return
 	}
 	s.say(result.Found(result.Warning, "spf-later-lookups",
-		"domain", root.domain, "count", strconv.Itoa(n), "costly", strings.Join(costly, ", ")))
+		"domain", result.Domain(root.domain), "count", n, "costly", result.Said(root.domain, strings.Join(costly, ", "))))
 }
 
 func (s *survey) has(code result.Code) bool {
@@ -357,6 +356,6 @@ func (s *survey) notLooked() {
 	if len(s.missed) == 0 {
 		return
 	}
-	s.say(result.Found(result.Info, "spf-not-examined", "limit", strconv.Itoa(maxFurther),
-		"count", strconv.Itoa(len(s.missed)), "names", strings.Join(s.missed[:min(len(s.missed), 5)], ", ")))
+	s.say(result.Found(result.Info, "spf-not-examined", "limit", maxFurther,
+		"count", len(s.missed), "names", result.Join(result.Domains(s.missed[:min(len(s.missed), 5)]), ", ")))
 }

@@ -45,10 +45,10 @@ func (rules Rules) ownHost(r *verify.Report) string {
 // confirmed are the client's names that lead back to its address.
 func confirmed(r *verify.Report) (out []string) {
 	c := r.Check(verify.MethodIPRev)
-	if c.Result != result.Pass || c.Details.IPRev == nil {
+	if c.Result != result.Pass || result.Detail[iprev.Result](c) == nil {
 		return nil
 	}
-	for _, name := range c.Details.IPRev.Confirmed {
+	for _, name := range result.Detail[iprev.Result](c).Confirmed {
 		out = append(out, naming.Key(name))
 	}
 	return out

@@ -29,11 +29,11 @@ func named(sender, name, helo string) *verify.Report {
 	return &verify.Report{
 		Session: verify.Session{ClientIP: "203.0.113.7", MailFrom: sender, Helo: helo},
 		Sender:  verify.Sender{Known: true},
-		Checks: []verify.Check{
-			{Method: verify.MethodSPF, Result: result.None, Details: verify.Details{SPF: &spf.Result{Network: -1}}},
-			{Method: verify.MethodIPRev, Result: result.Pass, Details: verify.Details{IPRev: &iprev.Result{Confirmed: []string{name}}}},
+		Checks: []result.Outcome{
+			{Method: verify.MethodSPF, Result: result.None, Detail: &spf.Result{Network: -1}},
+			{Method: verify.MethodIPRev, Result: result.Pass, Detail: &iprev.Result{Confirmed: []string{name}}},
 			{Method: verify.MethodDKIM, Result: result.None},
-			{Method: verify.MethodDMARC, Result: result.None, Details: verify.Details{DMARC: &dmarc.Result{}}},
+			{Method: verify.MethodDMARC, Result: result.None, Detail: &dmarc.Result{}},
 		},
 	}
 }
@@ -132,8 +132,8 @@ func (f facts) report() *verify.Report {
 	r := named("a@example.org", f.name, f.name)
 	r.Session.RcptTo = []string{"check-auth@verifier.example"}
 	r.Sender = verify.Sender{Known: f.known, Undecided: f.undecided, Policy: f.own, MX: []string{"mx.example.org"}}
-	r.Checks[0].Result, r.Checks[0].Details.SPF = f.spf, &spf.Result{Network: f.width}
-	r.Checks[3].Result, r.Checks[3].Details.DMARC = f.dmarc, &dmarc.Result{Policy: f.policy}
+	r.Checks[0].Result, r.Checks[0].Detail = f.spf, &spf.Result{Network: f.width}
+	r.Checks[3].Result, r.Checks[3].Detail = f.dmarc, &dmarc.Result{Policy: f.policy}
 	if f.own != "" {
 		r.Sender.PolicyName = "example.org"
 	}
@@ -142,7 +142,7 @@ func (f facts) report() *verify.Report {
 	}
 	r.Message.Fields = headers(f.from)
 	if f.signature != "" {
-		r.Checks[2].Result, r.Checks[2].Details.DKIM = result.Pass, &dkim.Signature{Domain: f.signature, Signed: []string{"from", "to"}}
+		r.Checks[2].Result, r.Checks[2].Detail = result.Pass, &dkim.Signature{Domain: f.signature, Signed: []string{"from", "to"}}
 		if naming.SameOrganisation(f.signature, "example.org") {
 			r.Sender.Aligned = []string{f.signature}
 		}

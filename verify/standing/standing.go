@@ -8,6 +8,7 @@ import (
 
 	"checkauth/verify"
 	"checkauth/verify/dkim"
+	"checkauth/verify/dmarc"
 	"checkauth/verify/known"
 	"checkauth/verify/mail"
 	"checkauth/verify/naming"
@@ -59,11 +60,11 @@ const (
 
 // RefutedBy names the record that says that a mail was not the domain's, "" where none does.
 func RefutedBy(r *verify.Report) Record {
-	dmarc := r.Check(verify.MethodDMARC)
-	switch d := dmarc.Details.DMARC; {
+	author := r.Check(verify.MethodDMARC)
+	switch d := result.Detail[dmarc.Result](author); {
 	case r.Check(verify.MethodSPF).Result == result.Fail:
 		return SPFRecord
-	case dmarc.Result == result.Fail && d != nil && AsksFor(d.Policy):
+	case author.Result == result.Fail && d != nil && AsksFor(d.Policy):
 		return AuthorPolicy
 	case disowned(r):
 		return OwnPolicy
@@ -83,7 +84,8 @@ func AsksFor(policy string) bool { return policy == "reject" || policy == "quara
 // provedBySPF: a pass of MAIL FROM, but not by a term that lets half of the Internet pass.
 func provedBySPF(r *verify.Report) bool {
 	c := r.Check(verify.MethodSPF)
-	return c.Result == result.Pass && c.Details.SPF != nil && narrow(c.Details.SPF, strings.Contains(r.Session.ClientIP, ":"))
+	d := result.Detail[spf.Result](c)
+	return c.Result == result.Pass && d != nil && narrow(d, strings.Contains(r.Session.ClientIP, ":"))
 }
 
 // narrow: a /16 or /32 of IPv6 is the widest that proves a sender.
@@ -111,7 +113,7 @@ func provedByDKIM(r *verify.Report) bool {
 func signatures(r *verify.Report) (out []*dkim.Signature) {
 	domain := Domain(r)
 	for _, c := range r.All(verify.MethodDKIM) {
-		d := c.Details.DKIM
+		d := result.Detail[dkim.Signature](c)
 		if c.Result != result.Pass || d == nil {
 			continue
 		}

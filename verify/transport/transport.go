@@ -45,10 +45,10 @@ func Check(q Query) Result {
 	r := Result{Word: result.Pass, Reason: agreed(q)}
 	v := canonicalVersion(q.Version)
 	if slices.Contains(old, v) {
-		r.Findings = append(r.Findings, result.Found(result.Warning, "tls-old", "version", q.Version))
+		r.Findings = append(r.Findings, result.Found(result.Warning, "tls-old", "version", result.Ours(q.Version)))
 	}
 	if weak(v, q.Cipher) {
-		r.Findings = append(r.Findings, result.Found(result.Warning, "tls-weak-cipher", "cipher", q.Cipher, "version", q.Version))
+		r.Findings = append(r.Findings, result.Found(result.Warning, "tls-weak-cipher", "cipher", result.Ours(q.Cipher), "version", result.Ours(q.Version)))
 	}
 	return r
 }
@@ -57,12 +57,12 @@ func Check(q Query) Result {
 var failures = []result.Finding{
 	result.Found(result.Warning, "tls-failed-cipher"),
 	result.Found(result.Warning, "tls-failed-version"),
-	result.Found(result.Warning, "tls-failed-certificate", "alert", ""),
-	result.Found(result.Warning, "tls-failed-alert", "alert", ""),
+	result.Found(result.Warning, "tls-failed-certificate", "alert", result.Ours("")),
+	result.Found(result.Warning, "tls-failed-alert", "alert", result.Ours("")),
 	result.Found(result.Warning, "tls-failed-closed"),
 	result.Found(result.Warning, "tls-failed-timeout"),
 	result.Found(result.Warning, "tls-failed-not-tls"),
-	result.Found(result.Warning, "tls-failed-other", "error", ""),
+	result.Found(result.Warning, "tls-failed-other", "error", result.Ours("")),
 }
 
 // failed names the cause. Such a client wants TLS: advice to use it would not help.
@@ -81,9 +81,9 @@ func agreed(q Query) result.Reason {
 	case q.Version == "":
 		return result.Because("tls-version-unknown")
 	case q.Cipher == "":
-		return result.Because("tls-version", "version", q.Version)
+		return result.Because("tls-version", "version", result.Ours(q.Version))
 	}
-	return result.Because("tls-version-cipher", "version", q.Version, "cipher", q.Cipher)
+	return result.Because("tls-version-cipher", "version", result.Ours(q.Version), "cipher", result.Ours(q.Cipher))
 }
 
 // RFC 8996, 2 and RFC 9325, 3.1.1: none of these is to be agreed upon any more.
