@@ -21,7 +21,7 @@ type Receiver struct {
 	About   string         `json:"about,omitempty"`
 	Verdict string         `json:"verdict"`        // accept, junk, defer, reject, unknown
 	Code    string         `json:"code,omitempty"` // of reject and defer, as in "550 5.7.26"; empty where none is published
-	Text    string         `json:"text,omitempty"` // of the reply, shortened; alternatives stand between bars
+	Text    result.Text    `json:"text,omitzero"`  // of the reply, shortened; alternatives stand between bars
 	Why     result.Reason  `json:"why"`            // the verdict in words
 	Hint    result.Reason  `json:"hint,omitzero"`
 	Bulk    result.Reason  `json:"bulk,omitzero"` // from which volume its rules for bulk mail hold
@@ -40,7 +40,7 @@ type ReceiverRule struct {
 	Verdict     string        `json:"verdict"` // where it is not met; of bulk and marketing: what it would be
 	Code        string        `json:"code,omitempty"`
 	DeferCode   string        `json:"defer_code,omitempty"` // the milder answer that the receiver also uses
-	Text        string        `json:"text,omitempty"`
+	Text        result.Text   `json:"text,omitzero"`
 	Since       string        `json:"since,omitempty"`
 	Source      string        `json:"source"`
 	SourceDate  string        `json:"source_date,omitempty"`

@@ -334,7 +334,7 @@ func (s *sight) mayEdit(a verify.Action) bool {
 func (s *sight) action(a verify.Action) verify.Action {
 	a.Args, a.Text, a.Why = s.args(a.Args), "", s.reason(a.Why)
 	a.Before, a.When = each(a.Before, s.reason), each(a.When, s.reason)
-	a.Settings = each(a.Settings, s.setting)
+	a.Settings = each(a.Settings, s.named)
 	if a.Where != nil {
 		where := *a.Where
 		where.Traps = each(where.Traps, s.reason)
@@ -346,8 +346,8 @@ func (s *sight) action(a verify.Action) verify.Action {
 	return a
 }
 
-// setting has what stands for the names that may not be shown: all else in it is ours.
-func (s *sight) setting(t result.Text) result.Text {
+// named is a text of ours with names in it; what stands for those that may not be shown takes their place.
+func (s *sight) named(t result.Text) result.Text {
 	for _, d := range t.From.Domains() {
 		if !s.knows(d) {
 			t.Value = strings.ReplaceAll(t.Value, d, string(s.otherName(d)))
@@ -379,9 +379,9 @@ func (s *sight) receiver(v verify.Receiver) verify.Receiver {
 		r.Args = s.args(r.Args)
 		return r
 	}
-	v.Why, v.Hint, v.Bulk = said(v.Why), said(v.Hint), said(v.Bulk)
+	v.Why, v.Hint, v.Bulk, v.Text = said(v.Why), said(v.Hint), said(v.Bulk), s.named(v.Text)
 	v.Rules = each(v.Rules, func(u verify.ReceiverRule) verify.ReceiverRule {
-		u.Requirement = said(u.Requirement)
+		u.Requirement, u.Text = said(u.Requirement), s.named(u.Text)
 		return u
 	})
 	return v

@@ -124,12 +124,16 @@ func (ru *rule) answer() string {
 
 // said is the reply's text with the author's domain, which was read as a host name and holds no other
 // character.
-func (ru *rule) said(f Facts) string {
+func (ru *rule) said(f Facts) result.Text {
 	domain := f.Author.Value
 	if domain == "" {
 		domain = "DOMAIN"
 	}
-	return strings.ReplaceAll(ru.Text, "{domain}", domain)
+	out := result.Text{Value: strings.ReplaceAll(ru.Text, "{domain}", domain), From: result.Ourselves}
+	if out.Value != ru.Text {
+		out.From = result.Of(domain)
+	}
+	return out
 }
 
 // requirement is the rule in words: the code of a sentence, with the text where an operator's file has it.

@@ -331,7 +331,7 @@ func TestJudge(t *testing.T) {
 func TestWhatAVerdictSays(t *testing.T) {
 	t.Parallel()
 	v := of(t, builtinSet(t).Judge(with(both2(both2(spfIs(result.Fail), unsigned), dmarcIs(result.Fail, "reject")))), "gmail")
-	if got, want := v.Text, "Unauthenticated email from example.org is not accepted due to domain's DMARC policy"; got != want {
+	if got, want := v.Text, "Unauthenticated email from example.org is not accepted due to domain's DMARC policy"; got.Value != want {
 		t.Errorf("text: got %q, want %q", got, want)
 	}
 	if got, want := v.Why.String(), `receiver-reject code="550 5.7.26"`; got != want {
