@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"checkauth/verify"
+	"checkauth/verify/dmarc"
 	"checkauth/verify/dns"
 	"checkauth/verify/known"
 	"checkauth/verify/naming"
@@ -141,10 +142,12 @@ func (a *adviser) sign(ctx context.Context, f result.Finding) candidate {
 // alignVendor: only the service that signs can do it in the author's name. A stranger who signs as himself is no
 // service of the author's, so that something must tie the client to the sender.
 func (a *adviser) alignVendor(ctx context.Context, f result.Finding) candidate {
-	domain := f.Args.Get("domain")
-	signers := strings.Split(domain, ", ")
+	signers, _ := f.About.(dmarc.Signers)
 	hosts := slices.Concat(signers, []string{a.sender}, a.clientNames())
-	vendor := naming.Registered(signers[0])
+	vendor := ""
+	if len(signers) > 0 {
+		vendor = naming.Registered(signers[0])
+	}
 	names := ""
 	if p, ok := a.Atlas.ProviderOf(hosts...); ok {
 		vendor = p.Name
@@ -155,9 +158,9 @@ func (a *adviser) alignVendor(ctx context.Context, f result.Finding) candidate {
 		do := result.Because("action-align-selectors", "vendor", result.Ours(vendor), "author", result.Domain(a.author), "selectors", result.Ours(names))
 		c.Code, c.Args = do.Code, do.Args
 	}
-	c.Why = result.Because("why-align", "domain", result.Domain(domain), "author", result.Domain(a.author))
+	c.Why = result.Because("why-align", "domain", f.Args.Text("domain"), "author", result.Domain(a.author))
 	if naming.SameOrganisation(a.sender, a.author) {
-		c.Why = result.Because("why-align-own", "domain", result.Domain(domain), "author", result.Domain(a.author))
+		c.Why = result.Because("why-align-own", "domain", f.Args.Text("domain"), "author", result.Domain(a.author))
 	}
 	c.authorises = true
 	if a.Report.Check(verify.MethodDMARC).Result == result.Pass {

@@ -231,14 +231,8 @@ func (d *draft) recordsAt(ctx context.Context, name string, t dns.Type) (out []s
 // twoTerms: a finding says that this is two terms, run together where strings meet.
 func (d *draft) twoTerms(term string) bool {
 	return slices.ContainsFunc(d.findings, func(f result.Finding) bool {
-		return f.Code == "spf-strings-joined" && quotes(f.Args.Get("term"), term)
+		return f.Code == "spf-strings-joined" && slices.Contains(spf.AboutOf(f).Terms, term)
 	})
-}
-
-// quotes: the text in a finding is that one, perhaps cut.
-func quotes(shown, text string) bool {
-	head, isCut := strings.CutSuffix(shown, "...")
-	return shown == text || isCut && strings.HasPrefix(text, head)
 }
 
 // candidate is the draft as an action; none where nothing would change.

@@ -88,22 +88,30 @@ func (d *draft) drop(which func(spf.Directive) bool) (gone []string) {
 	return gone
 }
 
-// dropTerm takes out the term that a finding shows.
-func (d *draft) dropTerm(shown string) bool {
-	if d.now.redirect != "" && quotes(strings.ToLower(shown), "redirect="+strings.ToLower(d.now.redirect)) {
+// dropTerm takes out a term.
+func (d *draft) dropTerm(term string) bool {
+	if d.now.redirect != "" && strings.EqualFold(term, "redirect="+d.now.redirect) {
 		d.now.redirect = ""
 		if d.now.all == "" {
 			d.now.all = result.SoftFail
 		}
 		return true
 	}
-	return len(d.drop(func(t spf.Directive) bool { return quotes(shown, t.Text) })) > 0
+	return len(d.drop(func(t spf.Directive) bool { return t.Text == term })) > 0
+}
+
+// dropTerms takes out what a finding is about.
+func (d *draft) dropTerms(f result.Finding) (gone bool) {
+	for _, term := range spf.AboutOf(f).Terms {
+		gone = d.dropTerm(term) || gone
+	}
+	return gone
 }
 
 func (d *draft) dropTarget(ctx context.Context, f result.Finding) {
 	d.dropStrange(ctx, f)
-	if term := f.Args.Get("term"); d.dropTerm(term) {
-		d.note(result.Because("before-spf-target", "term", result.Said(d.domain, term), "target", result.Domain(f.Args.Get("target"))))
+	if d.dropTerms(f) {
+		d.note(result.Because("before-spf-target", "term", f.Args.Text("term"), "target", result.Domain(f.Args.Get("target"))))
 	}
 }
 
@@ -111,14 +119,14 @@ func (d *draft) dropBroken(_ context.Context, f result.Finding) {
 	if naming.SameOrganisation(f.Args.Get("domain"), d.domain) {
 		return // that record is mended itself
 	}
-	if term := f.Args.Get("term"); d.dropTerm(term) {
-		d.note(result.Because("before-spf-owner", "term", result.Said(d.domain, term), "owner", f.Args.Text("domain")))
+	if d.dropTerms(f) {
+		d.note(result.Because("before-spf-owner", "term", f.Args.Text("term"), "owner", f.Args.Text("domain")))
 	}
 }
 
 func (d *draft) dropWide(_ context.Context, f result.Finding) {
-	if term := f.Args.Get("term"); d.dropTerm(term) {
-		d.note(result.Because("before-spf-owner", "term", result.Said(d.domain, term), "owner", f.Args.Text("target")))
+	if d.dropTerms(f) {
+		d.note(result.Because("before-spf-owner", "term", f.Args.Text("term"), "owner", f.Args.Text("target")))
 		d.listFirst()
 	}
 }
@@ -191,11 +199,11 @@ func (a *adviser) parsed(ctx context.Context, domain string) (*spf.Policy, bool)
 // cutLoop takes out the term that closes the circle or, where that is in somebody else's record, the one that
 // leads there. What else it let pass stays, as far as its networks are few.
 func (d *draft) cutLoop(ctx context.Context, f result.Finding) {
-	chain := strings.Split(f.Args.Get("chain"), " > ")
+	chain := spf.AboutOf(f).Names
 	at := slices.Index(chain, d.domain)
 	for _, t := range slices.Clone(d.now.terms) {
 		target := dns.Canonical(t.Domain)
-		if !leads(t) || target != d.domain && !(at < 0 && d.reaches(ctx, target, chain[0])) && !(at >= 0 && at+1 < len(chain) && target == chain[at+1]) {
+		if !leads(t) || target != d.domain && !(at < 0 && len(chain) > 0 && d.reaches(ctx, target, chain[0])) && !(at >= 0 && at+1 < len(chain) && target == chain[at+1]) {
 			continue
 		}
 		if !d.flattenTerm(ctx, t) {
@@ -210,9 +218,9 @@ func (d *draft) cutLoop(ctx context.Context, f result.Finding) {
 
 func (d *draft) dropDead(_ context.Context, f result.Finding) {
 	var gone []string
-	for _, shown := range strings.Fields(f.Args.Get("terms")) {
-		if d.dropTerm(shown) {
-			gone = append(gone, shown)
+	for _, term := range spf.AboutOf(f).Terms {
+		if d.dropTerm(term) {
+			gone = append(gone, term)
 		}
 	}
 	if len(gone) > 0 {
@@ -223,7 +231,7 @@ func (d *draft) dropDead(_ context.Context, f result.Finding) {
 // dropVoids: a term that finds nothing lets nobody pass; of one that finds nothing for one address family
 // alone the addresses stay. An include that has such terms is replaced by its networks.
 func (d *draft) dropVoids(ctx context.Context, f result.Finding) {
-	names := strings.Split(f.Args.Get("names"), ", ")
+	names := spf.AboutOf(f).Names
 	void := func(t spf.Directive, of string) bool {
 		target := dns.Canonical(t.Domain)
 		if target == "" {
@@ -264,13 +272,13 @@ func (d *draft) narrow(_ context.Context, f result.Finding) {
 	if d.now.all == result.Pass {
 		d.now.all = result.SoftFail
 	}
-	for _, shown := range strings.Fields(f.Args.Get("term")) {
+	for _, term := range spf.AboutOf(f).Terms {
 		for i, t := range d.now.terms {
-			if quotes(shown, t.Text) && (t.Name == "a" || t.Name == "mx") {
+			if t.Text == term && (t.Name == "a" || t.Name == "mx") {
 				d.now.terms[i].Mask4, d.now.terms[i].Mask6 = 32, 128
 			}
 		}
-		d.drop(func(t spf.Directive) bool { return quotes(shown, t.Text) && t.Addr.IsValid() })
+		d.drop(func(t spf.Directive) bool { return t.Text == term && t.Addr.IsValid() })
 	}
 	d.listFirst()
 }

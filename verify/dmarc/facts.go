@@ -175,3 +175,6 @@ var untold = map[result.Word]bool{"": true, result.NotRun: true, result.TempErro
 
 // related: one is the other or lies below it.
 func related(a, b string) bool { return naming.Below(a, b) || naming.Below(b, a) }
+
+// Signers are the domains that sign and do not align: what the finding dkim-not-aligned is about.
+type Signers []string

@@ -244,8 +244,10 @@ func (s *state) lintAlignment() {
 		}
 	}
 	if len(others) > 0 && !dkimAligned && !slices.Contains(strict, "dkim") {
-		s.found(result.Found(s.costly(result.Warning), "dkim-not-aligned",
-			"domain", result.Domain(strings.Join(others[:min(len(others), 5)], ", ")), "author", result.Domain(s.res.Author)))
+		f := result.Found(s.costly(result.Warning), "dkim-not-aligned",
+			"domain", result.Join(result.Domains(others[:min(len(others), 5)]), ", "), "author", result.Domain(s.res.Author))
+		f.About = Signers(others)
+		s.found(f)
 	}
 }
 

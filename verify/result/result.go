@@ -79,6 +79,9 @@ type Finding struct {
 	Severity Severity   `json:"severity"`
 	Check    string     `json:"check,omitempty"` // method of the check that it belongs to
 	Evidence []Evidence `json:"evidence,omitempty"`
+	// About is what it is about, for advice: a type of the check's package, whole where the arguments are cut to be shown; nil
+	// where the arguments are all that there is.
+	About any `json:"-"`
 }
 
 // Found makes a Finding of a code and pairs of argument name and value, of which TextOf makes a text.

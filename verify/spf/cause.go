@@ -66,21 +66,21 @@ func (w *walk) broken(c *culprit, r Result) []result.Finding {
 	case syntaxError:
 		return w.unreadableFinding(c)
 	case tooManyLookups:
-		if w.loop != "" {
-			return one(result.Found(result.Error, "spf-include-loop", "domain", result.Domain(r.Domain), "chain", chain(w.loop)))
+		if len(w.loop) > 0 {
+			return one(ofNames(result.Found(result.Error, "spf-include-loop", "domain", result.Domain(r.Domain), "chain", chain(w.loop)), w.loop...))
 		}
 		return one(result.Found(result.Error, "spf-too-many-lookups", "domain", result.Domain(r.Domain),
 			"count", w.lookups, "costly", result.Said(r.Domain, w.costly(r.Root))))
 	case tooManyVoids:
-		return one(result.Found(result.Error, "spf-void-lookups", "domain", result.Domain(r.Domain), "names", result.Join(result.Domains(w.void), ", ")))
+		return one(ofNames(result.Found(result.Error, "spf-void-lookups", "domain", result.Domain(r.Domain), "names", result.Join(result.Domains(w.void), ", ")), w.void...))
 	case tooManyMX:
 		return one(result.Found(result.Error, "spf-too-many-mx", "domain", result.Domain(r.Domain), "name", result.Domain(c.domain), "count", c.count))
 	case includeNoRecord:
 		if f, ok := joined(c.page, c.term.Text, c.term.Offset); ok {
 			return one(f)
 		}
-		return one(result.Found(result.Error, "spf-include-no-record", "domain", result.Domain(c.page.domain),
-			"term", result.Said(c.page.domain, result.Cut(c.term.Text, maxQuoted)), "target", result.Domain(c.domain)))
+		return one(ofTerms(result.Found(result.Error, "spf-include-no-record", "domain", result.Domain(c.page.domain),
+			"term", result.Said(c.page.domain, result.Cut(c.term.Text, maxQuoted)), "target", result.Domain(c.domain)), c.term.Text))
 	}
 	return nil
 }
@@ -114,8 +114,8 @@ func joined(p *page, term string, offset int) (result.Finding, bool) {
 		}
 		before, after := term[:at-offset], term[at-offset:]
 		if readTerm(before).Err == nil && readTerm(after).Err == nil {
-			return result.Found(result.Error, "spf-strings-joined", "domain", result.Domain(p.domain), "term", result.Said(p.domain, result.Cut(term, maxQuoted)),
-				"before", result.Said(p.domain, result.Cut(before, maxQuoted)), "after", result.Said(p.domain, result.Cut(after, maxQuoted))), true
+			return ofTerms(result.Found(result.Error, "spf-strings-joined", "domain", result.Domain(p.domain), "term", result.Said(p.domain, result.Cut(term, maxQuoted)),
+				"before", result.Said(p.domain, result.Cut(before, maxQuoted)), "after", result.Said(p.domain, result.Cut(after, maxQuoted))), term), true
 		}
 	}
 	return result.Finding{}, false
@@ -260,8 +260,8 @@ func (w *walk) almost(domain string) (result.Finding, bool) {
 		if len(r.Strings) > 1 && IsRecord(r.Strings[0]) && !IsRecord(text) {
 			_, after, _ := strings.Cut(strings.Join(r.Strings[1:], ""), " ")
 			after = strings.TrimSuffix(strings.Join(r.Strings[1:], ""), " "+after)
-			return result.Found(result.Error, "spf-strings-joined", "domain", result.Domain(domain),
-				"term", result.Said(domain, result.Cut(r.Strings[0]+after, maxQuoted)), "before", result.Said(domain, r.Strings[0]), "after", result.Said(domain, result.Cut(after, maxQuoted))), true
+			return ofTerms(result.Found(result.Error, "spf-strings-joined", "domain", result.Domain(domain),
+				"term", result.Said(domain, result.Cut(r.Strings[0]+after, maxQuoted)), "before", result.Said(domain, r.Strings[0]), "after", result.Said(domain, result.Cut(after, maxQuoted))), r.Strings[0]+after), true
 		}
 		start := strings.NewReplacer(" ", "", "\"", "", "\t", "").Replace(lower(text[:min(len(text), 12)]))
 		if strings.HasPrefix(start, "v=spf") || strings.HasPrefix(start, "spf1") || strings.HasPrefix(start, "v:spf1") {

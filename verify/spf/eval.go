@@ -71,7 +71,7 @@ type walk struct {
 	beyond int
 	size   int      // of all records
 	void   []string // names that were asked for and not found
-	loop   string   // chain of the first include or redirect that leads back to itself
+	loop   []string // chain of the first include or redirect that leads back to itself
 	pages  []*page  // all records, in the order of the walk
 	ptr    *pointers
 	asked  []dns.Question // in order, each time that one is asked

@@ -91,6 +91,8 @@ func (rec *Record) eachReason(do func(*result.Reason)) {
 }
 
 // chain is a list of domains that lead to each other.
-func chain(names string) result.Text {
-	return result.Join(result.Domains(strings.Split(result.Cut(names, 4*maxQuoted), " > ")), " > ")
+func chain(names []string) result.Text {
+	out := result.Join(result.Domains(names), " > ")
+	out.Value = result.Cut(out.Value, 4*maxQuoted)
+	return out
 }

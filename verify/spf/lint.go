@@ -2,7 +2,6 @@ package spf
 
 import (
 	"net/netip"
-	"strings"
 
 	"checkauth/verify/result"
 )
@@ -37,14 +36,13 @@ var lints = []func(p *page, s result.Severity) (result.Finding, bool){
 }
 
 // first gives the terms that fit, as published, at most five.
-func (p *page) first(fits func(i int, d *Directive) bool) (terms string, ok bool) {
-	var found []string
+func (p *page) first(fits func(i int, d *Directive) bool) (found []string, ok bool) {
 	for i := range p.policy.Terms {
 		if d := &p.policy.Terms[i]; d.Err == nil && len(found) < 5 && fits(i, d) {
-			found = append(found, result.Cut(d.Text, maxQuoted))
+			found = append(found, d.Text)
 		}
 	}
-	return strings.Join(found, " "), len(found) > 0
+	return found, len(found) > 0
 }
 
 // lintPlusAll: a network wider than any that one owner has lets everybody pass, or as good as.
@@ -52,7 +50,7 @@ func lintPlusAll(p *page, s result.Severity) (result.Finding, bool) {
 	if p.own {
 		s = result.Error
 	}
-	terms, ok := p.first(func(_ int, d *Directive) bool {
+	found, ok := p.first(func(_ int, d *Directive) bool {
 		if d.Modifier || d.Qualifier != result.Pass {
 			return false
 		}
@@ -67,43 +65,43 @@ func lintPlusAll(p *page, s result.Severity) (result.Finding, bool) {
 	if !ok {
 		return result.Finding{}, false
 	}
-	return result.Found(s, "spf-plus-all", "domain", result.Domain(p.domain), "term", result.Said(p.domain, terms)), true
+	return ofTerms(result.Found(s, "spf-plus-all", "domain", result.Domain(p.domain), "term", terms(p.domain, found)), found...), true
 }
 
 func lintPtr(p *page, s result.Severity) (result.Finding, bool) {
-	terms, ok := p.first(func(_ int, d *Directive) bool { return d.Name == "ptr" && !d.Modifier })
+	found, ok := p.first(func(_ int, d *Directive) bool { return d.Name == "ptr" && !d.Modifier })
 	if !ok {
 		return result.Finding{}, false
 	}
-	return result.Found(s, "spf-ptr-mechanism", "domain", result.Domain(p.domain), "term", result.Said(p.domain, terms)), true
+	return ofTerms(result.Found(s, "spf-ptr-mechanism", "domain", result.Domain(p.domain), "term", terms(p.domain, found)), found...), true
 }
 
 // lintRedirect: RFC 7208, 6.1: beside an all, wherever that stands, redirect is ignored.
 func lintRedirect(p *page, s result.Severity) (result.Finding, bool) {
-	terms, ok := p.first(func(i int, _ *Directive) bool { return i == p.policy.redirect && p.policy.all >= 0 })
+	found, ok := p.first(func(i int, _ *Directive) bool { return i == p.policy.redirect && p.policy.all >= 0 })
 	if !ok {
 		return result.Finding{}, false
 	}
-	return result.Found(s, "spf-redirect-ignored", "domain", result.Domain(p.domain), "term", result.Said(p.domain, terms)), true
+	return ofTerms(result.Found(s, "spf-redirect-ignored", "domain", result.Domain(p.domain), "term", terms(p.domain, found)), found...), true
 }
 
 // lintAfterAll: RFC 7208, 5.1: mechanisms after all are never tested.
 func lintAfterAll(p *page, s result.Severity) (result.Finding, bool) {
-	terms, ok := p.first(func(i int, d *Directive) bool { return !d.Modifier && p.policy.all >= 0 && i > p.policy.all })
+	found, ok := p.first(func(i int, d *Directive) bool { return !d.Modifier && p.policy.all >= 0 && i > p.policy.all })
 	if !ok {
 		return result.Finding{}, false
 	}
-	return result.Found(s, "spf-terms-after-all", "domain", result.Domain(p.domain), "terms", result.Said(p.domain, terms)), true
+	return ofTerms(result.Found(s, "spf-terms-after-all", "domain", result.Domain(p.domain), "terms", terms(p.domain, found)), found...), true
 }
 
 func lintPrivate(p *page, s result.Severity) (result.Finding, bool) {
-	terms, ok := p.first(func(_ int, d *Directive) bool {
+	found, ok := p.first(func(_ int, d *Directive) bool {
 		return d.Addr.IsValid() && d.Qualifier == result.Pass && isPrivate(d.Addr)
 	})
 	if !ok {
 		return result.Finding{}, false
 	}
-	return result.Found(s, "spf-private-address", "domain", result.Domain(p.domain), "terms", result.Said(p.domain, terms)), true
+	return ofTerms(result.Found(s, "spf-private-address", "domain", result.Domain(p.domain), "terms", terms(p.domain, found)), found...), true
 }
 
 func isPrivate(addr netip.Addr) bool {
@@ -118,7 +116,7 @@ func isPrivate(addr netip.Addr) bool {
 // lintEquals: RFC 7208, 6: a mechanism's name with "=" is an unknown modifier, and ignored.
 func lintEquals(p *page, s result.Severity) (result.Finding, bool) {
 	meant := ""
-	terms, ok := p.first(func(_ int, d *Directive) bool {
+	found, ok := p.first(func(_ int, d *Directive) bool {
 		if _, ok := syntax[d.Name]; !ok || !d.Modifier || meant != "" {
 			return false
 		}
@@ -128,5 +126,5 @@ func lintEquals(p *page, s result.Severity) (result.Finding, bool) {
 	if !ok {
 		return result.Finding{}, false
 	}
-	return result.Found(s, "spf-equals-sign", "domain", result.Domain(p.domain), "term", result.Said(p.domain, terms), "near", result.Said(p.domain, meant)), true
+	return ofTerms(result.Found(s, "spf-equals-sign", "domain", result.Domain(p.domain), "term", terms(p.domain, found), "near", result.Said(p.domain, meant)), found...), true
 }

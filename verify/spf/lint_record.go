@@ -24,7 +24,7 @@ func lintNoAll(p *page, s result.Severity) (result.Finding, bool) {
 func lintRepeated(p *page, s result.Severity) (result.Finding, bool) {
 	seen := map[string]bool{}
 	costs := false
-	terms, ok := p.first(func(_ int, d *Directive) bool {
+	found, ok := p.first(func(_ int, d *Directive) bool {
 		if d.Modifier || d.Name == "all" {
 			return false
 		}
@@ -37,7 +37,7 @@ func lintRepeated(p *page, s result.Severity) (result.Finding, bool) {
 	if !costs {
 		s = result.Info
 	}
-	return result.Found(s, "spf-repeated-term", "domain", result.Domain(p.domain), "terms", result.Said(p.domain, terms)), ok && p.own
+	return result.Found(s, "spf-repeated-term", "domain", result.Domain(p.domain), "terms", terms(p.domain, found)), ok && p.own
 }
 
 // meaning is a spelling that terms for the same clients share.
@@ -99,8 +99,8 @@ func (s *survey) includedAll(at *site) {
 			return
 		}
 		if f, ok := lintPlusAll(link.page, result.Error); ok {
-			s.say(result.Found(result.Error, "spf-include-passes-all", "domain", result.Domain(at.domain),
-				"term", result.Said(at.domain, result.Cut(d.Text, maxQuoted)), "target", result.Domain(link.domain), "inner", f.Args.Text("term")))
+			s.say(ofTerms(result.Found(result.Error, "spf-include-passes-all", "domain", result.Domain(at.domain),
+				"term", result.Said(at.domain, result.Cut(d.Text, maxQuoted)), "target", result.Domain(link.domain), "inner", f.Args.Text("term")), d.Text))
 		}
 	})
 }

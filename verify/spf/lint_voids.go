@@ -2,7 +2,6 @@ package spf
 
 import (
 	"slices"
-	"strings"
 
 	"checkauth/verify/dns"
 	"checkauth/verify/result"
@@ -25,19 +24,19 @@ func (s *survey) voids(domain string) int {
 		}
 		if gone {
 			nowhere++
-			dead[l.at] = append(dead[l.at], result.Cut(l.d.Text, maxQuoted))
+			dead[l.at] = append(dead[l.at], l.d.Text)
 		}
 	}
 	shown := result.Join(result.Domains(all[:min(len(all), 5)]), ", ")
 	switch {
 	case s.has("spf-void-lookups"):
 	case n > maxVoids && nowhere <= maxVoids:
-		s.say(result.Found(result.Warning, "spf-later-voids-family",
-			"domain", result.Domain(domain), "count", n, "names", shown, "family", result.Ours(s.familyName())))
+		s.say(ofNames(result.Found(result.Warning, "spf-later-voids-family",
+			"domain", result.Domain(domain), "count", n, "names", shown, "family", result.Ours(s.familyName())), all...))
 		s.deadNames(dead)
 	case n > maxVoids:
-		s.say(result.Found(result.Warning, "spf-later-voids",
-			"domain", result.Domain(domain), "count", n, "names", shown))
+		s.say(ofNames(result.Found(result.Warning, "spf-later-voids",
+			"domain", result.Domain(domain), "count", n, "names", shown), all...))
 	default:
 		s.deadNames(dead)
 	}
@@ -53,8 +52,8 @@ func (s *survey) familyName() string {
 
 func (s *survey) deadNames(dead map[*site][]string) {
 	for _, at := range s.order {
-		if terms := dead[at]; len(terms) > 0 {
-			f := result.Found(result.Warning, "spf-dead-name", "domain", result.Domain(at.domain), "terms", result.Said(at.domain, strings.Join(terms, " ")))
+		if gone := dead[at]; len(gone) > 0 {
+			f := ofTerms(result.Found(result.Warning, "spf-dead-name", "domain", result.Domain(at.domain), "terms", terms(at.domain, gone)), gone...)
 			if !at.own {
 				f.Severity = result.Info
 			}

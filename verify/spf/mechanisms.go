@@ -132,11 +132,12 @@ func (w *walk) follow(p *page, target string) bool {
 	for top != nil && top.domain != target {
 		top = top.from
 	}
-	if top != nil && w.loop == "" {
-		w.loop = target
+	if top != nil && w.loop == nil {
+		w.loop = []string{target}
 		for at := p; at != top.from; at = at.from {
-			w.loop = at.domain + " > " + w.loop
+			w.loop = append(w.loop, at.domain)
 		}
+		slices.Reverse(w.loop)
 	}
 	return top != nil
 }

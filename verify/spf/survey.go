@@ -218,8 +218,8 @@ func (s *survey) fetch(target string, from *page, d *Directive) *site {
 		s.read(at, records[0])
 	default:
 		if !s.judged("spf-multiple-records", "domain", target) {
-			s.say(result.Found(result.Warning, "spf-later-several-records",
-				"domain", result.Domain(target), "count", len(records), "term", result.Said(from.domain, result.Cut(d.Text, maxQuoted)), "in", result.Domain(from.domain)))
+			s.say(ofTerms(result.Found(result.Warning, "spf-later-several-records",
+				"domain", result.Domain(target), "count", len(records), "term", result.Said(from.domain, result.Cut(d.Text, maxQuoted)), "in", result.Domain(from.domain)), d.Text))
 		}
 	}
 	return at
@@ -243,8 +243,8 @@ func (s *survey) unreadable(at *site, in *page, d *Directive) {
 	at.told = true
 	for _, bad := range at.policy.Terms {
 		if bad.Err != nil {
-			s.say(result.Found(result.Warning, "spf-later-syntax", "domain", result.Domain(at.domain), "bad", result.Said(at.domain, result.Cut(bad.Text, maxQuoted)),
-				"column", result.Ours(column(bad.Offset)), "term", result.Said(in.domain, result.Cut(d.Text, maxQuoted)), "in", result.Domain(in.domain)))
+			s.say(ofTerms(result.Found(result.Warning, "spf-later-syntax", "domain", result.Domain(at.domain), "bad", result.Said(at.domain, result.Cut(bad.Text, maxQuoted)),
+				"column", result.Ours(column(bad.Offset)), "term", result.Said(in.domain, result.Cut(d.Text, maxQuoted)), "in", result.Domain(in.domain)), d.Text))
 			return
 		}
 	}
@@ -265,7 +265,7 @@ func (s *survey) say(f result.Finding) {
 func (s *survey) noRecord(p *page, d *Directive, target string) {
 	term := result.Cut(d.Text, maxQuoted)
 	if !s.judged("spf-include-no-record", "term", term) {
-		s.say(result.Found(result.Warning, "spf-later-no-record", "domain", result.Domain(p.domain), "term", result.Said(p.domain, term), "target", result.Domain(result.Cut(target, maxQuoted))))
+		s.say(ofTerms(result.Found(result.Warning, "spf-later-no-record", "domain", result.Domain(p.domain), "term", result.Said(p.domain, term), "target", result.Domain(result.Cut(target, maxQuoted))), d.Text))
 	}
 }
 
@@ -310,9 +310,9 @@ func (s *survey) costOf(at *site, i int, d *Directive) int {
 // loop is found where the count comes back to a record that it is in.
 func (s *survey) loop(at *site) {
 	from := slices.Index(s.stack, at.domain)
-	names := strings.Join(append(slices.Clone(s.stack[from:]), at.domain), " > ")
+	names := append(slices.Clone(s.stack[from:]), at.domain)
 	if !s.has("spf-include-loop") && !s.has("spf-later-loop") {
-		s.say(result.Found(result.Warning, "spf-later-loop", "domain", result.Domain(s.stack[0]), "chain", chain(names)))
+		s.say(ofNames(result.Found(result.Warning, "spf-later-loop", "domain", result.Domain(s.stack[0]), "chain", chain(names)), names...))
 	}
 }
 
