@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -148,11 +149,11 @@ func TestAFullCounterPostponesTheTry(t *testing.T) {
 	t.Parallel()
 	s := &stub{}
 	var until time.Time
-	var asked int
+	var asked atomic.Int32
 	bubble(t, map[string]*stub{"192.0.2.1": s}, oneDomain, func(c *Config) {
 		until = time.Now().Add(40 * time.Minute)
 		c.Count = func(_ context.Context, e reply.Entry, host string, at netip.Addr) (reply.Full, error) {
-			if asked++; time.Now().Before(until) {
+			if asked.Add(1); time.Now().Before(until) {
 				return reply.Full{Key: "destination-hour/" + at.String(), Until: until}, nil
 			}
 			return reply.Full{}, nil
@@ -163,8 +164,8 @@ func TestAFullCounterPostponesTheTry(t *testing.T) {
 		d.Kick(e)
 		k.next(t, "release one")
 		time.Sleep(39 * time.Minute)
-		if n := s.connections(); n != 0 || asked != 1 {
-			t.Errorf("%d connections, asked %d times", n, asked)
+		if n := s.connections(); n != 0 || asked.Load() != 1 {
+			t.Errorf("%d connections, asked %d times", n, asked.Load())
 		}
 		k.next(t, "done one")
 		if late := time.Since(until); late < 0 || late > time.Minute {
@@ -184,9 +185,9 @@ func TestAPostponedTryThatConnectedCounts(t *testing.T) {
 	zone := still(map[string]string{"example.org": "192.0.2.1"})
 	bubble(t, map[string]*stub{"192.0.2.1": s}, zone, func(c *Config) {
 		c.Every = time.Second
-		n := 0
+		var n atomic.Int32
 		c.Count = func(context.Context, reply.Entry, string, netip.Addr) (reply.Full, error) {
-			if n++; n > 1 {
+			if n.Add(1) > 1 {
 				return reply.Full{}, errors.New("disk I/O error") // nobody's but ours
 			}
 			return reply.Full{}, nil
