@@ -15,6 +15,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -68,6 +69,8 @@ func usage(format string, args ...any) error {
 
 // commands of the program, a file each.
 type commands struct {
+	Version kong.VersionFlag `help:"Print the version and end."`
+
 	Demo    demoCmd    `cmd:"" help:"Show what it does: servers on loopback, five mails, five answers. Needs nothing."`
 	Serve   serveCmd   `cmd:"" help:"Take mail and answer it with reports."`
 	Verify  verifyCmd  `cmd:"" help:"Evaluate a saved message and print the report that would be mailed."`
@@ -104,6 +107,7 @@ func run(ctx context.Context, args []string, e env) (code int) {
 	ended := -1
 	k, err := kong.New(&c,
 		kong.Name("check-auth"), kong.Description("E-mail authentication tester."),
+		kong.Vars{"version": fmt.Sprintf("check-auth %s, %s, %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)},
 		kong.Writers(e.out, e.err), kong.Exit(func(n int) { ended = n }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.UsageOnError(),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(e),
@@ -113,7 +117,7 @@ func run(ctx context.Context, args []string, e env) (code int) {
 	}
 	setDefaults(k.Model.Node, &c.Serve, args, e)
 	k2, err := k.Parse(args)
-	if ended >= 0 { // --help
+	if ended >= 0 { // --help, --version
 		return ended
 	}
 	if err != nil {

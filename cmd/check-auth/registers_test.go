@@ -30,7 +30,7 @@ func TestRegisters(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(found) < 7 {
+	if len(found) < 15 {
 		t.Fatalf("registers in %d packages: the search is broken", len(found))
 	}
 	for dir, files := range found {

@@ -348,11 +348,13 @@ func (s *sight) action(a verify.Action) verify.Action {
 
 // named is a text of ours with names in it; what stands for those that may not be shown takes their place.
 func (s *sight) named(t result.Text) result.Text {
+	var pairs []string
 	for _, d := range t.From.Domains() {
 		if !s.knows(d) {
-			t.Value = strings.ReplaceAll(t.Value, d, string(s.otherName(d)))
+			pairs = append(pairs, d, string(s.otherName(d)))
 		}
 	}
+	t.Value = strings.NewReplacer(pairs...).Replace(t.Value)
 	if t.From != result.Stranger {
 		t.From = result.Ourselves
 	}

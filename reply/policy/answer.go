@@ -43,7 +43,7 @@ func spfFails(c result.Outcome, ip, domain string) result.Reason {
 // recordName is where the DMARC record of a domain stands.
 func recordName(domain string) string { return "_dmarc." + domain }
 
-// refusalCode: RFC 7372, 3.2: 5.7.23 where SPF said fail; 3.3: 5.7.26 where several checks did.
+// refusalCode: RFC 7372, 3.2: 5.7.23 where SPF said fail; RFC 7372, 3.4: 5.7.26 where several checks did.
 func refusalCode(r *verify.Report) [3]int {
 	if r.Check(verify.MethodSPF).Result == result.Fail && r.Check(verify.MethodDMARC).Result != result.Fail {
 		return [3]int{5, 7, 23}

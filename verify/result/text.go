@@ -62,6 +62,9 @@ type Text struct {
 	From  From
 }
 
+// IsZero tells that there is nothing in it.
+func (t Text) IsZero() bool { return t.Value == "" }
+
 // MarshalText gives the value.
 func (t Text) MarshalText() ([]byte, error) { return []byte(t.Value), nil }
 
