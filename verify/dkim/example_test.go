@@ -20,7 +20,9 @@ import (
 // changed what.
 func Example() {
 	key := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{7}, ed25519.SeedSize))
-	nothing := dns.ResolverFunc(func(_ context.Context, q dns.Question) (dns.Answer, error) { return dns.Answer{Question: q, NX: true}, nil })
+	nothing := dns.ResolverFunc(func(_ context.Context, q dns.Question) (dns.Answer, error) {
+		return dns.Answer{Question: q, NX: true}, nil
+	})
 	zone := dns.Over(nothing, time.Now)
 	zone.Set("s1._domainkey.example.org", dns.TXT, dns.Record{Strings: []string{
 		"v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey))}})

@@ -13,7 +13,9 @@ import (
 
 // DMARC is told what SPF and the signatures came to, and asks the DNS for the policy (RFC 9989).
 func Example() {
-	nothing := dns.ResolverFunc(func(_ context.Context, q dns.Question) (dns.Answer, error) { return dns.Answer{Question: q, NX: true}, nil })
+	nothing := dns.ResolverFunc(func(_ context.Context, q dns.Question) (dns.Answer, error) {
+		return dns.Answer{Question: q, NX: true}, nil
+	})
 	zone := dns.Over(nothing, time.Now)
 	zone.Set("_dmarc.example.org", dns.TXT, dns.Record{Strings: []string{"v=DMARC1; p=reject"}})
 

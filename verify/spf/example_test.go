@@ -12,7 +12,9 @@ import (
 
 // Any dns.Resolver does: verify/dns/client asks servers. This one has two records of its own.
 func Example() {
-	nothing := dns.ResolverFunc(func(_ context.Context, q dns.Question) (dns.Answer, error) { return dns.Answer{Question: q, NX: true}, nil })
+	nothing := dns.ResolverFunc(func(_ context.Context, q dns.Question) (dns.Answer, error) {
+		return dns.Answer{Question: q, NX: true}, nil
+	})
 	zone := dns.Over(nothing, time.Now)
 	zone.Set("example.org", dns.TXT, dns.Record{Strings: []string{"v=spf1 include:_spf.example.net -all"}})
 	zone.Set("_spf.example.net", dns.TXT, dns.Record{Strings: []string{"v=spf1 ip4:192.0.2.0/24 ~all"}})
