@@ -1,6 +1,6 @@
 // Package reply is the contract of the back: what is stored for delivery (Entry) and what bounds how
 // much of it there may be (Bucket). It is plain data; policy decides, compose writes, store keeps,
-// deliver sends.
+// deliver sends. And it is the contract with the SMTP server: Evaluator, Transaction, Answer.
 package reply
 
 import (
@@ -93,12 +93,4 @@ func (b Bucket) Most(pot Bucket, counted int64) int64 {
 type Full struct {
 	Key   string
 	Until time.Time
-}
-
-// Answer is what the client hears at the final dot.
-type Answer struct {
-	Code     int      // 250, 451, 550, …
-	Enhanced [3]int   // RFC 3463
-	Lines    []string // ASCII, each at most 480 octets, no controls
-	Report   string   // id of the stored report that it tells of; empty: none
 }

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"checkauth/smtpd"
+	"checkauth/reply"
 	"checkauth/verify"
 )
 
@@ -87,9 +87,9 @@ func TestRFC2920_3_1_a_pipelined_command_proves_nothing(t *testing.T) {
 			t.Run(c.name, func(t *testing.T) {
 				t.Parallel()
 				sent := make(chan struct{})
-				rec := &recorder{finish: func(_ context.Context, e verify.Envelope) (smtpd.Answer, error) {
+				rec := &recorder{finish: func(_ context.Context, e verify.Envelope) (reply.Answer, error) {
 					<-sent
-					return smtpd.Answer{Code: 250, Enhanced: [3]int{2, 0, 0}, Report: e.ID}, nil
+					return reply.Answer{Code: 250, Enhanced: [3]int{2, 0, 0}, Report: e.ID}, nil
 				}}
 				d := serve(t, rec, nil).open(inTLS)
 				d.data()
@@ -150,8 +150,8 @@ func TestRFC1047_who_leaves_may_not_have_heard(t *testing.T) {
 	if got := rec.told(); len(got) != 0 {
 		t.Errorf("told of %q", got)
 	}
-	rec = &recorder{finish: func(context.Context, verify.Envelope) (smtpd.Answer, error) {
-		return smtpd.Answer{Code: 550, Enhanced: [3]int{5, 7, 1}}, nil
+	rec = &recorder{finish: func(context.Context, verify.Envelope) (reply.Answer, error) {
+		return reply.Answer{Code: 550, Enhanced: [3]int{5, 7, 1}}, nil
 	}}
 	d := serve(t, rec, nil).open(false)
 	d.data()

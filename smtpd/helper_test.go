@@ -24,6 +24,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"checkauth/reply"
 	"checkauth/smtpd"
 	"checkauth/verify"
 	"checkauth/verify/mail"
@@ -49,7 +50,7 @@ func (s *seen) note(code string) int {
 
 // recorder is an Evaluator that keeps what it gets.
 type recorder struct {
-	finish func(ctx context.Context, e verify.Envelope) (smtpd.Answer, error) // nil: 250
+	finish func(ctx context.Context, e verify.Envelope) (reply.Answer, error) // nil: 250
 	begin  func(e verify.Envelope)
 
 	mu        sync.Mutex
@@ -69,7 +70,7 @@ type recorded struct {
 	done bool
 }
 
-func (r *recorder) Begin(ctx context.Context, e verify.Envelope) smtpd.Transaction {
+func (r *recorder) Begin(ctx context.Context, e verify.Envelope) reply.Transaction {
 	if r.begin != nil {
 		r.begin(e)
 	}
@@ -101,7 +102,7 @@ func (t *recorded) end(what string) {
 	t.done = true
 }
 
-func (t *recorded) Finish(ctx context.Context, m *verify.Message) (smtpd.Answer, error) {
+func (t *recorded) Finish(ctx context.Context, m *verify.Message) (reply.Answer, error) {
 	t.r.mu.Lock()
 	t.end("Finish")
 	whole, err := io.ReadAll(m.Whole.Reader())
@@ -114,7 +115,7 @@ func (t *recorded) Finish(ctx context.Context, m *verify.Message) (smtpd.Answer,
 	if t.r.finish != nil {
 		return t.r.finish(ctx, t.env)
 	}
-	return smtpd.Answer{Code: 250, Enhanced: [3]int{2, 0, 0}, Lines: []string{"report " + t.env.ID}, Report: t.env.ID}, nil
+	return reply.Answer{Code: 250, Enhanced: [3]int{2, 0, 0}, Lines: []string{"report " + t.env.ID}, Report: t.env.ID}, nil
 }
 
 func (t *recorded) Abandon() {
@@ -177,7 +178,7 @@ func serve(t testing.TB, rec *recorder, change func(*smtpd.Config), listen ...fu
 }
 
 // serveEvaluator is serve with another evaluator in front of the recorder.
-func serveEvaluator(t testing.TB, rec *recorder, ev smtpd.Evaluator, change func(*smtpd.Config), listen ...func(net.Listener) net.Listener) *bench {
+func serveEvaluator(t testing.TB, rec *recorder, ev reply.Evaluator, change func(*smtpd.Config), listen ...func(net.Listener) net.Listener) *bench {
 	t.Helper()
 	cfg := smtpd.Defaults()
 	cfg.Host, cfg.TLS, cfg.Spool, cfg.Role = host, &tls.Config{Certificates: []tls.Certificate{certificate()}}, t.TempDir(), role

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"checkauth/reply"
 	"checkauth/smtpd"
 	"checkauth/verify"
 	"checkauth/verify/share"
@@ -564,10 +565,10 @@ func TestHostile_29(t *testing.T) {
 func TestHostile_29_evaluating(t *testing.T) {
 	t.Parallel()
 	working := make(chan struct{})
-	rec := &recorder{finish: func(ctx context.Context, _ verify.Envelope) (smtpd.Answer, error) {
+	rec := &recorder{finish: func(ctx context.Context, _ verify.Envelope) (reply.Answer, error) {
 		close(working)
 		<-ctx.Done()
-		return smtpd.Answer{}, context.Cause(ctx)
+		return reply.Answer{}, context.Cause(ctx)
 	}}
 	b := serve(t, rec, func(c *smtpd.Config) { c.Stop = 50 * time.Millisecond })
 	c := b.open(false)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"checkauth/reply"
 	"checkauth/smtpd"
 	"checkauth/verify"
 )
@@ -146,8 +147,8 @@ func TestLog_messages(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			rec := &recorder{finish: func(context.Context, verify.Envelope) (smtpd.Answer, error) {
-				return smtpd.Answer{Code: c.code, Enhanced: [3]int{c.code / 100, 0, 0}}, nil
+			rec := &recorder{finish: func(context.Context, verify.Envelope) (reply.Answer, error) {
+				return reply.Answer{Code: c.code, Enhanced: [3]int{c.code / 100, 0, 0}}, nil
 			}}
 			b, lines := logged(t, rec, func(cfg *smtpd.Config) { cfg.Message = small })
 			cl := b.open(false)

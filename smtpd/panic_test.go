@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"checkauth/reply"
 	"checkauth/smtpd"
 	"checkauth/verify"
 	"checkauth/verify/mail"
@@ -17,7 +18,7 @@ import (
 
 // frail is an evaluator that panics in one of its methods, once.
 type frail struct {
-	smtpd.Evaluator
+	reply.Evaluator
 	at   string
 	once *atomic.Bool
 }
@@ -28,7 +29,7 @@ func (f frail) oops(at string) {
 	}
 }
 
-func (f frail) Begin(ctx context.Context, e verify.Envelope) smtpd.Transaction {
+func (f frail) Begin(ctx context.Context, e verify.Envelope) reply.Transaction {
 	f.oops("Begin")
 	return frailTransaction{f.Evaluator.Begin(ctx, e), f}
 }
@@ -39,7 +40,7 @@ func (f frail) Heard(report string) {
 }
 
 type frailTransaction struct {
-	smtpd.Transaction
+	reply.Transaction
 	f frail
 }
 
@@ -48,7 +49,7 @@ func (t frailTransaction) Header(f mail.Fields) {
 	t.Transaction.Header(f)
 }
 
-func (t frailTransaction) Finish(ctx context.Context, m *verify.Message) (smtpd.Answer, error) {
+func (t frailTransaction) Finish(ctx context.Context, m *verify.Message) (reply.Answer, error) {
 	defer t.f.oops("Finish")
 	return t.Transaction.Finish(ctx, m)
 }

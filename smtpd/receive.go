@@ -10,6 +10,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"checkauth/reply"
 	"checkauth/smtpd/front"
 	"checkauth/verify"
 	"checkauth/verify/mail"
@@ -209,7 +210,7 @@ func (s *session) finish(m *verify.Message) error {
 		return refusal(451, 4, 3, 0, "Report "+tx.env.ID+" could not be made, try again later")
 	}
 	s.said = answer.Report
-	r, ok := reply(answer)
+	r, ok := smtpError(answer)
 	if !ok {
 		s.log.Error("message has an unusable answer", "report", tx.env.ID, "code", answer.Code)
 	}
@@ -228,9 +229,9 @@ const (
 	maxLine   = 480
 )
 
-// reply writes an answer for go-smtp: it puts the enhanced code on the last line alone, so each line
+// smtpError writes an answer for go-smtp: it puts the enhanced code on the last line alone, so each line
 // brings its own (RFC 2034, 4). Nothing of a line can become another line.
-func reply(a Answer) (*smtp.SMTPError, bool) {
+func smtpError(a reply.Answer) (*smtp.SMTPError, bool) {
 	if a.Code < 200 || a.Code > 599 || a.Code/100 == 3 || a.Enhanced[0] != a.Code/100 {
 		return refusal(451, 4, 3, 0, "Local error, try again later"), false
 	}

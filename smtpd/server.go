@@ -13,6 +13,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"checkauth/reply"
 	"checkauth/smtpd/front"
 	"checkauth/verify/share"
 )
@@ -28,7 +29,7 @@ const (
 // Server takes mail on any number of listeners.
 type Server struct {
 	cfg      Config
-	eval     Evaluator
+	eval     reply.Evaluator
 	smtp     *smtp.Server
 	reg      *registry
 	sessions atomic.Int64 // begun, for their names in the log
@@ -49,7 +50,7 @@ type Server struct {
 }
 
 // New makes a server.
-func New(cfg Config, ev Evaluator) (*Server, error) {
+func New(cfg Config, ev reply.Evaluator) (*Server, error) {
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}

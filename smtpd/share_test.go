@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"checkauth/reply"
 	"checkauth/smtpd"
 	"checkauth/verify"
 	"checkauth/verify/share"
@@ -224,10 +225,10 @@ func TestEvaluationsAreShared(t *testing.T) {
 	t.Parallel()
 	var log heardLog
 	working, goOn := make(chan struct{}, 16), make(chan struct{})
-	rec := &recorder{finish: func(context.Context, verify.Envelope) (smtpd.Answer, error) {
+	rec := &recorder{finish: func(context.Context, verify.Envelope) (reply.Answer, error) {
 		working <- struct{}{}
 		<-goOn
-		return smtpd.Answer{Code: 250, Enhanced: [3]int{2}}, nil
+		return reply.Answer{Code: 250, Enhanced: [3]int{2}}, nil
 	}}
 	b := serve(t, rec, func(c *smtpd.Config) { c.Evaluations, c.Log = 16, log.logger(slog.LevelWarn) }, proxied)
 	test := func(ip string) *client {

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"checkauth/reply"
 	"checkauth/smtpd"
 	"checkauth/verify"
 	"checkauth/verify/mail"
@@ -148,10 +149,10 @@ func TestAbandon(t *testing.T) {
 func TestFinishOutlivesTheClient(t *testing.T) {
 	t.Parallel()
 	gone, finished := make(chan struct{}), make(chan error, 1)
-	rec := &recorder{finish: func(ctx context.Context, _ verify.Envelope) (smtpd.Answer, error) {
+	rec := &recorder{finish: func(ctx context.Context, _ verify.Envelope) (reply.Answer, error) {
 		<-gone
 		finished <- ctx.Err()
-		return smtpd.Answer{Code: 250, Enhanced: [3]int{2}}, nil
+		return reply.Answer{Code: 250, Enhanced: [3]int{2}}, nil
 	}}
 	b := serve(t, rec, nil)
 	c := b.open(false)
@@ -168,17 +169,17 @@ func TestFinishOutlivesTheClient(t *testing.T) {
 func TestAnswers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		answer smtpd.Answer
+		answer reply.Answer
 		err    error
 		panics bool
 		want   string
 	}{
-		"one line":      {answer: smtpd.Answer{Code: 250, Enhanced: [3]int{2, 0, 0}, Lines: []string{"spf=pass"}}, want: "250 2.0.0 spf=pass"},
-		"several lines": {answer: smtpd.Answer{Code: 550, Enhanced: [3]int{5, 7, 1}, Lines: []string{"a", "b"}}, want: "550-5.7.1 a\n550 5.7.1 b"},
-		"a line break":  {answer: smtpd.Answer{Code: 550, Enhanced: [3]int{5, 7, 1}, Lines: []string{"a\r\n250 b\x1b"}}, want: `550 5.7.1 a\x0d\x0a250 b\x1b`},
-		"too long":      {answer: smtpd.Answer{Code: 550, Enhanced: [3]int{5, 7, 1}, Lines: []string{strings.Repeat("x", 600)}}, want: "550 5.7.1 " + strings.Repeat("x", 477) + "..."},
-		"no such code":  {answer: smtpd.Answer{Code: 25, Enhanced: [3]int{2, 0, 0}}, want: "451 4.3.0 Local error, try again later"},
-		"two classes":   {answer: smtpd.Answer{Code: 250, Enhanced: [3]int{5, 0, 0}}, want: "451 4.3.0 Local error, try again later"},
+		"one line":      {answer: reply.Answer{Code: 250, Enhanced: [3]int{2, 0, 0}, Lines: []string{"spf=pass"}}, want: "250 2.0.0 spf=pass"},
+		"several lines": {answer: reply.Answer{Code: 550, Enhanced: [3]int{5, 7, 1}, Lines: []string{"a", "b"}}, want: "550-5.7.1 a\n550 5.7.1 b"},
+		"a line break":  {answer: reply.Answer{Code: 550, Enhanced: [3]int{5, 7, 1}, Lines: []string{"a\r\n250 b\x1b"}}, want: `550 5.7.1 a\x0d\x0a250 b\x1b`},
+		"too long":      {answer: reply.Answer{Code: 550, Enhanced: [3]int{5, 7, 1}, Lines: []string{strings.Repeat("x", 600)}}, want: "550 5.7.1 " + strings.Repeat("x", 477) + "..."},
+		"no such code":  {answer: reply.Answer{Code: 25, Enhanced: [3]int{2, 0, 0}}, want: "451 4.3.0 Local error, try again later"},
+		"two classes":   {answer: reply.Answer{Code: 250, Enhanced: [3]int{5, 0, 0}}, want: "451 4.3.0 Local error, try again later"},
 		"an error":      {err: errors.New("disk full"), want: "451 4.3.0 Report ID1 could not be made, try again later"},
 		"a panic":       {panics: true, want: "451 4.3.0 Report ID1 could not be made, try again later"},
 	} {
@@ -186,7 +187,7 @@ func TestAnswers(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
 			var mu sync.Mutex
-			rec := &recorder{finish: func(context.Context, verify.Envelope) (smtpd.Answer, error) {
+			rec := &recorder{finish: func(context.Context, verify.Envelope) (reply.Answer, error) {
 				if c.panics {
 					panic("boom")
 				}
@@ -235,7 +236,7 @@ func TestBeginPanics(t *testing.T) {
 
 type panics struct{}
 
-func (panics) Begin(context.Context, verify.Envelope) smtpd.Transaction { panic("boom") }
+func (panics) Begin(context.Context, verify.Envelope) reply.Transaction { panic("boom") }
 func (panics) Heard(string)                                             {}
 
 func TestBeginsAreCounted(t *testing.T) {
@@ -267,10 +268,10 @@ func TestBeginsAreCounted(t *testing.T) {
 func TestEvaluationsAreCounted(t *testing.T) {
 	t.Parallel()
 	working, goOn := make(chan struct{}), make(chan struct{})
-	rec := &recorder{finish: func(context.Context, verify.Envelope) (smtpd.Answer, error) {
+	rec := &recorder{finish: func(context.Context, verify.Envelope) (reply.Answer, error) {
 		close(working)
 		<-goOn
-		return smtpd.Answer{Code: 250, Enhanced: [3]int{2}}, nil
+		return reply.Answer{Code: 250, Enhanced: [3]int{2}}, nil
 	}}
 	b := serve(t, rec, func(c *smtpd.Config) { c.Evaluations = 1 })
 	one, two := b.open(false), b.open(false)
@@ -521,12 +522,12 @@ func BenchmarkSession(b *testing.B) {
 // null evaluates nothing.
 type null struct{}
 
-func (null) Begin(context.Context, verify.Envelope) smtpd.Transaction { return null{} }
+func (null) Begin(context.Context, verify.Envelope) reply.Transaction { return null{} }
 func (null) Heard(string)                                             {}
 func (null) Header(mail.Fields)                                       {}
 func (null) Abandon()                                                 {}
-func (null) Finish(context.Context, *verify.Message) (smtpd.Answer, error) {
-	return smtpd.Answer{Code: 250, Enhanced: [3]int{2, 0, 0}, Lines: []string{"done"}}, nil
+func (null) Finish(context.Context, *verify.Message) (reply.Answer, error) {
+	return reply.Answer{Code: 250, Enhanced: [3]int{2, 0, 0}, Lines: []string{"done"}}, nil
 }
 
 // contexts tells when the context of a transaction ends.
@@ -535,7 +536,7 @@ type contexts struct {
 	ended chan struct{}
 }
 
-func (e contexts) Begin(ctx context.Context, env verify.Envelope) smtpd.Transaction {
+func (e contexts) Begin(ctx context.Context, env verify.Envelope) reply.Transaction {
 	context.AfterFunc(ctx, func() { close(e.ended) })
 	return e.recorder.Begin(ctx, env)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"checkauth/reply"
 	"checkauth/verify"
 	"checkauth/verify/mail"
 	"checkauth/verify/panics"
@@ -14,7 +15,7 @@ import (
 // one of Finish and Abandon, and a context that ends with it. A panic over there is an error here.
 type transaction struct {
 	env    verify.Envelope
-	inner  Transaction
+	inner  reply.Transaction
 	cancel context.CancelCauseFunc
 	ctx    context.Context
 	failed error // a panic in Header
@@ -64,11 +65,11 @@ func (t *transaction) header(f mail.Fields) {
 }
 
 // finish gives the message and waits for the answer.
-func (t *transaction) finish(m *verify.Message) (a Answer, err error) {
+func (t *transaction) finish(m *verify.Message) (a reply.Answer, err error) {
 	if t.failed != nil {
 		err = t.failed
 		t.abandon()
-		return Answer{}, err
+		return reply.Answer{}, err
 	}
 	t.over = true
 	defer t.cancel(errOver)

@@ -25,13 +25,11 @@ import (
 	"checkauth/reply/sign"
 	"checkauth/reply/store"
 	"checkauth/smtpd"
-	"checkauth/verify"
 	"checkauth/verify/dkim"
 	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
 	"checkauth/verify/dnsbl"
 	"checkauth/verify/evaluate"
-	"checkauth/verify/mail"
 	"checkauth/verify/naming"
 	"checkauth/verify/panics"
 	"checkauth/verify/receivers"
@@ -116,7 +114,7 @@ func (v *service) openSMTP(s *settings, responder *respond.Responder, e env) err
 	if err != nil {
 		return err
 	}
-	v.smtp, err = smtpd.New(config, front{responder})
+	v.smtp, err = smtpd.New(config, responder)
 	return err
 }
 
@@ -268,25 +266,6 @@ func (s *settings) lists() ([]dnsbl.List, error) {
 		out = append(out, l)
 	}
 	return out, dnsbl.Config{Lists: out}.Valid()
-}
-
-// front is the responder as smtpd asks for it.
-type front struct{ r *respond.Responder }
-
-func (f front) Begin(ctx context.Context, e verify.Envelope) smtpd.Transaction {
-	return transaction{f.r.Begin(ctx, e)}
-}
-
-func (f front) Heard(report string) { f.r.Heard(report) }
-
-type transaction struct{ t *respond.Transaction }
-
-func (t transaction) Header(f mail.Fields) { t.t.Header(f) }
-func (t transaction) Abandon()             { t.t.Abandon() }
-
-func (t transaction) Finish(ctx context.Context, m *verify.Message) (smtpd.Answer, error) {
-	a, err := t.t.Finish(ctx, m)
-	return smtpd.Answer(a), err
 }
 
 // sweep is how often what has expired is forgotten.

@@ -112,7 +112,7 @@ type Transaction struct {
 }
 
 // Begin starts the checks that need the envelope alone.
-func (r *Responder) Begin(ctx context.Context, env verify.Envelope) *Transaction {
+func (r *Responder) Begin(ctx context.Context, env verify.Envelope) reply.Transaction {
 	t := &Transaction{r: r, env: env, ctx: ctx}
 	if env.Purpose == verify.ForTest && !r.Policy.Early(env) {
 		t.eval = r.Run.Begin(ctx, env)
