@@ -112,6 +112,9 @@ const (
 	Unknown       VerdictWord = "unknown"
 )
 
+// Panicked is the reason of a check that ended by a fault of this program: what it would have said is not known.
+const Panicked result.Code = "check-panicked"
+
 // NotForFrom is the reason of a fail where SPF or DKIM passes, but for a domain that has nothing to do with From.
 const NotForFrom result.Code = "verdict-not-for-from"
 

@@ -52,8 +52,7 @@ func (t *Transaction) sameAgain(id string) reply.Answer {
 		return reply.Answer{}
 	}
 	t.r.Config.Log.Info("message seen before", "report", t.env.ID, "answered-by", id, "client", t.env.Client.Addr())
-	a := t.r.Compose.Answer(policy.Decision{Code: 250, Enhanced: [3]int{2, 0, 0},
-		Lines: []result.Reason{result.Because("answer-again", "id", result.Ours(id))}})
+	a := t.r.Compose.Answer(policy.Answered(result.Because("answer-again", "id", result.Ours(id))))
 	a.Report = id
 	return a
 }

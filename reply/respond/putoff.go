@@ -19,44 +19,34 @@ import (
 // so the second one is put off; its next try hears that it was answered.
 var errTwice = errors.New("the same message is being answered on another connection")
 
-// trouble is one of ours that passes by itself: the message is put off, nothing is mailed and nobody's quota is spent.
-type trouble struct {
-	kind     error
-	code     int
-	enhanced [3]int
-	says     result.Code
-	level    slog.Level
-}
-
-// troubles are all that a message is put off for, the only answers with a 4 for which no policy asked. One place makes
-// them, for the difference between "our trouble" and "your mail" is what the client goes by.
-var troubles = []trouble{
+// troubles are the errors that a message is put off for, and how loudly the operator is told.
+var troubles = []struct {
+	kind  error
+	is    policy.Trouble
+	level slog.Level
+}{
 	// Health tells the operator, once; a line for each message would say nothing more.
-	{dns.ErrDown, 451, [3]int{4, 4, 3}, "answer-resolver-down", slog.LevelInfo},
-	{deliver.ErrBehind, 451, [3]int{4, 3, 2}, "answer-behind", slog.LevelWarn},
-	// RFC 5321, 4.2.3 and RFC 3463, 3.4: 452 and X.3.1 are what a full disk is called.
-	{store.ErrFull, 452, [3]int{4, 3, 1}, "answer-no-room", slog.LevelError},
-	{errTwice, 451, [3]int{4, 3, 0}, "answer-at-once", slog.LevelInfo},
+	{dns.ErrDown, policy.ResolverDown, slog.LevelInfo},
+	{deliver.ErrBehind, policy.Behind, slog.LevelWarn},
+	{store.ErrFull, policy.NoRoom, slog.LevelError},
+	{errTwice, policy.AtOnce, slog.LevelInfo},
 }
 
 // putOff is the answer to a trouble of ours that passes; any other error stays one.
 func (t *Transaction) putOff(ctx context.Context, err error) (reply.Answer, error) {
 	if spent, ok := errors.AsType[*dns.QuotaError](err); ok {
 		t.warn(ctx, err, "messages are put off")
-		return t.later(451, [3]int{4, 7, 1}, result.Because(result.Code("answer-quota-"+string(spent.Bound)),
-			"seconds", seconds(spent.Until.Sub(t.r.Config.Now())))), nil
+		why := result.Because(result.Code("answer-quota-"+string(spent.Bound)), "seconds", seconds(spent.Until.Sub(t.r.Config.Now())))
+		return t.r.Compose.Answer(policy.PutOff(policy.DNSQuota, why)), nil
 	}
 	for _, k := range troubles {
 		if errors.Is(err, k.kind) {
-			t.r.Config.Log.Log(ctx, k.level, "message put off", "report", t.env.ID, "code", k.code, "reason", err)
-			return t.later(k.code, k.enhanced, result.Because(k.says)), nil
+			d := policy.PutOff(k.is, result.Because(result.Code("answer-"+string(k.is))))
+			t.r.Config.Log.Log(ctx, k.level, "message put off", "report", t.env.ID, "code", d.Code, "reason", err)
+			return t.r.Compose.Answer(d), nil
 		}
 	}
 	return reply.Answer{}, err
-}
-
-func (t *Transaction) later(code int, enhanced [3]int, why result.Reason) reply.Answer {
-	return t.r.Compose.Answer(policy.Decision{Code: code, Enhanced: enhanced, Lines: []result.Reason{why}})
 }
 
 // seconds until then, rounded up: who comes so much later finds room.

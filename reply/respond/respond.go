@@ -322,16 +322,15 @@ func (t *Transaction) forward(ctx context.Context, m *verify.Message) (reply.Ans
 	if err != nil {
 		return reply.Answer{}, err
 	}
-	code, lines := 250, result.Because("answer-operator", "id", result.Ours(e.ID))
-	enhanced := [3]int{2, 0, 0}
+	d := policy.Answered(result.Because("answer-operator", "id", result.Ours(e.ID)))
 	full, err := t.put(ctx, e, t.r.Policy.Operator(t.env.Client.Addr(), now), now)
 	if err != nil {
 		return reply.Answer{}, err
 	}
 	if full.Key != "" {
 		t.short(ctx, full)
-		code, enhanced, lines = 452, [3]int{4, 3, 1}, result.Because("answer-operator-full")
+		d = policy.PutOff(policy.NoRoom, result.Because("answer-operator-full"))
 	}
-	t.r.Config.Log.InfoContext(ctx, "mail for the operator", "report", e.ID, "client", t.env.Client.Addr(), "code", code)
-	return t.r.Compose.Answer(policy.Decision{Code: code, Enhanced: enhanced, Lines: []result.Reason{lines}}), nil
+	t.r.Config.Log.InfoContext(ctx, "mail for the operator", "report", e.ID, "client", t.env.Client.Addr(), "code", d.Code)
+	return t.r.Compose.Answer(d), nil
 }

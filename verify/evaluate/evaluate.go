@@ -343,7 +343,7 @@ func (e *Evaluation) guarded(c check, in input) (out []result.Outcome) {
 	defer panics.Recover(func(r *panics.Recovered) {
 		e.ev.panicked(e.env.ID, c.method)(r)
 		out = c.complete(only(result.Outcome{Result: result.TempError,
-			Reason: result.Because("check-panicked", "id", result.Ours(e.env.ID)), Cause: "our own fault"}))
+			Reason: result.Because(verify.Panicked, "id", result.Ours(e.env.ID)), Cause: "our own fault"}))
 	})
 	ctx := e.ctx
 	if c.limit != nil {

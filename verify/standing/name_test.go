@@ -229,3 +229,19 @@ func TestNothingButProofGoesAgainstTheDomainsOwnWord(t *testing.T) {
 		t.Errorf("classes that were met: %v", tried)
 	}
 }
+
+// A fault of ours kept SPF from being told: that refutes nobody, whatever the domain asks for.
+func TestAFaultOfOursRefutesNobody(t *testing.T) {
+	t.Parallel()
+	var ru Rules
+	for _, at := range []int{0, 2} { // SPF, DKIM
+		r := facts{spf: result.None, dmarc: result.TempError, own: "reject", known: true, undecided: true, from: "a@example.org"}.report()
+		if ru.Decide(r); r.Class != Refuted {
+			t.Errorf("without the fault: class %s, want %s", r.Class, Refuted)
+		}
+		r.Checks[at].Result, r.Checks[at].Reason = result.TempError, result.Because(verify.Panicked)
+		if ru.Decide(r); r.Class != Open {
+			t.Errorf("check %d: class %s, want %s", at, r.Class, Open)
+		}
+	}
+}

@@ -75,7 +75,14 @@ func RefutedBy(r *verify.Report) Record {
 // disowned: the DMARC record of the envelope sender's own domain asks for reject or quarantine, and no signature that
 // aligns with it passes: mail of that domain would fail, whoever the author is.
 func disowned(r *verify.Report) bool {
-	return AsksFor(r.Sender.Policy) && len(signatures(r)) == 0
+	return AsksFor(r.Sender.Policy) && len(signatures(r)) == 0 && !unsaid(r)
+}
+
+// unsaid: a fault of ours kept SPF or a signature from passing, perhaps. That refutes nobody.
+func unsaid(r *verify.Report) bool {
+	return slices.ContainsFunc(r.Checks, func(c result.Outcome) bool {
+		return c.Reason.Code == verify.Panicked && (c.Method == verify.MethodSPF || c.Method == verify.MethodDKIM)
+	})
 }
 
 // AsksFor tells whether a DMARC policy disowns what fails: RFC 9989, 4.7.
