@@ -1,5 +1,5 @@
 // Package templates has every sentence that a person reads (words/*.toml, keyed by code) and the
-// layout of the report. It is embedded; an operator may override a file of it. It knows no package of
+// layout of the report. It is embedded; an operator may override a file of it. It knows nothing of
 // ours: arguments are plain text, made safe by the caller.
 package templates
 
@@ -17,8 +17,8 @@ import (
 	"sync"
 	text "text/template"
 
-	"github.com/pelletier/go-toml/v2"
-	"github.com/pelletier/go-toml/v2/unstable"
+	"checkauth/verify/tomlfile"
+
 	"golang.org/x/text/language"
 )
 
@@ -84,8 +84,9 @@ func (w *Words) read(from fs.FS, dir string) error {
 		}
 		name := path.Join(dir, f)
 		sentences := map[string]string{}
-		if err := toml.Unmarshal(b, &sentences); err != nil {
-			return fmt.Errorf("%s: %w", name, position(err))
+		file := tomlfile.File{Name: name, Body: b}
+		if err := file.Decode(&sentences); err != nil {
+			return err
 		}
 		lang := strings.TrimSuffix(path.Base(f), ".toml")
 		if tag, err := language.Parse(lang); err != nil || tag.String() != lang {
@@ -95,7 +96,7 @@ func (w *Words) read(from fs.FS, dir string) error {
 			return fmt.Errorf("%s: the file's name is no language (want one such as de.toml or pt-BR.toml): %w", name, err)
 		}
 		if dir != "" {
-			faults = append(faults, w.faults(name, b, sentences)...)
+			faults = append(faults, w.faults(file, sentences)...)
 		}
 		if w.byLang[lang] == nil {
 			w.byLang[lang] = map[string]string{}
@@ -106,17 +107,11 @@ func (w *Words) read(from fs.FS, dir string) error {
 }
 
 // faults of an operator's sentences, in the order of the file.
-func (w *Words) faults(name string, b []byte, sentences map[string]string) (out []error) {
+func (w *Words) faults(file tomlfile.File, sentences map[string]string) (out []error) {
 	english := w.byLang[English]
-	var p unstable.Parser
-	p.Reset(b)
-	for p.NextExpression() {
-		keys := p.Expression().Key()
-		if !keys.Next() {
-			continue
-		}
-		code := string(keys.Node().Data)
-		at := fmt.Sprintf("%s, line %d: %q", name, p.Shape(keys.Node().Raw).Start.Line, code)
+	for _, p := range file.Places() {
+		code := p.Key
+		at := fmt.Sprintf("%s, line %d: %q", file.Name, p.Line, code)
 		switch known, ok := english[code]; {
 		case !ok:
 			out = append(out, fmt.Errorf("%s: no such sentence: remove it, or see words/en.toml for its name", at))
@@ -131,14 +126,6 @@ func (w *Words) faults(name string, b []byte, sentences map[string]string) (out 
 		}
 	}
 	return out
-}
-
-func position(err error) error {
-	if d, ok := errors.AsType[*toml.DecodeError](err); ok {
-		line, column := d.Position()
-		return fmt.Errorf("line %d, column %d: %w", line, column, err)
-	}
-	return err
 }
 
 // fixed are sentences that stay English in every language: programs read them in the text part.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -13,11 +12,9 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/pelletier/go-toml/v2"
-	"github.com/pelletier/go-toml/v2/unstable"
 
 	"checkauth/reply/store"
-	"checkauth/verify/typo"
+	"checkauth/verify/tomlfile"
 )
 
 // settings is the whole configuration: the file's keys, serve's flags and the table of the README come
@@ -209,70 +206,24 @@ func (s *settings) load(file string) error {
 	if err != nil {
 		return &exitError{exitConfig, fmt.Errorf("configuration: %w", err)}
 	}
-	d := toml.NewDecoder(strings.NewReader(string(b)))
-	d.DisallowUnknownFields()
-	if err := d.Decode(s); err != nil {
-		return &exitError{exitConfig, fmt.Errorf("configuration %w", s.explain(file, err))}
+	f := tomlfile.File{Name: file, Body: b,
+		Meant: func(path []string) string {
+			return tomlfile.Nearest(strings.Join(path, "."), s.keys(), "see check-auth config for the keys that there are")
+		},
+		Want: func(key string) string {
+			if f, ok := s.find(key); ok {
+				return f.allowed()
+			}
+			return ""
+		}}
+	if err := f.Decode(s); err != nil {
+		return &exitError{exitConfig, fmt.Errorf("configuration %w", err)}
 	}
-	s.places = places(file, b)
+	s.places = map[string]string{}
+	for _, p := range f.Places() { // for faults that are seen only when all values are there
+		s.places[strings.TrimPrefix(p.Table+"."+p.Key, ".")] = fmt.Sprintf("%s, line %d", file, p.Line)
+	}
 	return nil
-}
-
-// places finds the line of each key, for faults that are seen only when all values are there.
-func places(file string, b []byte) map[string]string {
-	out := map[string]string{}
-	var p unstable.Parser
-	p.Reset(b)
-	table := ""
-	for p.NextExpression() {
-		e := p.Expression()
-		var words []string
-		line := 0
-		for k := e.Key(); k.Next(); {
-			words = append(words, string(k.Node().Data))
-			line = p.Shape(k.Node().Raw).Start.Line
-		}
-		key := strings.Join(words, ".")
-		switch e.Kind {
-		case unstable.Table:
-			table = key + "."
-		case unstable.KeyValue:
-			out[table+key] = fmt.Sprintf("%s, line %d", file, line)
-		}
-	}
-	return out
-}
-
-// explain puts go-toml's errors into the user's words: all unknown keys at once, with the nearest key.
-func (s *settings) explain(file string, err error) error {
-	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-		var all []error
-		for _, e := range strict.Errors {
-			all = append(all, s.unknown(file, &e))
-		}
-		return errors.Join(all...)
-	}
-	d, ok := errors.AsType[*toml.DecodeError](err)
-	if !ok {
-		return fmt.Errorf("%s: %w", file, err)
-	}
-	line, column := d.Position()
-	key := strings.Join(d.Key(), ".")
-	allowed := strings.TrimPrefix(d.Error(), "toml: ")
-	if f, ok := s.find(key); ok && strings.Contains(allowed, "cannot decode") {
-		allowed = "want " + f.allowed()
-	}
-	return fmt.Errorf("%s, line %d, column %d: %s: %s", file, line, column, key, allowed)
-}
-
-func (s *settings) unknown(file string, e *toml.DecodeError) error {
-	line, _ := e.Position()
-	key := strings.Join(e.Key(), ".")
-	hint := "see check-auth config for the keys that there are"
-	if near := typo.Nearest(key, s.keys()); near != "" {
-		hint = fmt.Sprintf("did you mean %q?", near)
-	}
-	return fmt.Errorf("%s, line %d: unknown key %q: %s", file, line, key, hint)
 }
 
 // setting is one key with its place in the struct.

@@ -185,7 +185,7 @@ func (p *life) stop(t *testing.T) {
 // drained waits until the queue is empty.
 func drained(t *testing.T, state string) {
 	t.Helper()
-	queue, err := store.OpenBeside(t.Context(), state)
+	queue, err := store.Attach(t.Context(), state)
 	if err != nil {
 		t.Fatal(err)
 	}

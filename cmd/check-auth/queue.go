@@ -56,7 +56,7 @@ type queueDropCmd struct {
 const dropReason = "dropped by the operator"
 
 // open opens the queue of the service that the command line names.
-func (c *queueCmd) open(ctx context.Context, e env) (store.Keeper, error) {
+func (c *queueCmd) open(ctx context.Context, e env) (store.Admin, error) {
 	s := defaults(e.getenv)
 	if c.Config != "" {
 		if err := s.load(c.Config); err != nil {
@@ -83,7 +83,7 @@ func queueError(err error) error {
 }
 
 // with runs what is to be done with the queue, and closes it.
-func (c *queueCmd) with(ctx context.Context, e env, do func(store.Keeper) error) (err error) {
+func (c *queueCmd) with(ctx context.Context, e env, do func(store.Admin) error) (err error) {
 	b, err := c.open(ctx, e)
 	if err != nil {
 		return err
@@ -102,7 +102,7 @@ func (c *queueListCmd) Run(ctx context.Context, e env, shared *queueCmd) error {
 	if err != nil {
 		return err
 	}
-	return shared.with(ctx, e, func(b store.Keeper) error {
+	return shared.with(ctx, e, func(b store.Admin) error {
 		found, err := b.List(ctx, f, c.Limit+1)
 		if err != nil {
 			return queueError(err)
@@ -147,7 +147,7 @@ func (c *queueShowCmd) Run(ctx context.Context, e env, shared *queueCmd) error {
 	if c.Raw && !c.Message {
 		return usage("--raw is for the message: give --message too")
 	}
-	return shared.with(ctx, e, func(b store.Keeper) error {
+	return shared.with(ctx, e, func(b store.Admin) error {
 		found, err := b.Show(ctx, c.ID)
 		if errors.Is(err, store.ErrUnknown) {
 			return &exitError{exitFail, fmt.Errorf("no entry %q in the queue: what has ended is forgotten after a day", c.ID)}
@@ -196,7 +196,7 @@ func (c *queueRetryCmd) Run(ctx context.Context, e env, shared *queueCmd) error 
 	if c.All == (len(c.IDs) > 0) {
 		return usage("give report ids, or --all")
 	}
-	return shared.with(ctx, e, func(b store.Keeper) error {
+	return shared.with(ctx, e, func(b store.Admin) error {
 		if !c.All {
 			return each(e, c.IDs, "is due now", func(id string) error { return b.Retry(ctx, id, e.now()) })
 		}
@@ -214,7 +214,7 @@ func (c *queueRetryCmd) Run(ctx context.Context, e env, shared *queueCmd) error 
 
 // Run drops entries; exit 1 where one of them is not dropped.
 func (c *queueDropCmd) Run(ctx context.Context, e env, shared *queueCmd) error {
-	return shared.with(ctx, e, func(b store.Keeper) error {
+	return shared.with(ctx, e, func(b store.Admin) error {
 		return each(e, c.IDs, "is dropped", func(id string) error { return b.Drop(ctx, id, e.now(), dropReason) })
 	})
 }

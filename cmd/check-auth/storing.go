@@ -58,19 +58,19 @@ func (s *settings) openStore(ctx context.Context, c store.PostgresConfig, log *s
 }
 
 // openBeside opens the queue of a service that may be running.
-func (s *settings) openBeside(ctx context.Context) (store.Keeper, error) {
+func (s *settings) openBeside(ctx context.Context) (store.Admin, error) {
 	c, err := s.postgres()
 	if err != nil {
 		return nil, err
 	}
 	if c.URL == "" {
-		b, err := store.OpenBeside(ctx, s.State)
+		b, err := store.Attach(ctx, s.State)
 		if errors.Is(err, os.ErrNotExist) {
 			err = fmt.Errorf("%w: name the service's with --state-dir or --config", err)
 		}
 		return b, queueError(err)
 	}
-	b, err := store.OpenPostgresBeside(ctx, c)
+	b, err := store.AttachPostgres(ctx, c)
 	return b, queueError(err)
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // actions are the lines of What to do now, most important first, each with what was seen that it is for.
-func (c *Voice) actions(r *verify.Report, said findings) (out []string) {
+func (c *Language) actions(r *verify.Report, said findings) (out []string) {
 	for i, a := range r.Actions {
 		if i > 0 {
 			out = append(out, "")
@@ -82,7 +82,7 @@ type piece struct {
 	Gone bool // it does not stand in the new one
 }
 
-func (c *Voice) advice(a verify.Action, seen []string) advice {
+func (c *Language) advice(a verify.Action, seen []string) advice {
 	out := advice{
 		Text: c.say(a.Code, a.Args), Seen: seen, Proof: c.proof(a.Proof), Before: c.sentences(a.Before...),
 		When: c.sentences(a.When...), Where: c.sentences(c.place(a.Where)...),
@@ -112,7 +112,7 @@ var restatements = []result.Code{
 }
 
 // sentences puts reasons into words, one behind the other.
-func (c *Voice) sentences(all ...result.Reason) string {
+func (c *Language) sentences(all ...result.Reason) string {
 	var said []string
 	for _, r := range all {
 		if !r.IsZero() {
@@ -123,7 +123,7 @@ func (c *Voice) sentences(all ...result.Reason) string {
 }
 
 // action is one: what to do, what was seen, the record, why, the proof, what to think of first, when and where.
-func (c *Voice) action(n int, action verify.Action, seen []string) []string {
+func (c *Language) action(n int, action verify.Action, seen []string) []string {
 	a := c.advice(action, seen)
 	mark := fmt.Sprintf("%d. ", n)
 	out := []string{mark + wrap(a.Text, "   ", width-len(mark)), ""}
@@ -197,7 +197,7 @@ func bracketed(old []piece) string {
 }
 
 // proof in words: which results become others, and what that means at the receivers.
-func (c *Voice) proof(p *verify.Proof) string {
+func (c *Language) proof(p *verify.Proof) string {
 	if p == nil {
 		return ""
 	}
@@ -229,7 +229,7 @@ func (c *Voice) proof(p *verify.Proof) string {
 }
 
 // place says where the record is edited.
-func (c *Voice) place(p *verify.Place) []result.Reason {
+func (c *Language) place(p *verify.Place) []result.Reason {
 	if p == nil {
 		return nil
 	}
@@ -245,7 +245,7 @@ func (c *Voice) place(p *verify.Place) []result.Reason {
 }
 
 // authoritative are the lines of what the zones' own servers say.
-func (c *Voice) authoritative(all []verify.Authority) (out []string) {
+func (c *Language) authoritative(all []verify.Authority) (out []string) {
 	for i, a := range all {
 		if i > 0 {
 			out = append(out, "")

@@ -108,7 +108,7 @@ func TestReply_leaves_out_whole_parts_and_says_so(t *testing.T) {
 func TestReply_of_a_size_that_nothing_fits_in(t *testing.T) {
 	t.Parallel()
 	r, body := load(t, "all-well")
-	for _, size := range []int{1, signatureRoom - 1, signatureRoom} {
+	for _, size := range []int{1, signatureSpace - 1, signatureSpace} {
 		c := composer(t)
 		c.cfg.Size = size
 		e, err := c.Reply(r, policy.Decision{Class: policy.Proved}, body, now)

@@ -65,14 +65,14 @@ func Defaults() Config {
 // Composer writes replies, in the language that each asks for; by itself it speaks English. One serves any
 // number of goroutines.
 type Composer struct {
-	*Voice
-	voices map[string]*Voice // by language
+	*Language
+	languages map[string]*Language // by language
 	key    *sign.Key
-	desks  chan *desk // to compose replies on: one a processor, more would only take memory
+	pool  chan *buffers // to compose replies on: one a processor, more would only take memory
 }
 
-// Voice is a report in one language.
-type Voice struct {
+// Language has the layouts and the words of one language.
+type Language struct {
 	cfg    Config
 	words  *templates.Words
 	lang   string
@@ -94,24 +94,24 @@ func New(cfg Config, key *sign.Key) (*Composer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Composer{voices: map[string]*Voice{}, key: key, desks: make(chan *desk, runtime.GOMAXPROCS(0))}
-	for range cap(c.desks) {
-		c.desks <- &desk{}
+	c := &Composer{languages: map[string]*Language{}, key: key, pool: make(chan *buffers, runtime.GOMAXPROCS(0))}
+	for range cap(c.pool) {
+		c.pool <- &buffers{}
 	}
 	for _, lang := range words.Languages() {
-		if c.voices[lang], err = newVoice(cfg, words, lang); err != nil {
+		if c.languages[lang], err = newLanguage(cfg, words, lang); err != nil {
 			return nil, err
 		}
 	}
-	c.Voice = c.voices[templates.English]
+	c.Language = c.languages[templates.English]
 	if cfg.Templates == "" { // tests have rehearsed the built-in ones
 		return c, nil
 	}
 	return c, c.rehearse()
 }
 
-func newVoice(cfg Config, words *templates.Words, lang string) (_ *Voice, err error) {
-	v := &Voice{cfg: cfg, words: words, lang: lang}
+func newLanguage(cfg Config, words *templates.Words, lang string) (_ *Language, err error) {
+	v := &Language{cfg: cfg, words: words, lang: lang}
 	v.meanings = sync.OnceValue(v.explained)
 	v.layout, err = templates.Report(cfg.Templates, texttemplate.FuncMap{
 		"rule": func(char string, n int) string { return strings.Repeat(char, n) },
@@ -143,15 +143,15 @@ func (b bounded) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
-// desk has the room that a reply is composed in; only the whole message leaves it.
-type desk struct{ text, page, json, wire bytes.Buffer }
+// buffers are for one reply; only the whole message leaves them.
+type buffers struct{ text, page, json, wire bytes.Buffer }
 
 // largestRoom is kept for the next reply: a usual one needs some 30 KiB for a form and 80 for the wire.
-const largestRoom = 256 << 10
+const largestBuffer = 256 << 10
 
-func (d *desk) clear() {
+func (d *buffers) clear() {
 	for _, b := range []*bytes.Buffer{&d.text, &d.page, &d.json, &d.wire} {
-		if b.Reset(); b.Cap() > largestRoom {
+		if b.Reset(); b.Cap() > largestBuffer {
 			*b = bytes.Buffer{}
 		}
 	}
@@ -173,8 +173,8 @@ func (c *Composer) rehearse() error {
 // manyWishes: of a field that nobody has need of twice. Each is matched with every language.
 const manyWishes = 2
 
-// voice gives the language that a message asks for: in the address that it was sent to, else in its header.
-func (c *Composer) voice(r *verify.Report, d policy.Decision) *Voice {
+// language gives the one that a message asks for: in the address that it was sent to, else in its header.
+func (c *Composer) language(r *verify.Report, d policy.Decision) *Language {
 	wishes := append([]string(nil), d.Form.Details...)
 	for _, field := range []string{"Accept-Language", "Content-Language"} { // RFC 3282
 		all := r.Message.Fields.All(field)
@@ -183,7 +183,7 @@ func (c *Composer) voice(r *verify.Report, d policy.Decision) *Voice {
 		}
 	}
 	lang, _ := c.words.Choose(wishes...)
-	return c.voices[lang]
+	return c.languages[lang]
 }
 
 // Languages are those that the Composer has words of, English first.
@@ -196,9 +196,9 @@ func (c *Composer) Speaks(lang string) bool {
 }
 
 // say puts a reason into words. Arguments come from strangers: they are made safe and short.
-func (c *Voice) say(code result.Code, args result.Args) string { return c.sayIn(c.lang, code, args) }
+func (c *Language) say(code result.Code, args result.Args) string { return c.sayIn(c.lang, code, args) }
 
-func (c *Voice) sayIn(lang string, code result.Code, args result.Args) string {
+func (c *Language) sayIn(lang string, code result.Code, args result.Args) string {
 	return c.words.Say(lang, string(code), func(name string) string {
 		value := args.Get(name)
 		if said, ok := c.durationOf(name, value); ok {
@@ -216,10 +216,10 @@ func (c *Voice) sayIn(lang string, code result.Code, args result.Args) string {
 // argument: octets of one stranger's text within a sentence.
 const argument = 300
 
-func (c *Voice) reason(r result.Reason) string { return c.say(r.Code, r.Args) }
+func (c *Language) reason(r result.Reason) string { return c.say(r.Code, r.Args) }
 
 // sayPairs is for what is printed at once: pairs of argument name and value.
-func (c *Voice) sayPairs(code string, pairs ...string) string {
+func (c *Language) sayPairs(code string, pairs ...string) string {
 	values := make([]any, len(pairs))
 	for i, p := range pairs {
 		values[i] = p
@@ -240,13 +240,13 @@ func (c *Composer) Answer(d policy.Decision) reply.Answer {
 const answerLine = 480
 
 // Say is for cmd: a reason as a sentence.
-func (c *Voice) Say(r result.Reason) string { return c.reason(r) }
+func (c *Language) Say(r result.Reason) string { return c.reason(r) }
 
 // Finding is for cmd: a finding as a sentence.
-func (c *Voice) Finding(f result.Finding) string { return c.finding(f) }
+func (c *Language) Finding(f result.Finding) string { return c.finding(f) }
 
 // fill sets the English sentence wherever a report has a code.
-func (c *Voice) fill(r *verify.Report) {
+func (c *Language) fill(r *verify.Report) {
 	c.set(&r.Verdict.Why)
 	if f := r.Session.TLSFailed; f != nil {
 		c.set(&f.Cause)
@@ -272,7 +272,7 @@ func (c *Voice) fill(r *verify.Report) {
 }
 
 // fillActions does the same for what is to be done.
-func (c *Voice) fillActions(all []verify.Action) {
+func (c *Language) fillActions(all []verify.Action) {
 	for i := range all {
 		a := &all[i]
 		a.Text = c.say(a.Code, a.Args)
@@ -292,7 +292,7 @@ func (c *Voice) fillActions(all []verify.Action) {
 }
 
 // fillReceivers does the same for the receivers' verdicts. What an operator's file says brings its words.
-func (c *Voice) fillReceivers(all []verify.Receiver) {
+func (c *Language) fillReceivers(all []verify.Receiver) {
 	set := func(r *result.Reason) {
 		if r.Text == "" {
 			c.set(r)

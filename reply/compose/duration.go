@@ -19,7 +19,7 @@ var units = []struct {
 
 // duration says how long something takes, in one or two units and rounded up, so that who waits so long has waited
 // long enough.
-func (c *Voice) duration(seconds int) string {
+func (c *Language) duration(seconds int) string {
 	upTo := func(unit int) int { return (seconds + unit - 1) / unit * unit }
 	switch {
 	case seconds > 86400:
@@ -45,7 +45,7 @@ func (c *Voice) duration(seconds int) string {
 var durations = map[string]int{"seconds": 1, "minutes": 60}
 
 // durationOf is an argument that is a time, in words; not ok where it is none.
-func (c *Voice) durationOf(name, value string) (said string, ok bool) {
+func (c *Language) durationOf(name, value string) (said string, ok bool) {
 	unit := durations[name]
 	if unit == 0 {
 		return "", false

@@ -28,7 +28,7 @@ func TestDuration(t *testing.T) {
 		{172800, "2 days", "2 g\u00fcn"},
 		{604800 - 1, "7 days", "7 g\u00fcn"},
 	} {
-		if en, tr := c.duration(k.seconds), c.voices["tr"].duration(k.seconds); en != k.english || tr != k.turkish {
+		if en, tr := c.duration(k.seconds), c.languages["tr"].duration(k.seconds); en != k.english || tr != k.turkish {
 			t.Errorf("%d: got %q and %q, want %q and %q", k.seconds, en, tr, k.english, k.turkish)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // details are the lines of one check: Result, ID(s) verified, its own facts, the records.
-func (c *Voice) details(k result.Outcome) []string {
+func (c *Language) details(k result.Outcome) []string {
 	out := []string{c.resultLine(k)}
 	out = append(out, strings.TrimRight(field("ID(s) verified:", identities(k)), " "))
 	for _, l := range c.Tree(k.Tree, k.Reason) {
@@ -24,7 +24,7 @@ func (c *Voice) details(k result.Outcome) []string {
 
 func onText(f result.Fact) bool { return f.Only == "" || f.Only == result.OnText }
 
-func (c *Voice) resultLine(k result.Outcome) string {
+func (c *Language) resultLine(k result.Outcome) string {
 	value := string(k.Result) + c.inBrackets(k)
 	if k.Unbroken {
 		return field("Result:", value)
@@ -32,7 +32,7 @@ func (c *Voice) resultLine(k result.Outcome) string {
 	return wrapped("Result:", value)
 }
 
-func (c *Voice) inBrackets(k result.Outcome) string {
+func (c *Language) inBrackets(k result.Outcome) string {
 	if k.Reason.IsZero() {
 		return ""
 	}
@@ -50,7 +50,7 @@ func identities(k result.Outcome) string {
 }
 
 // Facts are the lines of those that are wanted, as in the details of a check.
-func (c *Voice) Facts(all []result.Fact, wanted func(result.Fact) bool) (out []string) {
+func (c *Language) Facts(all []result.Fact, wanted func(result.Fact) bool) (out []string) {
 	for _, f := range all {
 		if wanted(f) {
 			out = append(out, c.factLines(f)...)
@@ -59,7 +59,7 @@ func (c *Voice) Facts(all []result.Fact, wanted func(result.Fact) bool) (out []s
 	return out
 }
 
-func (c *Voice) factLines(f result.Fact) (out []string) {
+func (c *Language) factLines(f result.Fact) (out []string) {
 	label := f.Label
 	if f.Pre && label != "" {
 		out = append(out, label)
@@ -83,7 +83,7 @@ func (c *Voice) factLines(f result.Fact) (out []string) {
 }
 
 // lineText is a line with each text in it made safe, and cut where it is not long by right.
-func (c *Voice) lineText(l result.Line, long bool) string {
+func (c *Language) lineText(l result.Line, long bool) string {
 	var b strings.Builder
 	for _, p := range l {
 		switch {
@@ -109,7 +109,7 @@ type TreeLine struct {
 
 // Tree shows how a result came about, a line a term, with the running counts. The reason that stands beside the result is
 // not said again.
-func (c *Voice) Tree(t *result.Tree, said result.Reason) []TreeLine {
+func (c *Language) Tree(t *result.Tree, said result.Reason) []TreeLine {
 	if t == nil {
 		return nil
 	}
@@ -151,7 +151,7 @@ func total(label string, lookups, voids int) string {
 }
 
 // term is what is shown of one, the record that it leads to apart.
-func (c *Voice) term(t *result.Row, indent, said string) []string {
+func (c *Language) term(t *result.Row, indent, said string) []string {
 	head := fmt.Sprintf("%s  %s  %s", indent, safe(t.Term.Value), t.State)
 	if !t.Asked {
 		return []string{head}
@@ -210,14 +210,14 @@ func records(e result.Evidence) []string {
 func inZone(s string) string { return strings.ReplaceAll(result.Clean(s), "://", `\058//`) }
 
 // set puts the sentence of a reason beside its code.
-func (c *Voice) set(r *result.Reason) {
+func (c *Language) set(r *result.Reason) {
 	if !r.IsZero() {
 		r.Text = c.reason(*r)
 	}
 }
 
 // Fill sets the English sentences in a detail.
-func (c *Voice) Fill(detail any) {
+func (c *Language) Fill(detail any) {
 	if s, ok := detail.(result.Speaker); ok {
 		s.EachReason(c.set)
 	}

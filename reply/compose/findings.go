@@ -18,7 +18,7 @@ type findings struct {
 }
 
 // findings puts them into words. Questions that failed in the same way are one cause: they stand in one finding.
-func (c *Voice) findings(r *verify.Report) findings {
+func (c *Language) findings(r *verify.Report) findings {
 	questions := map[result.Code][]string{}
 	for _, f := range r.Findings {
 		if c.isOutage(f) {
@@ -86,7 +86,7 @@ func without(text string, said []string) string {
 
 // finding is the sentence of a finding. A code that is a reason as well has its whole sentence under
 // another key.
-func (c *Voice) finding(f result.Finding) string {
+func (c *Language) finding(f result.Finding) string {
 	if c.isOutage(f) {
 		return c.outage(f.Code, []string{question(f)})
 	}
@@ -97,14 +97,14 @@ func (c *Voice) finding(f result.Finding) string {
 }
 
 // isOutage: a question that the DNS did not answer.
-func (c *Voice) isOutage(f result.Finding) bool {
+func (c *Language) isOutage(f result.Finding) bool {
 	return strings.HasPrefix(string(f.Code), "dns-") && c.words.Has(templates.English, "finding-"+string(f.Code))
 }
 
 func question(f result.Finding) string { return f.Args.Get("name") + " (" + f.Args.Get("type") + ")" }
 
 // outage names the questions, the first few of many.
-func (c *Voice) outage(code result.Code, questions []string) string {
+func (c *Language) outage(code result.Code, questions []string) string {
 	const shown = 5
 	if n := len(questions) - shown; n > 0 {
 		questions = append(questions[:shown:shown], c.sayPairs("more-questions", "count", fmt.Sprint(n)))

@@ -232,7 +232,7 @@ func (b *bench) reply(t *testing.T, s string, class policy.Class, from int) {
 		}
 	}
 	if page := parts["text/html"]; page != "" {
-		b.checkPage(t, s, class, from, b.c.voice(r, d), page)
+		b.checkPage(t, s, class, from, b.c.language(r, d), page)
 	}
 	if object := parts["application/json"]; object != "" {
 		checkObject(t, s, object)
@@ -326,7 +326,7 @@ func shape(t *testing.T, page string) map[string]bool {
 }
 
 // checkPage: the page has nothing but text that one with harmless text has not: short, long, or of many words.
-func (b *bench) checkPage(t *testing.T, s string, class policy.Class, from int, v *Voice, page string) {
+func (b *bench) checkPage(t *testing.T, s string, class policy.Class, from int, v *Language, page string) {
 	t.Helper()
 	key := fmt.Sprint(class, from, v.lang)
 	allowed, ok := b.shapes.Load(key)

@@ -60,7 +60,7 @@ func toned(text string, t tone) tinted { return tinted{text, t == good, t == bad
 // step is one thing to do.
 type step struct{ advice }
 
-func (c *Voice) step(a verify.Action, seen []string) step {
+func (c *Language) step(a verify.Action, seen []string) step {
 	s := step{c.advice(a, seen)}
 	s.Proof = strings.ReplaceAll(s.Proof, "->", "\u2192") // an arrow that no line break takes apart
 	return s
@@ -89,7 +89,7 @@ func pageFuncs(say func(code string, pairs ...string) string) htmltemplate.FuncM
 // HTML is the report's HTML part, in the language that the message asks for.
 func (c *Composer) HTML(r *verify.Report, d policy.Decision) (string, error) {
 	var b bytes.Buffer
-	v := c.voice(r, d)
+	v := c.language(r, d)
 	err := v.write(&b, v.pageOf(forClass(r, d.Class), d))
 	return b.String(), err
 }
@@ -100,7 +100,7 @@ func (p page) lean() page {
 	return p
 }
 
-func (c *Voice) write(b *bytes.Buffer, p page) error {
+func (c *Language) write(b *bytes.Buffer, p page) error {
 	if err := c.page.Execute(bounded{c.page.Name(), b}, p); err != nil {
 		return fmt.Errorf("template: %w", err)
 	}
@@ -108,7 +108,7 @@ func (c *Voice) write(b *bytes.Buffer, p page) error {
 }
 
 // pageOf takes a report as its class gets it.
-func (c *Voice) pageOf(r *verify.Report, d policy.Decision) page {
+func (c *Language) pageOf(r *verify.Report, d policy.Decision) page {
 	p := page{
 		Lang: c.lang, Verdict: toned(strings.TrimSuffix(c.verdictWord(r), "."), verdictTones[r.Verdict.Word]), Why: c.verdictWhy(r),
 		Greeting: c.sayPairs("greeting-what", "host", c.cfg.Host, "service", c.cfg.Service, "sender", reversePath(r),
@@ -147,7 +147,7 @@ func tint(w result.Word) tinted {
 }
 
 // inWords is the reason of a check's result.
-func (c *Voice) inWords(k result.Outcome) string {
+func (c *Language) inWords(k result.Outcome) string {
 	if k.Reason.IsZero() {
 		return ""
 	}
@@ -155,7 +155,7 @@ func (c *Voice) inWords(k result.Outcome) string {
 }
 
 // session is what SMTP said.
-func (c *Voice) session(r *verify.Report) []fact {
+func (c *Language) session(r *verify.Report) []fact {
 	return []fact{
 		{Label: c.sayPairs("html-helo"), Lines: []string{safe(r.Session.Helo)}, Code: true},
 		{Label: c.sayPairs("html-client"), Lines: []string{safe(r.Session.ClientIP)}, Code: true},
@@ -176,7 +176,7 @@ type receiver struct {
 // verdictsToned: what becomes of the mail.
 var verdictsToned = map[string]tone{"accept": good, "junk": caution, "defer": caution, "reject": bad}
 
-func (c *Voice) verdicts(all []verify.Receiver) []receiver {
+func (c *Language) verdicts(all []verify.Receiver) []receiver {
 	var out []receiver
 	for _, v := range all {
 		r := receiver{Name: safe(v.Name), Word: toned(c.reason(v.Why), verdictsToned[v.Verdict])}

@@ -24,7 +24,7 @@ type details struct {
 
 func (d details) any() bool { return len(d.Facts)+len(d.Terms)+len(d.Rows) > 0 }
 
-func (c *Voice) detailsOf(k result.Outcome, r *verify.Report) details {
+func (c *Language) detailsOf(k result.Outcome, r *verify.Report) details {
 	out := details{Name: strings.TrimSpace(c.checkName(k) + " " + subject(k, r)), Word: tint(k.Result), Why: c.inWords(k)}
 	if t := k.Tree; t != nil {
 		c.tree(&out, k)
@@ -48,7 +48,7 @@ func (c *Voice) detailsOf(k result.Outcome, r *verify.Report) details {
 }
 
 // checkName is what people call a check, in their language where it has words for it.
-func (c *Voice) checkName(k result.Outcome) string {
+func (c *Language) checkName(k result.Outcome) string {
 	if code := "html-check" + "-" + k.Method; c.words.Has(templates.English, code) {
 		return c.sayPairs(code)
 	}
@@ -64,7 +64,7 @@ func subject(k result.Outcome, r *verify.Report) string {
 }
 
 // facts puts those of the page into words.
-func (c *Voice) facts(all []result.Fact) []fact {
+func (c *Language) facts(all []result.Fact) []fact {
 	var out []fact
 	for _, f := range all {
 		if f.Only != "" && f.Only != result.OnPage {
@@ -84,7 +84,7 @@ func (c *Voice) facts(all []result.Fact) []fact {
 }
 
 // pageLines leaves out lines that say nothing.
-func (c *Voice) pageLines(all []result.Line) (out []string) {
+func (c *Language) pageLines(all []result.Line) (out []string) {
 	for _, l := range all {
 		if !l.IsZero() {
 			out = append(out, safe(c.lineText(l, true)))
@@ -101,7 +101,7 @@ type cell struct {
 	Head, NoWrap, Bold, Copy bool
 }
 
-func (c *Voice) cell(k result.Cell) cell {
+func (c *Language) cell(k result.Cell) cell {
 	out := cell{Word: tint(k.Word), Small: c.pageLines(k.Small), Head: k.Head, NoWrap: k.NoWrap, Bold: k.Bold, Copy: k.Copy}
 	if !k.Line.IsZero() {
 		out.Text = safe(c.lineText(k.Line, true))
@@ -138,7 +138,7 @@ func levelOf(depth int) level {
 }
 
 // tree shows how the result came about.
-func (c *Voice) tree(d *details, k result.Outcome) {
+func (c *Language) tree(d *details, k result.Outcome) {
 	for i := range k.Tree.Rows {
 		r := &k.Tree.Rows[i]
 		n := len(d.Terms)
@@ -156,7 +156,7 @@ func (c *Voice) tree(d *details, k result.Outcome) {
 	}
 }
 
-func (c *Voice) branch(r *result.Row, k result.Outcome) branch {
+func (c *Language) branch(r *result.Row, k result.Outcome) branch {
 	t := plain
 	switch {
 	case r.Failed:

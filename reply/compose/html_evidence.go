@@ -96,7 +96,7 @@ type server struct {
 	Error  string // why it gave no answer
 }
 
-func (c *Voice) authorities(all []verify.Authority) []authority {
+func (c *Language) authorities(all []verify.Authority) []authority {
 	var out []authority
 	for _, a := range all {
 		one := authority{Name: zoneName(a.Name), Type: safe(a.Type)}
@@ -111,7 +111,7 @@ func (c *Voice) authorities(all []verify.Authority) []authority {
 	return out
 }
 
-func (c *Voice) server(s verify.AuthorityServer) server {
+func (c *Language) server(s verify.AuthorityServer) server {
 	out := server{Names: []string{zoneName(s.Server)}}
 	if s.Serial != nil {
 		out.Serial = fmt.Sprint(*s.Serial)

@@ -427,7 +427,7 @@ func TestLanguage_of_a_thousand_fields(t *testing.T) {
 	} {
 		r, _ := load(t, "all-well")
 		within(t, r, header+"\r\n")
-		if got := c.voice(r, policy.Decision{}).lang; got != want {
+		if got := c.language(r, policy.Decision{}).lang; got != want {
 			t.Errorf("%.60q: got %s, want %s", header, got, want)
 		}
 	}
@@ -437,7 +437,7 @@ func TestLanguage_of_a_thousand_fields(t *testing.T) {
 func TestRehearsal_of_the_built_in_layouts(t *testing.T) {
 	t.Parallel()
 	c := composer(t)
-	for lang, v := range c.voices {
+	for lang, v := range c.languages {
 		for i, p := range rehearsals() {
 			shown := forClass(p.r, p.d.Class)
 			if err := v.text(&bytes.Buffer{}, shown, p.d, mail.Data{}); err != nil {

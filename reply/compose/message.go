@@ -24,20 +24,20 @@ import (
 func (c *Composer) Reply(r *verify.Report, d policy.Decision, body mail.Data, now time.Time) (reply.Entry, error) {
 	to := wireAddress(d.To)
 	e := reply.Entry{ID: r.ID, To: to, MessageID: "<" + r.ID + "@" + c.cfg.Host + ">", Created: now, UTF8: !plainASCII(to)}
-	desk := <-c.desks
+	bufs := <-c.pool
 	defer func() {
-		desk.clear()
-		c.desks <- desk
+		bufs.clear()
+		c.pool <- bufs
 	}()
-	voice := c.voice(r, d)
+	language := c.language(r, d)
 	r = forClass(r, d.Class)
 	head := c.head(e.MessageID, to, c.subject(r, d), now)
-	head.Set("Content-Language", voice.lang)         // RFC 3282
+	head.Set("Content-Language", language.lang)         // RFC 3282
 	if id := r.Message.MessageID; wellFormedID(id) { // an unproved sender has none
 		head.Set("In-Reply-To", id)
 		head.Set("References", id)
 	}
-	parts, err := c.parts(desk, voice, r, d, body)
+	parts, err := c.parts(bufs, language, r, d, body)
 	if err != nil {
 		return e, err
 	}
@@ -45,7 +45,7 @@ func (c *Composer) Reply(r *verify.Report, d policy.Decision, body mail.Data, no
 	if d.Class != policy.Proved {
 		size, steps = min(size, unprovedSize), leftOutUnproved
 	}
-	e.Body, err = c.fit(desk, voice, head, parts, size, steps, now)
+	e.Body, err = c.fit(bufs, language, head, parts, size, steps, now)
 	return e, err
 }
 
@@ -58,27 +58,27 @@ const (
 
 // parts are the forms of the report, the one that must stay first. Sentences are put into the JSON last: it
 // sets the English ones in r.
-func (c *Composer) parts(desk *desk, voice *Voice, r *verify.Report, d policy.Decision, body mail.Data) ([]*part, error) {
+func (c *Composer) parts(bufs *buffers, language *Language, r *verify.Report, d policy.Decision, body mail.Data) ([]*part, error) {
 	if d.Short {
-		return []*part{{contentType: "text/plain; charset=utf-8", data: []byte(voice.short(r, d))}}, nil
+		return []*part{{contentType: "text/plain; charset=utf-8", data: []byte(language.short(r, d))}}, nil
 	}
-	if err := voice.text(&desk.text, r, d, body); err != nil {
+	if err := language.text(&bufs.text, r, d, body); err != nil {
 		return nil, err
 	}
-	out := []*part{{contentType: "text/plain; charset=utf-8", data: desk.text.Bytes()}}
+	out := []*part{{contentType: "text/plain; charset=utf-8", data: bufs.text.Bytes()}}
 	if c.has(PartHTML) {
-		page := voice.pageOf(r, d)
-		if err := voice.write(&desk.page, page); err != nil {
+		page := language.pageOf(r, d)
+		if err := language.write(&bufs.page, page); err != nil {
 			return nil, err
 		}
-		out = append(out, &part{contentType: "text/html; charset=utf-8", data: desk.page.Bytes(), lean: func() ([]byte, error) {
-			desk.page.Reset()
-			err := voice.write(&desk.page, page.lean())
-			return desk.page.Bytes(), err
+		out = append(out, &part{contentType: "text/html; charset=utf-8", data: bufs.page.Bytes(), lean: func() ([]byte, error) {
+			bufs.page.Reset()
+			err := language.write(&bufs.page, page.lean())
+			return bufs.page.Bytes(), err
 		}})
 	}
 	if c.has(PartJSON) {
-		data, err := c.mailed(&desk.json, deciding(r), d.Class)
+		data, err := c.mailed(&bufs.json, deciding(r), d.Class)
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +97,7 @@ func (c *Composer) has(part string) bool { return slices.Contains(c.cfg.Parts, p
 
 // short is one paragraph: all that a refuted sender gets, where the operator wants it to get anything, and one of whom it is
 // not known whether its domain refutes it.
-func (c *Voice) short(r *verify.Report, d policy.Decision) string {
+func (c *Language) short(r *verify.Report, d policy.Decision) string {
 	code := "short-refuted"
 	if d.Class != policy.Refuted {
 		code = "short-undecided"
@@ -194,19 +194,19 @@ var leftOut = []smaller{
 }
 
 // signatureRoom is for one: of RSA with 2048 bits it takes about 900 octets, with 4096 some 350 more.
-const signatureRoom = 3 << 9
+const signatureSpace = 3 << 9
 
 // fit leaves out parts where the whole would be too large, then the end of the text, in which the original
 // stands, and says so. It is signed once.
-func (c *Composer) fit(desk *desk, voice *Voice, head message.Header, parts []*part, size int, steps []smaller, now time.Time) ([]byte, error) {
-	room, text := max(0, size-signatureRoom), parts[0].data
+func (c *Composer) fit(bufs *buffers, language *Language, head message.Header, parts []*part, size int, steps []smaller, now time.Time) ([]byte, error) {
+	room, text := max(0, size-signatureSpace), parts[0].data
 	take := func(step, keep int) ([]*part, error) {
 		if steps[step].lean {
 			if err := shorten(parts); err != nil {
 				return nil, err
 			}
 		}
-		return voice.without(parts, steps[step].parts, keep), nil
+		return language.without(parts, steps[step].parts, keep), nil
 	}
 	for step := range steps {
 		some, err := take(step, len(text))
@@ -216,7 +216,7 @@ func (c *Composer) fit(desk *desk, voice *Voice, head message.Header, parts []*p
 		if octets(some) > room { // written it is longer still
 			continue
 		}
-		if b, err := written(&desk.wire, head, some); err != nil || len(b) <= size {
+		if b, err := written(&bufs.wire, head, some); err != nil || len(b) <= size {
 			return c.signed(b, err, now)
 		}
 	}
@@ -225,13 +225,13 @@ func (c *Composer) fit(desk *desk, voice *Voice, head message.Header, parts []*p
 		if err != nil {
 			return nil, err
 		}
-		b, err := written(&desk.wire, head, some)
+		b, err := written(&bufs.wire, head, some)
 		if err != nil || len(b) <= size || keep == 0 {
 			return c.signed(b, err, now)
 		}
 		// In proportion to what is over, and a tenth more: quoted-printable makes some lines longer than
 		// others, and each round has to get on.
-		keep = bytes.LastIndexByte(text[:keep*room/(len(b)-signatureRoom)*9/10], '\n') + 1
+		keep = bytes.LastIndexByte(text[:keep*room/(len(b)-signatureSpace)*9/10], '\n') + 1
 	}
 }
 
@@ -258,7 +258,7 @@ func shorten(parts []*part) error {
 }
 
 // without leaves out the parts of these names and the text behind keep, and the text says so.
-func (c *Voice) without(parts []*part, names []string, keep int) []*part {
+func (c *Language) without(parts []*part, names []string, keep int) []*part {
 	var notes []byte
 	out := []*part{parts[0]}
 	for _, p := range parts[1:] {
@@ -278,7 +278,7 @@ func (c *Voice) without(parts []*part, names []string, keep int) []*part {
 	return out
 }
 
-func (c *Voice) note(code string, pairs ...string) string {
+func (c *Language) note(code string, pairs ...string) string {
 	return "\n" + wrap(c.sayPairs(code, pairs...), "", width) + "\n"
 }
 
@@ -288,16 +288,16 @@ func (c *Composer) signed(b []byte, err error, now time.Time) ([]byte, error) {
 		return nil, err
 	}
 	if c.key == nil {
-		return b[signatureRoom:], nil
+		return b[signatureSpace:], nil
 	}
-	field, err := c.key.Signature(b[signatureRoom:], now)
+	field, err := c.key.Signature(b[signatureSpace:], now)
 	if err != nil {
 		return nil, err
 	}
-	if len(field) > signatureRoom {
-		return nil, fmt.Errorf("a signature of %d octets: want %d at most", len(field), signatureRoom)
+	if len(field) > signatureSpace {
+		return nil, fmt.Errorf("a signature of %d octets: want %d at most", len(field), signatureSpace)
 	}
-	b = b[signatureRoom-len(field):]
+	b = b[signatureSpace-len(field):]
 	copy(b, field)
 	return b, nil
 }

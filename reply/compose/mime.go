@@ -158,14 +158,14 @@ func writeLined(to *bytes.Buffer, b []byte) {
 // written is the MIME message behind free room for a signature; the parts are encoded in room. The first parts, without a
 // disposition, say the same in other forms (RFC 2046, 5.1.4).
 func written(room *bytes.Buffer, head message.Header, parts []*part) ([]byte, error) {
-	size := signatureRoom + 4<<10
+	size := signatureSpace + 4<<10
 	for _, p := range parts {
 		if err := p.encode(room); err != nil {
 			return nil, fmt.Errorf("composing the reply's %s: %w", p.contentType, err)
 		}
 		size += len(p.encoded)
 	}
-	b := bytes.NewBuffer(make([]byte, signatureRoom, size))
+	b := bytes.NewBuffer(make([]byte, signatureSpace, size))
 	err := textproto.WriteHeader(b, head.Header)
 	if err == nil {
 		err = writeParts(b, head, parts)

@@ -15,7 +15,7 @@ import (
 
 // original is the "Original Email" part: our own trace fields on top, then the header as received, then
 // as much of the body as the class allows.
-func (c *Voice) original(r *verify.Report, class policy.Class, body mail.Data) []string {
+func (c *Language) original(r *verify.Report, class policy.Class, body mail.Data) []string {
 	out := append(trace(r), c.header(r, class)...)
 	if class == policy.Proved {
 		out = append(out, c.body(body)...)
@@ -25,7 +25,7 @@ func (c *Voice) original(r *verify.Report, class policy.Class, body mail.Data) [
 
 // header is the header as received, within the bound; what claims to be ours is taken out and named. An
 // unproved address sees none of it: whoever wrote it chose every word.
-func (c *Voice) header(r *verify.Report, class policy.Class) []string {
+func (c *Language) header(r *verify.Report, class policy.Class) []string {
 	if class != policy.Proved {
 		return []string{"[the message is not shown to an address that is not proved]"}
 	}
@@ -52,7 +52,7 @@ func (c *Voice) header(r *verify.Report, class policy.Class) []string {
 
 // body is the original's body within the bound, as text, with no link left alive. A body that cannot be
 // read any more is left out: the report stands without it.
-func (c *Voice) body(d mail.Data) []string {
+func (c *Language) body(d mail.Data) []string {
 	b := make([]byte, min(d.Size, int64(c.cfg.Body)))
 	if _, err := io.ReadFull(d.Reader(), b); err != nil || len(b) == 0 {
 		return nil

@@ -11,7 +11,7 @@ import (
 // receivers has, for each provider, the known rules that the message does not meet, and where its own figures are to
 // be found. What holds for bulk mail alone stands apart: it never fails a test mail. Where nothing can be concluded the
 // provider may tell how to learn more, which is said also where no rule is broken.
-func (c *Voice) receivers(all []verify.Receiver) []string {
+func (c *Language) receivers(all []verify.Receiver) []string {
 	var out []string
 	for _, v := range all {
 		var lines []string
@@ -49,7 +49,7 @@ func hasBulk(v verify.Receiver) bool {
 func wish(r verify.ReceiverRule) bool { return r.Scope == "all" && r.Verdict == "none" }
 
 // rule is one in a line or two: what is asked for, how sure it is, and what is answered where it is not met.
-func (c *Voice) rule(r verify.ReceiverRule) string {
+func (c *Language) rule(r verify.ReceiverRule) string {
 	text := "not met: " + c.sentence(r.Requirement)
 	if wish(r) {
 		text = c.say("receiver-asks", nil) + " " + c.sentence(r.Requirement)
@@ -69,7 +69,7 @@ func (c *Voice) rule(r verify.ReceiverRule) string {
 
 // sentence is a reason in words: those of an operator's file come with it. What is only our own English, as the
 // JSON has it, is said in the reply's language.
-func (c *Voice) sentence(r result.Reason) string {
+func (c *Language) sentence(r result.Reason) string {
 	if r.Text != "" && r.Text != c.sayIn(templates.English, r.Code, r.Args) {
 		return safe(r.Text)
 	}

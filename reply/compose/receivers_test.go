@@ -58,7 +58,7 @@ func TestReceivers_say_a_demand_as_a_demand(t *testing.T) {
 		facts := wellMade()
 		c.change(&facts)
 		r := &verify.Report{Receivers: set.Judge(facts)}
-		v := composer(t).voices[templates.English]
+		v := composer(t).languages[templates.English]
 		details, rows, first := strings.Join(v.receivers(r.Receivers), "\n"), strings.Join(v.summary(r), "\n"), v.atReceivers(r.Receivers)
 		if !strings.Contains(rows, c.row) || !strings.Contains(first, c.first) {
 			t.Errorf("%s: got\n%s\n%s\nwant %q and %q", c.name, rows, first, c.row, c.first)

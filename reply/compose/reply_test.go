@@ -520,12 +520,12 @@ func TestReply_is_in_one_language(t *testing.T) {
 	for _, v := range r.Receivers {
 		for _, u := range v.Rules {
 			said++
-			if got := c.voices["tr"].sentence(u.Requirement); got == u.Requirement.Text || got == "" {
+			if got := c.languages["tr"].sentence(u.Requirement); got == u.Requirement.Text || got == "" {
 				t.Errorf("%s: got %q in Turkish", u.ID, got)
 			}
 		}
 	}
-	if own := (result.Reason{Code: "rule-ours", Text: "The operator's own sentence."}); c.voices["tr"].sentence(own) != own.Text || said == 0 {
+	if own := (result.Reason{Code: "rule-ours", Text: "The operator's own sentence."}); c.languages["tr"].sentence(own) != own.Text || said == 0 {
 		t.Errorf("%d rules; the operator's own sentence is not said", said)
 	}
 }

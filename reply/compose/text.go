@@ -46,12 +46,12 @@ func joined(lines []string) string {
 // Text is the report's text part, LF line ends, in the language that the message asks for.
 func (c *Composer) Text(r *verify.Report, d policy.Decision, body mail.Data) (string, error) {
 	var b bytes.Buffer
-	err := c.voice(r, d).text(&b, forClass(r, d.Class), d, body)
+	err := c.language(r, d).text(&b, forClass(r, d.Class), d, body)
 	return b.String(), err
 }
 
 // text takes a report as its class gets it.
-func (c *Voice) text(b *bytes.Buffer, r *verify.Report, d policy.Decision, body mail.Data) error {
+func (c *Language) text(b *bytes.Buffer, r *verify.Report, d policy.Decision, body mail.Data) error {
 	v := view{
 		Host: c.cfg.Host, Service: c.cfg.Service, Operator: c.cfg.Operator,
 		Sender: reversePath(r), Client: safe(r.Session.ClientIP), Date: date(r.Time),
@@ -90,7 +90,7 @@ func (c *Voice) text(b *bytes.Buffer, r *verify.Report, d policy.Decision, body 
 }
 
 // bounces tells whoever reads the report all the same that it went to a program, "" where none is known.
-func (c *Voice) bounces(d policy.Decision) string {
+func (c *Language) bounces(d policy.Decision) string {
 	if d.Bounces == nil {
 		return ""
 	}
@@ -109,7 +109,7 @@ func reversePath(r *verify.Report) string {
 func safe(s string) string { return unlink(result.Cut(result.Clean(s), 500)) }
 
 // summary: the value stands in column 21, a line a check, then a line a receiver.
-func (c *Voice) summary(r *verify.Report) []string {
+func (c *Language) summary(r *verify.Report) []string {
 	var out []string
 	for _, k := range r.Checks {
 		out = append(out, fmt.Sprintf("%-20s%s", k.Label+" check:", k.Result))
@@ -121,19 +121,19 @@ func (c *Voice) summary(r *verify.Report) []string {
 }
 
 // verdict is the first paragraph: authenticated or not, and what it rests on.
-func (c *Voice) verdict(r *verify.Report) string {
+func (c *Language) verdict(r *verify.Report) string {
 	return c.verdictWord(r) + " " + c.verdictWhy(r)
 }
 
 // verdictWord is in capitals, with a full stop.
-func (c *Voice) verdictWord(r *verify.Report) string {
+func (c *Language) verdictWord(r *verify.Report) string {
 	if r.Verdict.Why.Code == verify.NotForFrom {
 		return c.say("verdict-fail-not-for-from", nil)
 	}
 	return c.say(result.Code("verdict-"+string(r.Verdict.Word)), nil)
 }
 
-func (c *Voice) verdictWhy(r *verify.Report) string {
+func (c *Language) verdictWhy(r *verify.Report) string {
 	out := c.reason(r.Verdict.Why)
 	if said := c.atReceivers(r.Receivers); said != "" {
 		out += " " + said
@@ -146,7 +146,7 @@ var first = []string{"gmail", "outlook", "yahoo"}
 
 // atReceivers is what follows at the largest receivers, where that is known: one that is not given all that it asks for
 // may refuse the mail or not.
-func (c *Voice) atReceivers(all []verify.Receiver) string {
+func (c *Language) atReceivers(all []verify.Receiver) string {
 	var said, others []string
 	for _, id := range first {
 		for _, v := range all {
@@ -180,12 +180,12 @@ var explanations = []struct {
 	{"DMARC", []result.Word{result.None, result.Pass, result.Fail, result.TempError, result.PermError}},
 }
 
-func (c *Voice) explained() []section {
+func (c *Language) explained() []section {
 	return c.explain(func(string, result.Word) bool { return true })
 }
 
 // explain is what the results mean, as far as they are wanted.
-func (c *Voice) explain(wanted func(method string, w result.Word) bool) []section {
+func (c *Language) explain(wanted func(method string, w result.Word) bool) []section {
 	var out []section
 	for _, e := range explanations {
 		s := section{Name: e.method}

@@ -110,7 +110,7 @@ func sound(ctx context.Context, file string) error {
 		return fmt.Errorf("store: %s: %w", file, err)
 	}
 	if err = examine(ctx, db, file); err == nil {
-		b := Beside{keeper{name: file, known: known, db: db}}
+		b := Attached{admin{name: file, known: known, db: db}}
 		if err = b.version(ctx, true); errors.Is(err, ErrOlder) {
 			err = nil // Open brings it up to date
 		}

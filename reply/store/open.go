@@ -28,7 +28,7 @@ type SQLite struct {
 	lock  *os.File
 	write *sql.DB // one connection, the writer's
 	read  *sql.DB
-	look  readings
+	look  readStatements
 	w     *writer
 	heals healer
 }

@@ -193,7 +193,7 @@ func TestPostgres_deploy(t *testing.T) {
 		t.Fatal(err)
 	}
 	do(t, of("postgres", "postgres"), "CREATE ROLE stranger LOGIN")
-	if _, err := store.OpenPostgresBeside(t.Context(), pgConfig(t, of("stranger", "check_auth"), "x")); !errors.Is(err, fs.ErrPermission) {
+	if _, err := store.AttachPostgres(t.Context(), pgConfig(t, of("stranger", "check_auth"), "x")); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("a stranger: got %v, want %v", err, fs.ErrPermission)
 	}
 	if !strings.Contains(string(text), "pg_dump --format=custom --file=check_auth.dump check_auth") {

@@ -380,7 +380,7 @@ func TestPostgres_refuses_what_it_cannot_use(t *testing.T) {
 	t.Parallel()
 	u := schema(t, server(t))
 	openPostgres(t, u, "a")
-	b, err := store.OpenPostgresBeside(t.Context(), pgConfig(t, schema(t, server(t)), "a"))
+	b, err := store.AttachPostgres(t.Context(), pgConfig(t, schema(t, server(t)), "a"))
 	if err == nil {
 		_ = b.Close()
 	}

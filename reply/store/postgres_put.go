@@ -29,7 +29,7 @@ const (
 )
 
 // pgPut is an entry on its way into the table, or what is counted without one.
-type pgPut struct {
+type pgInsert struct {
 	args    []any // of sqlPut; nil: there is no entry
 	buckets []reply.Bucket
 	back    []reply.Bucket
@@ -57,7 +57,7 @@ func (p *Postgres) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucke
 	if e.ID == "" {
 		return reply.Full{}, errors.New("store: an entry without an id")
 	}
-	put := &pgPut{buckets: sorted(buckets), now: nano(now), slack: p.slack()}
+	put := &pgInsert{buckets: sorted(buckets), now: nano(now), slack: p.slack()}
 	if err := put.texts(e.ID, e.From, e.To, e.MessageID); err != nil {
 		return reply.Full{}, fmt.Errorf("store: put %q: %w", e.ID, err)
 	}
@@ -74,7 +74,7 @@ func (p *Postgres) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucke
 
 // Count counts in a commit that it shares with other writes.
 func (p *Postgres) Count(ctx context.Context, in, back []reply.Bucket, now time.Time) (reply.Full, error) {
-	put := &pgPut{buckets: sorted(in), back: sorted(back), now: nano(now), slack: p.slack()}
+	put := &pgInsert{buckets: sorted(in), back: sorted(back), now: nano(now), slack: p.slack()}
 	if err := put.texts(); err != nil {
 		return reply.Full{}, fmt.Errorf("store: count: %w", err)
 	}
@@ -85,7 +85,7 @@ func (p *Postgres) Count(ctx context.Context, in, back []reply.Bucket, now time.
 }
 
 // texts tells what PostgreSQL would not take as one.
-func (p *pgPut) texts(more ...string) error {
+func (p *pgInsert) texts(more ...string) error {
 	for _, b := range slices.Concat(p.buckets, p.back) {
 		more = append(more, b.Key)
 	}
@@ -140,7 +140,7 @@ func (w *pgWriter) lockCounters(ctx context.Context, jobs []*pgJob) (pgCounters,
 }
 
 // decide counts an entry in all of its buckets, or in none.
-func (p *pgPut) decide(b *pgx.Batch, counters pgCounters) {
+func (p *pgInsert) decide(b *pgx.Batch, counters pgCounters) {
 	if p.full = counters.full(p.buckets, p.now, p.slack); p.full.Key != "" {
 		return
 	}
@@ -199,7 +199,7 @@ func raced(err error) bool {
 	return ok && (e.Code == "23505" && e.TableName == "counters" || e.Code == "40P01") // unique_violation, deadlock_detected
 }
 
-// Peek reads beside the writer.
+// Peek reads on a connection of its own, which the writer does not hold up.
 func (p *Postgres) Peek(ctx context.Context, buckets []reply.Bucket, now time.Time) (reply.Full, error) {
 	buckets = sorted(buckets)
 	keys := make([]string, len(buckets))

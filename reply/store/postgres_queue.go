@@ -77,7 +77,7 @@ func (p *Postgres) failed(ctx context.Context, what string, err error) error {
 	return knownPostgres(fmt.Errorf("store: %s: %w", what, err))
 }
 
-// look reads beside the writer. After a restart of the server each connection is found to be lost, one after the
+// look reads on a connection of its own, which the writer does not hold up. After a restart of the server each connection is found to be lost, one after the
 // other.
 func (p *Postgres) look(ctx context.Context, what string, read func(context.Context) error) error {
 	ctx, cancel := p.bound(ctx)
@@ -92,7 +92,7 @@ func (p *Postgres) look(ctx context.Context, what string, read func(context.Cont
 	return nil
 }
 
-// Seen reads beside the writer.
+// Seen reads on a connection of its own, which the writer does not hold up.
 func (p *Postgres) Seen(ctx context.Context, digest []byte, since, now time.Time) (id string, err error) {
 	if len(digest) == 0 {
 		return "", nil
@@ -107,7 +107,7 @@ func (p *Postgres) Seen(ctx context.Context, digest []byte, since, now time.Time
 	return id, err
 }
 
-// Claim leases what is due, beside the writer.
+// Claim leases what is due, on a connection of its own, which the writer does not hold up.
 func (p *Postgres) Claim(ctx context.Context, now time.Time, n int) ([]Claimed, error) {
 	ctx, cancel, err := p.begin(ctx)
 	if err != nil {
@@ -138,7 +138,7 @@ func (p *Postgres) Claim(ctx context.Context, now time.Time, n int) ([]Claimed, 
 	return claimed(ctx, rows, p.cfg.Config, now, p.setAside), nil
 }
 
-// entry runs a sentence that changes one entry.
+// entry runs a statement that changes one entry.
 func (p *Postgres) entry(ctx context.Context, id, query string, args ...any) error {
 	return p.w.do(ctx, &pgChange{run: func(b *pgx.Batch, fail func(error)) {
 		b.Queue(query, append([]any{id}, args...)...).Exec(func(tag pgconn.CommandTag) error {
@@ -215,7 +215,7 @@ func (p *Postgres) Resume(ctx context.Context, address string) error {
 	return p.w.do(ctx, &pgChange{run: func(b *pgx.Batch, _ func(error)) { b.Queue(sqlResume, hashed(address)) }})
 }
 
-// Stopped reads beside the writer.
+// Stopped reads on a connection of its own, which the writer does not hold up.
 func (p *Postgres) Stopped(ctx context.Context, address string) (bool, error) {
 	var n int64
 	err := p.look(ctx, "look for a stopped address", func(ctx context.Context) error {
@@ -224,7 +224,7 @@ func (p *Postgres) Stopped(ctx context.Context, address string) (bool, error) {
 	return n > 0, err
 }
 
-// Undelivered reads beside the writer.
+// Undelivered reads on a connection of its own, which the writer does not hold up.
 func (p *Postgres) Undelivered(ctx context.Context, whom string) (u Undelivered, err error) {
 	if whom == "" {
 		return u, nil
@@ -236,7 +236,7 @@ func (p *Postgres) Undelivered(ctx context.Context, whom string) (u Undelivered,
 	return u, err
 }
 
-// Sweep forgets what has expired, beside the writer.
+// Sweep forgets what has expired, on a connection of its own, which the writer does not hold up.
 func (p *Postgres) Sweep(ctx context.Context, now time.Time) error {
 	ctx, cancel, err := p.begin(ctx)
 	if err != nil {

@@ -104,13 +104,13 @@ func TestPostgres(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store { return openPostgres(t, schema(t, server), "a.example.org") })
 }
 
-func TestPostgresBeside(t *testing.T) {
+func TestAttachedPostgres(t *testing.T) {
 	t.Parallel()
 	server := server(t)
-	storetest.RunKeeper(t, func(t *testing.T) (store.Store, store.Keeper) {
+	storetest.RunAdmin(t, func(t *testing.T) (store.Store, store.Admin) {
 		u := schema(t, server)
 		s := openPostgres(t, u, "a.example.org")
-		b, err := store.OpenPostgresBeside(t.Context(), pgConfig(t, u, "a.example.org"))
+		b, err := store.AttachPostgres(t.Context(), pgConfig(t, u, "a.example.org"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -127,7 +127,7 @@ func TestLookPostgres(t *testing.T) {
 	if err := store.LookPostgres(t.Context(), c); err != nil {
 		t.Errorf("a schema without tables: %v", err)
 	}
-	if _, err := store.OpenPostgresBeside(t.Context(), c); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := store.AttachPostgres(t.Context(), c); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("after the look: got %v, want no tables", err)
 	}
 	openPostgres(t, u, "a.example.org")

@@ -33,9 +33,9 @@ type pgWriter struct {
 
 type pgJob = job[*pgChange]
 
-// pgChange is an entry to be put, or sentences.
+// pgChange is an entry to be put, or statements.
 type pgChange struct {
-	put *pgPut
+	put *pgInsert
 	run func(b *pgx.Batch, fail func(error)) // fail sets what the caller hears; the others go on
 }
 

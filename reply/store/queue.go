@@ -187,7 +187,7 @@ func (s *SQLite) Release(ctx context.Context, id string, at time.Time) error {
 	})
 }
 
-// changed: a sentence that found no entry: the operator dropped it, or another node took it over.
+// changed: a statement that found no entry: the operator dropped it, or another node took it over.
 func changed(r interface{ RowsAffected() (int64, error) }, err error, id string) error {
 	if err != nil {
 		return fmt.Errorf("store: entry %s: %w", id, err)

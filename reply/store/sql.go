@@ -7,7 +7,7 @@ import (
 	"fmt"
 )
 
-// The sentences that SQLite and PostgreSQL both take. Time is always a parameter: the caller's clock
+// The statements that SQLite and PostgreSQL both take. Time is always a parameter: the caller's clock
 // decides, so that tests need no sleep and nodes no common one.
 const (
 	sqlPut = `INSERT INTO entries
@@ -110,7 +110,7 @@ const (
 		AND (SELECT COUNT(*) FROM secrets AS newer WHERE newer.expires > secrets.expires) >= 3`
 )
 
-// statements are the prepared sentences of the connection that writes.
+// statements are the prepared statements of the connection that writes.
 type statements struct {
 	begin, commit                                           *sql.Stmt
 	put, count, uncount, peek, heal                         *sql.Stmt
@@ -122,7 +122,7 @@ type statements struct {
 
 func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 	st := &statements{}
-	if err := prepareAll(ctx, conn, []sentence{
+	if err := prepareAll(ctx, conn, []statement{
 		{&st.begin, "BEGIN IMMEDIATE"},
 		{&st.commit, "COMMIT"},
 		{&st.put, sqlPut},
@@ -152,15 +152,15 @@ func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 	return st, nil
 }
 
-// sentence is one to be prepared, and where.
-type sentence struct {
+// statement is one to be prepared, and where.
+type statement struct {
 	at    **sql.Stmt
 	query string
 }
 
 func prepareAll(ctx context.Context, on interface {
 	PrepareContext(context.Context, string) (*sql.Stmt, error)
-}, all []sentence) error {
+}, all []statement) error {
 	for _, p := range all {
 		stmt, err := on.PrepareContext(ctx, p.query)
 		if err != nil {
@@ -171,14 +171,14 @@ func prepareAll(ctx context.Context, on interface {
 	return nil
 }
 
-// readings are the prepared sentences that read beside the writer.
-type readings struct{ peek, seen, stopped, undelivered *sql.Stmt }
+// readStatements are the prepared statements that read on a connection of its own, which the writer does not hold up.
+type readStatements struct{ peek, seen, stopped, undelivered *sql.Stmt }
 
-func (r *readings) prepare(ctx context.Context, db *sql.DB) error {
-	return prepareAll(ctx, db, []sentence{{&r.peek, sqlPeek}, {&r.seen, sqlSeen}, {&r.stopped, sqlStopped}, {&r.undelivered, sqlUndelivered}})
+func (r *readStatements) prepare(ctx context.Context, db *sql.DB) error {
+	return prepareAll(ctx, db, []statement{{&r.peek, sqlPeek}, {&r.seen, sqlSeen}, {&r.stopped, sqlStopped}, {&r.undelivered, sqlUndelivered}})
 }
 
-func (r *readings) close() error { return closeAll(r.peek, r.seen, r.stopped, r.undelivered) }
+func (r *readStatements) close() error { return closeAll(r.peek, r.seen, r.stopped, r.undelivered) }
 
 func (st *statements) close() error {
 	return closeAll(st.begin, st.commit, st.put, st.count, st.uncount, st.peek, st.due, st.claim, st.claimInTurn, st.heal, st.renew, st.retry, st.release, st.finish, st.aside,

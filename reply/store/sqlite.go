@@ -24,7 +24,7 @@ func (s *SQLite) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket,
 	body, packed := pack(e.Body)
 	defer packed()
 	err = s.w.do(ctx, func(ctx context.Context, tx *statements) error {
-		// Nobody else writes: what is not full now is not full at the next sentence either.
+		// Nobody else writes: what is not full now is not full at the next statement either.
 		found, err := firstFull(ctx, tx.peek, buckets, counters, now)
 		if err != nil {
 			return err
@@ -50,7 +50,7 @@ func (s *SQLite) Put(ctx context.Context, e reply.Entry, buckets []reply.Bucket,
 	return reply.Full{}, err
 }
 
-// asJSON is how the buckets get into one sentence.
+// asJSON is how the buckets get into one statement.
 func asJSON(buckets []reply.Bucket) (string, error) {
 	pairs := make([][2]any, len(buckets))
 	for i, b := range buckets {
@@ -97,7 +97,7 @@ func (s *SQLite) Count(ctx context.Context, in, back []reply.Bucket, now time.Ti
 	return reply.Full{}, err
 }
 
-// Peek reads beside the writer.
+// Peek reads on a connection of its own, which the writer does not hold up.
 func (s *SQLite) Peek(ctx context.Context, buckets []reply.Bucket, now time.Time) (reply.Full, error) {
 	buckets = sorted(buckets)
 	counters, err := asJSON(buckets)
@@ -107,7 +107,7 @@ func (s *SQLite) Peek(ctx context.Context, buckets []reply.Bucket, now time.Time
 	return firstFull(ctx, s.look.peek, buckets, counters, now)
 }
 
-// Seen reads beside the writer.
+// Seen reads on a connection of its own, which the writer does not hold up.
 func (s *SQLite) Seen(ctx context.Context, digest []byte, since, now time.Time) (id string, err error) {
 	if len(digest) == 0 {
 		return "", nil

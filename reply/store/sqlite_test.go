@@ -161,7 +161,7 @@ func TestOpen_refuses_a_file_without_its_wal(t *testing.T) {
 	write(t, file, read(t, filepath.Join(from, "queue.db")))
 	for range 2 {
 		_, err := store.Open(t.Context(), to, config(t))
-		_, beside := store.OpenBeside(t.Context(), to)
+		_, beside := store.Attach(t.Context(), to)
 		_, look := store.Look(t.Context(), to)
 		for _, err := range []error{err, beside, look} {
 			if !errors.Is(err, store.ErrHalf) || !strings.Contains(err.Error(), file) || !strings.Contains(err.Error(), "copied without queue.db-wal") ||

@@ -3,8 +3,11 @@
 // in clear and in TLS: deadlines, counts, the transcript, the end of DATA. It knows no mechanisms and
 // no addresses: its Handler is asked about the arguments of MAIL and RCPT.
 //
-// The message does not pass through go-smtp: its reader drops a CR behind a dot and misses an end
-// after CR CR LF. Data gives it to the session, and go-smtp gets the final dot alone.
+// What go-smtp does behind it is little. It writes the replies of most commands, reads the parameters of MAIL, and keeps the
+// order of commands a second time. It is given lines of ours, not the client's: the greeting command without the name, paths
+// as the session has read them. Its replies are read and put into our words before they leave. It never sees TLS, a message,
+// or a command that we refuse. The message does not pass through it, because its reader drops a CR behind a dot and misses an
+// end after CR CR LF: Data gives the message to the session, and go-smtp gets the final dot alone.
 package front
 
 import (

@@ -9,11 +9,9 @@ package known
 import (
 	_ "embed"
 	"fmt"
-	"strings"
-
-	"github.com/pelletier/go-toml/v2"
 
 	"checkauth/verify/result"
+	"checkauth/verify/tomlfile"
 )
 
 var (
@@ -61,9 +59,7 @@ func Load() (*Atlas, error) {
 }
 
 func decode(text string, into any) error {
-	d := toml.NewDecoder(strings.NewReader(text))
-	d.DisallowUnknownFields()
-	return d.Decode(into)
+	return tomlfile.File{Name: "built-in file", Body: []byte(text)}.Decode(into)
 }
 
 // said gives the reasons of codes in a file.

@@ -7,8 +7,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-
-	"github.com/pelletier/go-toml/v2"
 )
 
 //go:embed receivers.toml
@@ -105,10 +103,8 @@ func load(texts []text) (*Set, error) {
 // decode reads one file.
 func decode(t text) (*content, error) {
 	var c content
-	d := toml.NewDecoder(strings.NewReader(t.body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
-		return nil, explain(t.name, err)
+	if err := t.file().Decode(&c); err != nil {
+		return nil, err
 	}
 	p := places(t)
 	for i := range c.Receivers {

@@ -1,14 +1,10 @@
 package receivers
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
-	"github.com/pelletier/go-toml/v2"
-	"github.com/pelletier/go-toml/v2/unstable"
-
-	"checkauth/verify/typo"
+	"checkauth/verify/tomlfile"
 )
 
 // place is where an entry stands.
@@ -52,26 +48,14 @@ func (x index) of(kind string, i int) place {
 // when all entries are there.
 func places(t text) index {
 	x := index{text: t, entries: map[string][]place{}}
-	var p unstable.Parser
-	p.Reset([]byte(t.body))
-	kind := ""
-	for p.NextExpression() {
-		e := p.Expression()
-		k := e.Key()
-		if !k.Next() {
-			continue
-		}
-		name, line := string(k.Node().Data), p.Shape(k.Node().Raw).Start.Line
-		switch e.Kind {
-		case unstable.ArrayTable:
-			kind = name
-			x.entries[kind] = append(x.entries[kind], place{file: t.name, builtin: t.builtin, head: line, lines: map[string]int{}})
-		case unstable.Table:
-			kind = ""
-		case unstable.KeyValue:
-			if n := len(x.entries[kind]); n > 0 {
-				x.entries[kind][n-1].lines[name] = line
-			}
+	for _, p := range t.file().Places() {
+		all := x.entries[p.Table]
+		switch {
+		case p.Entry < 0:
+		case p.Key == "":
+			x.entries[p.Table] = append(all, place{file: t.name, builtin: t.builtin, head: p.Line, lines: map[string]int{}})
+		default:
+			all[len(all)-1].lines[p.Key] = p.Line
 		}
 	}
 	return x
@@ -88,31 +72,13 @@ var keys = map[string][]string{
 	},
 }
 
-// explain puts the decoder's errors into words: all unknown keys at once, with the nearest key.
-func explain(file string, err error) error {
-	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-		var all []error
-		for i := range strict.Errors {
-			e := &strict.Errors[i]
-			line, _ := e.Position()
-			path := e.Key()
-			table := strings.Join(path[:len(path)-1], ".")
-			all = append(all, fmt.Errorf("%s, line %d: unknown key %q: %s", file, line, strings.Join(path, "."),
-				meant(path[len(path)-1], keys[table])))
-		}
-		return errors.Join(all...)
-	}
-	if d, ok := errors.AsType[*toml.DecodeError](err); ok {
-		line, column := d.Position()
-		return fmt.Errorf("%s, line %d, column %d: %s", file, line, column, strings.TrimPrefix(d.Error(), "toml: "))
-	}
-	return fmt.Errorf("%s: %w", file, err)
+func (t text) file() tomlfile.File {
+	return tomlfile.File{Name: t.name, Body: []byte(t.body), Meant: func(path []string) string {
+		return meant(path[len(path)-1], keys[strings.Join(path[:len(path)-1], ".")])
+	}}
 }
 
 // meant names the nearest of the names that there are, or all of them where none is near.
 func meant(name string, names []string) string {
-	if best := typo.Nearest(name, names); best != "" {
-		return fmt.Sprintf("did you mean %q?", best)
-	}
-	return "want one of " + strings.Join(names, ", ")
+	return tomlfile.Nearest(name, names, "want one of "+strings.Join(names, ", "))
 }

@@ -7,15 +7,15 @@ import (
 	"checkauth/reply"
 )
 
-// Keeper is what the operator does with the entries of a running service; storetest.RunKeeper tests it. Each
-// change is one sentence that asks for the state that it changes, so whatever the service does at the same
+// Admin is what the operator does with the entries of a running service; storetest.RunAdmin tests it. Each
+// change is one statement that asks for the state that it changes, so whatever the service does at the same
 // moment comes before or after it, and nothing is lost between.
 //
 // An entry that is leased is being tried, or waits for its turn in a node's memory, and cannot be called
 // back: Retry and Drop say so (ErrLeased). One whose lease is over can be dropped: a node that has it in
 // memory all the same asks for a new lease before it tries (Renew), which then fails. What was sent and
 // whose end could not be written down, as on a full disk, can be dropped nevertheless; it was sent.
-type Keeper interface {
+type Admin interface {
 	// List gives entries in the order in which they were made, without their content; limit is how many
 	// at most.
 	List(ctx context.Context, f Filter, limit int) ([]Stored, error)

@@ -12,11 +12,11 @@ import (
 	"checkauth/reply/store"
 )
 
-// RunKeeper tests a store with its keeper; open gives an empty one with both, closed by the test's end.
-func RunKeeper(t *testing.T, open func(t *testing.T) (store.Store, store.Keeper)) {
+// RunAdmin tests a store with its admin; open gives an empty one with both, closed by the test's end.
+func RunAdmin(t *testing.T, open func(t *testing.T) (store.Store, store.Admin)) {
 	for _, c := range []struct {
 		name string
-		test func(*testing.T, store.Store, store.Keeper)
+		test func(*testing.T, store.Store, store.Admin)
 	}{
 		{"an entry is shown with its last outcome, which its end keeps for a day", shown},
 		{"entries are listed by state and domain, in their order", listed},
@@ -40,7 +40,7 @@ var (
 	welcome    = store.Outcome{Answer: "2.0.0 queued", TLS: "no: not offered", Host: "mx2.example.org"}
 )
 
-func show(t *testing.T, k store.Keeper, id string) store.Stored {
+func show(t *testing.T, k store.Admin, id string) store.Stored {
 	t.Helper()
 	s, err := k.Show(t.Context(), id)
 	if err != nil || s.Fault != nil {
@@ -60,7 +60,7 @@ func wantStored(t *testing.T, when string, got, want store.Stored) {
 	}
 }
 
-func shown(t *testing.T, s store.Store, k store.Keeper) {
+func shown(t *testing.T, s store.Store, k store.Admin) {
 	e := Entry("one")
 	e.From, e.UTF8, e.EightBit = "operator@example.org", true, true
 	put(t, s, e)
@@ -98,7 +98,7 @@ func shown(t *testing.T, s store.Store, k store.Keeper) {
 	}
 }
 
-func ids(t *testing.T, k store.Keeper, f store.Filter, limit int) string {
+func ids(t *testing.T, k store.Admin, f store.Filter, limit int) string {
 	t.Helper()
 	found, err := k.List(t.Context(), f, limit)
 	if err != nil {
@@ -114,7 +114,7 @@ func ids(t *testing.T, k store.Keeper, f store.Filter, limit int) string {
 	return fmt.Sprint(out)
 }
 
-func listed(t *testing.T, s store.Store, k store.Keeper) {
+func listed(t *testing.T, s store.Store, k store.Admin) {
 	for i, to := range []string{"a@example.org", "b@Example.ORG", `"x@example.org"@other.example`, "c@sub.example.org", "d@exa_ple.org", "e@exa%.org"} {
 		e := Entry(fmt.Sprint("e", i))
 		e.To, e.Created = to, Start.Add(time.Duration(-i)*time.Minute)
@@ -144,7 +144,7 @@ func listed(t *testing.T, s store.Store, k store.Keeper) {
 	}
 }
 
-func counted(t *testing.T, s store.Store, k store.Keeper) {
+func counted(t *testing.T, s store.Store, k store.Admin) {
 	check := func(when string, want store.Stats) {
 		t.Helper()
 		if got, err := k.Stats(t.Context()); got != want || err != nil {
@@ -165,7 +165,7 @@ func counted(t *testing.T, s store.Store, k store.Keeper) {
 }
 
 // refuses checks what a retry and a drop of an entry say at that time.
-func refuses(t *testing.T, k store.Keeper, id string, after time.Duration, want error) {
+func refuses(t *testing.T, k store.Admin, id string, after time.Duration, want error) {
 	t.Helper()
 	if err := k.Retry(t.Context(), id, Start.Add(after)); !errors.Is(err, want) {
 		t.Errorf("retry %s: got %v, want %v", id, err, want)
@@ -175,7 +175,7 @@ func refuses(t *testing.T, k store.Keeper, id string, after time.Duration, want 
 	}
 }
 
-func hurried(t *testing.T, s store.Store, k store.Keeper) {
+func hurried(t *testing.T, s store.Store, k store.Admin) {
 	put(t, s, Entry("one"))
 	refuses(t, k, "one", 0, store.ErrLeased)
 	refuses(t, k, "never", 0, store.ErrUnknown)
@@ -198,7 +198,7 @@ func hurried(t *testing.T, s store.Store, k store.Keeper) {
 	refuses(t, k, "one", 0, store.ErrEnded)
 }
 
-func hurriedAll(t *testing.T, s store.Store, k store.Keeper) {
+func hurriedAll(t *testing.T, s store.Store, k store.Admin) {
 	for i := range 1200 {
 		id := fmt.Sprint("e", i)
 		put(t, s, Entry(id))
@@ -216,7 +216,7 @@ func hurriedAll(t *testing.T, s store.Store, k store.Keeper) {
 	}
 }
 
-func dropped(t *testing.T, s store.Store, k store.Keeper) {
+func dropped(t *testing.T, s store.Store, k store.Admin) {
 	e := Entry("one")
 	put(t, s, e)
 	must(t, s.Retry(t.Context(), "one", Start.Add(time.Hour), greylisted))
@@ -235,7 +235,7 @@ func dropped(t *testing.T, s store.Store, k store.Keeper) {
 	refuses(t, k, "one", 0, store.ErrUnknown)
 }
 
-func droppedLease(t *testing.T, s store.Store, k store.Keeper) {
+func droppedLease(t *testing.T, s store.Store, k store.Admin) {
 	put(t, s, Entry("one"))
 	refuses(t, k, "one", Lease-1, store.ErrLeased)
 	must(t, k.Drop(t.Context(), "one", Start.Add(Lease), "dropped"))
@@ -254,7 +254,7 @@ func droppedLease(t *testing.T, s store.Store, k store.Keeper) {
 	}
 }
 
-func raced(t *testing.T, s store.Store, k store.Keeper) {
+func raced(t *testing.T, s store.Store, k store.Admin) {
 	const n = 100
 	for i := range n {
 		put(t, s, Entry(fmt.Sprint("e", i)))

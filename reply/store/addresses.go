@@ -58,7 +58,7 @@ func (s *SQLite) Resume(ctx context.Context, address string) error {
 	})
 }
 
-// Stopped reads beside the writer.
+// Stopped reads on a connection of its own, which the writer does not hold up.
 func (s *SQLite) Stopped(ctx context.Context, address string) (bool, error) {
 	var n int64
 	if err := s.look.stopped.QueryRowContext(ctx, hashed(address)).Scan(&n); err != nil {
@@ -67,7 +67,7 @@ func (s *SQLite) Stopped(ctx context.Context, address string) (bool, error) {
 	return n > 0, nil
 }
 
-// Undelivered reads beside the writer.
+// Undelivered reads on a connection of its own, which the writer does not hold up.
 func (s *SQLite) Undelivered(ctx context.Context, whom string) (Undelivered, error) {
 	if whom == "" {
 		return Undelivered{}, nil

@@ -9,15 +9,15 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// PostgresBeside is the queue of nodes that may be running. It takes no node's name and no leases, and changes no
+// AttachedPostgres is the queue of nodes that may be running. It takes no node's name and no leases, and changes no
 // table.
-type PostgresBeside struct{ keeper }
+type AttachedPostgres struct{ admin }
 
-var _ Keeper = (*PostgresBeside)(nil)
+var _ Admin = (*AttachedPostgres)(nil)
 
-// OpenPostgresBeside opens the queue, which must be there (else fs.ErrNotExist), and of this version (ErrNewer,
+// AttachPostgres opens the queue, which must be there (else fs.ErrNotExist), and of this version (ErrNewer,
 // ErrOlder).
-func OpenPostgresBeside(ctx context.Context, cfg PostgresConfig) (_ *PostgresBeside, err error) {
+func AttachPostgres(ctx context.Context, cfg PostgresConfig) (_ *AttachedPostgres, err error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
@@ -25,7 +25,7 @@ func OpenPostgresBeside(ctx context.Context, cfg PostgresConfig) (_ *PostgresBes
 	if err != nil {
 		return nil, err
 	}
-	b := &PostgresBeside{keeper{name: databaseName(conn), db: stdlib.OpenDB(*conn), known: knownPostgres}}
+	b := &AttachedPostgres{admin{name: databaseName(conn), db: stdlib.OpenDB(*conn), known: knownPostgres}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.Close())

@@ -14,18 +14,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Beside is the queue of a service that may be running, opened by another process: it takes neither the
+// Attached is the queue of a service that may be running, opened by another process: it takes neither the
 // folder nor the leases, and changes no table.
-type Beside struct{ keeper }
+type Attached struct{ admin }
 
-var _ Keeper = (*Beside)(nil)
+var _ Admin = (*Attached)(nil)
 
-// OpenBeside opens the queue in dir, which must be there (else fs.ErrNotExist). It refuses a file that is
+// Attach opens the queue in dir, which must be there (else fs.ErrNotExist). It refuses a file that is
 // damaged where this is seen at once, or not ours, or of another version (ErrCorrupt, ErrForeign, ErrNewer,
 // ErrOlder), and changes nothing in it. The whole file is not checked: that would take long, and Open does.
-func OpenBeside(ctx context.Context, dir string) (_ *Beside, err error) {
+func Attach(ctx context.Context, dir string) (_ *Attached, err error) {
 	file := filepath.Join(dir, "queue.db")
-	b := &Beside{keeper{name: file, known: known}}
+	b := &Attached{admin{name: file, known: known}}
 	wal := walOf(file) // before the file is opened, which makes one
 	if err := usable(file); err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func usable(file string) error {
 
 // version refuses tables that this program does not know. Without any, and without the -wal that they may be in, the
 // file is half of a queue.
-func (b *Beside) version(ctx context.Context, wal bool) error {
+func (b *Attached) version(ctx context.Context, wal bool) error {
 	file := b.name
 	want, err := latest()
 	if err != nil {

@@ -21,11 +21,11 @@ const checksum = 4
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // rooms are for packed bodies, each as long as the statement that stores it runs.
-var rooms = sync.Pool{New: func() any { return new([]byte) }}
+var bodyBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // pack gives a body packed, until done is called.
 func pack(body []byte) (packed []byte, done func()) {
-	room := rooms.Get().(*[]byte)
+	room := bodyBuffers.Get().(*[]byte)
 	if need := checksum + s2.MaxEncodedLen(len(body)); cap(*room) < need {
 		*room = make([]byte, need)
 	}
@@ -33,14 +33,14 @@ func pack(body []byte) (packed []byte, done func()) {
 	binary.BigEndian.PutUint32(b, crc32.Checksum(body, castagnoli))
 	n := len(s2.Encode(b[checksum:], body))
 	return b[:checksum+n], func() {
-		if cap(*room) <= largestRoom {
-			rooms.Put(room)
+		if cap(*room) <= largestBuffer {
+			bodyBuffers.Put(room)
 		}
 	}
 }
 
 // largestRoom is kept: a report's. A mail that is passed on to the operator may be larger by far.
-const largestRoom = 128 << 10
+const largestBuffer = 128 << 10
 
 // errDamaged: the body is not the one that was stored.
 var errDamaged = errors.New("its checksum is another")

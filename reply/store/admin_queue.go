@@ -10,17 +10,17 @@ import (
 	"checkauth/reply"
 )
 
-// keeper is what the keepers of both kinds of store have in common.
-type keeper struct {
+// admin is what both kinds of store have in common of it.
+type admin struct {
 	name  string // of the database, for errors
 	db    *sql.DB
 	known func(error) error // puts the database's errors into our kinds
 }
 
-func (k *keeper) failed(err error) error { return fmt.Errorf("store: %s: %w", k.name, k.known(err)) }
+func (k *admin) failed(err error) error { return fmt.Errorf("store: %s: %w", k.name, k.known(err)) }
 
 // List gives entries without their content.
-func (k *keeper) List(ctx context.Context, f Filter, limit int) (out []Stored, err error) {
+func (k *admin) List(ctx context.Context, f Filter, limit int) (out []Stored, err error) {
 	query, args := listQuery(f, limit)
 	found, err := k.db.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -41,7 +41,7 @@ func (k *keeper) List(ctx context.Context, f Filter, limit int) (out []Stored, e
 }
 
 // Show gives an entry with its content.
-func (k *keeper) Show(ctx context.Context, id string) (Stored, error) {
+func (k *admin) Show(ctx context.Context, id string) (Stored, error) {
 	s, body, err := scanStored(k.db.QueryRowContext(ctx, sqlShow, id), true)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
@@ -56,18 +56,18 @@ func (k *keeper) Show(ctx context.Context, id string) (Stored, error) {
 }
 
 // Retry makes an entry due.
-func (k *keeper) Retry(ctx context.Context, id string, now time.Time) error {
+func (k *admin) Retry(ctx context.Context, id string, now time.Time) error {
 	return k.change(ctx, id, sqlHurry, id, nano(now))
 }
 
 // Drop ends an entry.
-func (k *keeper) Drop(ctx context.Context, id string, now time.Time, reason string) error {
+func (k *admin) Drop(ctx context.Context, id string, now time.Time, reason string) error {
 	return k.change(ctx, id, sqlDrop, id, nano(now), nano(now.Add(remember)), reason)
 }
 
-// change runs a sentence that changes one entry. Where it did not, why is read in the same transaction. On
-// PostgreSQL the entry may have changed between the two, so that the sentence would take it now.
-func (k *keeper) change(ctx context.Context, id, query string, args ...any) (err error) {
+// change runs a statement that changes one entry. Where it did not, why is read in the same transaction. On
+// PostgreSQL the entry may have changed between the two, so that the statement would take it now.
+func (k *admin) change(ctx context.Context, id, query string, args ...any) (err error) {
 	for range 10 {
 		if err = k.changeOnce(ctx, id, query, args...); !errors.Is(err, errAgain) {
 			return err
@@ -78,7 +78,7 @@ func (k *keeper) change(ctx context.Context, id, query string, args ...any) (err
 
 var errAgain = errors.New("it changed just now: ask again")
 
-func (k *keeper) changeOnce(ctx context.Context, id, query string, args ...any) (err error) {
+func (k *admin) changeOnce(ctx context.Context, id, query string, args ...any) (err error) {
 	tx, err := k.db.BeginTx(ctx, nil)
 	if err != nil {
 		return k.failed(err)
@@ -109,7 +109,7 @@ func (k *keeper) changeOnce(ctx context.Context, id, query string, args ...any) 
 const hurried = 500
 
 // RetryAll makes all that wait due.
-func (k *keeper) RetryAll(ctx context.Context, now time.Time) (all int64, err error) {
+func (k *admin) RetryAll(ctx context.Context, now time.Time) (all int64, err error) {
 	for {
 		r, err := k.db.ExecContext(ctx, sqlHurryAll, nano(now), hurried)
 		if err != nil {
@@ -126,7 +126,7 @@ func (k *keeper) RetryAll(ctx context.Context, now time.Time) (all int64, err er
 }
 
 // Stats counts.
-func (k *keeper) Stats(ctx context.Context) (Stats, error) {
+func (k *admin) Stats(ctx context.Context) (Stats, error) {
 	s, err := stats(ctx, k.db)
 	if err != nil {
 		return s, k.failed(err)
@@ -135,7 +135,7 @@ func (k *keeper) Stats(ctx context.Context) (Stats, error) {
 }
 
 // Close gives the file back.
-func (k *keeper) Close() error {
+func (k *admin) Close() error {
 	if k.db == nil {
 		return nil
 	}
@@ -143,7 +143,7 @@ func (k *keeper) Close() error {
 }
 
 // unchanged tells why an entry was not changed.
-func (k *keeper) unchanged(ctx context.Context, tx *sql.Tx, id string) error {
+func (k *admin) unchanged(ctx context.Context, tx *sql.Tx, id string) error {
 	var state reply.State
 	var node string
 	var due column

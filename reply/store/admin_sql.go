@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// The operator's sentences, which SQLite and PostgreSQL both take.
+// The operator's statements, which SQLite and PostgreSQL both take.
 const (
 	storedColumns = `id, sender, recipient, message_id, smtputf8, eightbit, digest, created, expires,
 	state, node, due, tries, reason, answer, tls, host, aside`
@@ -31,7 +31,7 @@ const (
 	sqlAsides = `SELECT COUNT(*) FROM entries WHERE aside = 1`
 )
 
-// listQuery is the sentence for a filter.
+// listQuery is the statement for a filter.
 func listQuery(f Filter, limit int) (query string, args []any) {
 	arg := func(v any) string {
 		args = append(args, v)

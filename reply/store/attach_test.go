@@ -17,9 +17,9 @@ import (
 	"checkauth/reply/store/storetest"
 )
 
-func beside(t testing.TB, dir string) *store.Beside {
+func beside(t testing.TB, dir string) *store.Attached {
 	t.Helper()
-	b, err := store.OpenBeside(t.Context(), dir)
+	b, err := store.Attach(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,16 +27,16 @@ func beside(t testing.TB, dir string) *store.Beside {
 	return b
 }
 
-func TestBeside(t *testing.T) {
+func TestAttached(t *testing.T) {
 	t.Parallel()
-	storetest.RunKeeper(t, func(t *testing.T) (store.Store, store.Keeper) {
+	storetest.RunAdmin(t, func(t *testing.T) (store.Store, store.Admin) {
 		dir := t.TempDir()
 		s := open(t, dir)
 		return s, beside(t, dir)
 	})
 }
 
-func TestOpenBeside_refuses_and_keeps_what_is_no_queue(t *testing.T) {
+func TestAttach_refuses_and_keeps_what_is_no_queue(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
@@ -65,7 +65,7 @@ func TestOpenBeside_refuses_and_keeps_what_is_no_queue(t *testing.T) {
 			file := filepath.Join(dir, "queue.db")
 			c.make(t, dir, file)
 			before, _ := os.ReadFile(file)
-			b, err := store.OpenBeside(t.Context(), dir)
+			b, err := store.Attach(t.Context(), dir)
 			if err == nil { // damage deep in the file is seen when it is read
 				_, err = b.List(t.Context(), store.Filter{}, 1000)
 				_ = b.Close()
@@ -82,7 +82,7 @@ func TestOpenBeside_refuses_and_keeps_what_is_no_queue(t *testing.T) {
 
 // The service has the folder, and keeps it: nothing that is opened beside it takes its lock, its leases or
 // its -wal file.
-func TestBeside_leaves_the_service_alone(t *testing.T) {
+func TestAttached_leaves_the_service_alone(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, dir)
@@ -90,7 +90,7 @@ func TestBeside_leaves_the_service_alone(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		b, err := store.OpenBeside(t.Context(), dir)
+		b, err := store.Attach(t.Context(), dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +114,7 @@ func TestBeside_leaves_the_service_alone(t *testing.T) {
 }
 
 // A real process produces while this one looks, retries and drops; then it is killed.
-func TestBeside_a_busy_process(t *testing.T) {
+func TestAttached_a_busy_process(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	done := make(chan int, 1)
@@ -124,7 +124,7 @@ func TestBeside_a_busy_process(t *testing.T) {
 		n := 0
 		<-ready
 		for ; n < 300; n++ {
-			b, err := store.OpenBeside(t.Context(), dir)
+			b, err := store.Attach(t.Context(), dir)
 			if err != nil {
 				t.Errorf("round %d: %v", n, err)
 				return
@@ -164,7 +164,7 @@ func TestBeside_a_busy_process(t *testing.T) {
 	}
 }
 
-func TestBeside_shows_what_cannot_be_read(t *testing.T) {
+func TestAttached_shows_what_cannot_be_read(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s, b := open(t, dir), beside(t, dir)
@@ -203,7 +203,7 @@ func TestBeside_shows_what_cannot_be_read(t *testing.T) {
 }
 
 // A backup that was put in place is no WAL file until a service has opened it.
-func TestOpenBeside_a_restored_backup(t *testing.T) {
+func TestAttach_a_restored_backup(t *testing.T) {
 	t.Parallel()
 	dir, other := t.TempDir(), t.TempDir()
 	s := open(t, dir)
@@ -218,7 +218,7 @@ func TestOpenBeside_a_restored_backup(t *testing.T) {
 }
 
 // A queue that this user may not write is refused with the way out.
-func TestOpenBeside_without_permission(t *testing.T) {
+func TestAttach_without_permission(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() == 0 {
 		t.Skip("root may read everything")
@@ -228,7 +228,7 @@ func TestOpenBeside_without_permission(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "queue.db"), 0o400); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := store.OpenBeside(t.Context(), dir); !errors.Is(err, fs.ErrPermission) {
+	if _, err := store.Attach(t.Context(), dir); !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("got %v, want %v", err, fs.ErrPermission)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 func TestPack(t *testing.T) {
 	t.Parallel()
-	for _, body := range [][]byte{nil, []byte("x"), bytes.Repeat([]byte("a report "), 8000), bytes.Repeat([]byte{0, 255, 3, 7}, largestRoom)} {
+	for _, body := range [][]byte{nil, []byte("x"), bytes.Repeat([]byte("a report "), 8000), bytes.Repeat([]byte{0, 255, 3, 7}, largestBuffer)} {
 		packed, done := pack(body)
 		if got, err := unpack(packed); err != nil || !bytes.Equal(got, body) {
 			t.Errorf("%d octets: got %d, %v", len(body), len(got), err)
