@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"checkauth/reply/folder"
 	"checkauth/reply/store"
 	"checkauth/verify/tomlfile"
 )
@@ -202,7 +202,7 @@ func (l limit) MarshalText() ([]byte, error) {
 
 // load reads a configuration file over s. The error names file, line, key and what is allowed.
 func (s *settings) load(file string) error {
-	b, err := os.ReadFile(file)
+	b, err := folder.ReadRegular(file)
 	if err != nil {
 		return &exitError{exitConfig, fmt.Errorf("configuration: %w", err)}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"checkauth/reply/folder"
 	"checkauth/reply/store"
 )
 
@@ -98,7 +99,7 @@ func (s *settings) postgres() (store.PostgresConfig, error) {
 
 // firstLine is the password that a file has.
 func firstLine(file string) (string, error) {
-	b, err := os.ReadFile(file)
+	b, err := folder.ReadRegular(file)
 	if err != nil {
 		return "", err
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	"checkauth/reply/folder"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -39,7 +41,7 @@ func readPair(files tlsSettings) (pair tls.Certificate, err error) {
 	for i, f := range []struct{ key, file, block string }{
 		{"tls.certificate", files.Certificate, "CERTIFICATE"}, {"tls.key", files.Key, "PRIVATE KEY"},
 	} {
-		b, err := os.ReadFile(f.file)
+		b, err := folder.ReadRegular(f.file)
 		if err == nil {
 			err = holds(b, f.block)
 		}

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"checkauth/reply/compose"
+	"checkauth/reply/folder"
 	"checkauth/reply/policy"
 	"checkauth/verify"
 	"checkauth/verify/dns"
@@ -90,7 +91,7 @@ func (c *verifyCmd) resolver() (r dns.Resolver, done func(), err error) {
 		r, err = openResolver(c.Resolver)
 		return r, func() {}, err
 	}
-	zone, err := os.ReadFile(c.Zone)
+	zone, err := folder.ReadRegular(c.Zone)
 	if err != nil {
 		return nil, nil, usage("--zone %q cannot be read (%w): give a zone file", c.Zone, cause(err))
 	}

@@ -145,3 +145,27 @@ func WriteFile(file string, b []byte, mode fs.FileMode) error {
 	_, err = f.Write(b)
 	return errors.Join(err, f.Close())
 }
+
+// ReadRegular is os.ReadFile for files that an operator names. A FIFO or a device is refused: who reads one may wait for ever.
+func ReadRegular(file string) ([]byte, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: file, Err: fmt.Errorf("it is no regular file (%s): name one", kind(info.Mode()))}
+	}
+	return os.ReadFile(file)
+}
+
+func kind(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a folder"
+	case m&fs.ModeNamedPipe != 0:
+		return "a FIFO"
+	case m&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
+}
