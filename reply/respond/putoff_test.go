@@ -133,7 +133,7 @@ func TestAFullQuotaOfDNSQuestions(t *testing.T) {
 		change func(*dns.Quotas)
 		want   string
 	}{
-		{dns.PerNetwork, func(q *dns.Quotas) { q.PerNetwork = 12 }, "for one client network"},
+		{dns.PerNetwork, func(q *dns.Quotas) { q.PerNetwork = 3 }, "for one client network"},
 		{dns.PerTarget, func(q *dns.Quotas) { q.PerTarget = 0 }, "names a minute below one domain for one client network"},
 		{dns.Made, func(q *dns.Quotas) { q.Made = 0 }, "names a minute below one domain is reached"},
 	} {

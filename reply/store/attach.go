@@ -35,7 +35,7 @@ func Attach(ctx context.Context, dir string) (_ *Attached, err error) {
 			err = errors.Join(err, b.Close())
 		}
 	}()
-	if b.db, err = sql.Open("sqlite", dsn(file, "mode=rw", "_pragma=busy_timeout(5000)", "_pragma=synchronous(FULL)", "_txlock=immediate")); err != nil {
+	if b.db, err = sql.Open("sqlite", dsn(file, "mode=rw", "_pragma=busy_timeout(20000)", "_pragma=synchronous(FULL)", "_txlock=immediate")); err != nil {
 		return nil, fmt.Errorf("store: %s: %w", file, err)
 	}
 	b.db.SetMaxOpenConns(1)
