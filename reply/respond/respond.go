@@ -106,14 +106,13 @@ func (r *Responder) release(digest []byte) {
 type Transaction struct {
 	r    *Responder
 	env  verify.Envelope
-	ctx  context.Context
 	eval *evaluate.Evaluation // nil where nothing is evaluated
 	to   route
 }
 
 // Begin starts the checks that need the envelope alone.
 func (r *Responder) Begin(ctx context.Context, env verify.Envelope) reply.Transaction {
-	t := &Transaction{r: r, env: env, ctx: ctx}
+	t := &Transaction{r: r, env: env}
 	if env.Purpose == verify.ForTest && !r.Policy.Early(env) {
 		t.eval = r.Run.Begin(ctx, env)
 		t.askRoute(t.recipient())

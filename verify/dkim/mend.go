@@ -232,10 +232,3 @@ func orders(texts []string) [][]string {
 	}
 	return out
 }
-
-// Cut tells that the key of a record ends in the middle, and that what stands there is well-formed.
-func Cut(text string) bool {
-	ts, _ := parseTags(withoutMarks(text))
-	p := strings.TrimRight(keyText(ts.value("p")), "=")
-	return p != "" && isTruncated(keyFacts(ts).Type, p)
-}

@@ -101,9 +101,6 @@ func TestRFC6376_3_6_2_2_keyInSeveralRecords(t *testing.T) {
 			}
 		})
 	}
-	if !Cut(right[:255]) || Cut(right) || Cut("v=DKIM1; p=") {
-		t.Error("a key that is cut off is not known from one that is whole")
-	}
 }
 
 // FuzzMend: what comes out is a key that is read by the rules, that very key stood there, and a text that

@@ -47,11 +47,8 @@ type List struct {
 // MaxLists are asked for one message.
 const MaxLists = 10
 
-// Config of this check.
+// Config of this check. There are no lists by default: most serve only who runs a resolver of his own, and some want to be paid.
 type Config struct{ Lists []List }
-
-// Defaults: none. Most lists serve only who runs a resolver of his own, and some want to be paid.
-func Defaults() Config { return Config{} }
 
 // Valid names all faults of the lists.
 func (c Config) Valid() error {

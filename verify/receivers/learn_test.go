@@ -8,6 +8,7 @@ import (
 	"checkauth/verify"
 	"checkauth/verify/dkim"
 	"checkauth/verify/dmarc"
+	"checkauth/verify/header"
 	"checkauth/verify/helo"
 	"checkauth/verify/mail"
 	"checkauth/verify/result"
@@ -94,11 +95,11 @@ func TestHeaderIsRead(t *testing.T) {
 		{"no field but one", "Subject: x\r\n", []string{"date-in-range", "message-id", "one-from"}},
 		{"a line that is no field", plain + "no field\r\n", []string{"header-well-formed"}},
 		{"white space before the colon", plain + "Subject : x\r\n", []string{"header-well-formed"}},
-		{"an id without a domain", "From: a@example.org\r\nDate: Fri, 1 May 2026 11:59:00 +0000\r\nMessage-ID: <1>\r\n", []string{"message-id"}},
-		{"an id without brackets", "From: a@example.org\r\nDate: Fri, 1 May 2026 11:59:00 +0000\r\nMessage-ID: 1@example.org\r\n", []string{"message-id"}},
+		{"an id without a domain", "From: a@example.org\r\nDate: Fri, 1 May 2026 11:59:00 +0000\r\nMessage-ID: <1>\r\n", []string{"header-well-formed", "message-id"}},
+		{"an id without brackets", "From: a@example.org\r\nDate: Fri, 1 May 2026 11:59:00 +0000\r\nMessage-ID: 1@example.org\r\n", []string{"header-well-formed", "message-id"}},
 		{"a Date of tomorrow's tomorrow", "From: a@example.org\r\nDate: Sun, 3 May 2026 11:59:00 +0000\r\nMessage-ID: <1@example.org>\r\n", []string{"date-in-range"}},
 		{"a clock that was never set", "From: a@example.org\r\nDate: Thu, 1 Jan 1970 00:00:01 +0000\r\nMessage-ID: <1@example.org>\r\n", []string{"date-in-range"}},
-		{"a Date that cannot be read", "From: a@example.org\r\nDate: today\r\nMessage-ID: <1@example.org>\r\n", []string{"date-in-range"}},
+		{"a Date that cannot be read", "From: a@example.org\r\nDate: today\r\nMessage-ID: <1@example.org>\r\n", []string{"date-in-range", "header-well-formed"}},
 		{"the receiver's own domain", "From: a@gmail.com\r\nDate: Fri, 1 May 2026 11:59:00 +0000\r\nMessage-ID: <1@example.org>\r\n", []string{"not-from-receiver-domain"}},
 	} {
 		f := headerFacts(t, c.header, now)
@@ -118,14 +119,15 @@ func TestHeaderIsRead(t *testing.T) {
 	}
 }
 
-func headerFacts(t testing.TB, header string, now time.Time) Facts {
+func headerFacts(t testing.TB, text string, now time.Time) Facts {
 	t.Helper()
-	fs, err := mail.Parse([]byte(header), mail.DefaultBounds())
+	fs, err := mail.Parse([]byte(text), mail.DefaultBounds())
 	if err != nil {
 		t.Skip(err)
 	}
+	checked := header.Check(fs, header.Facts{Received: now})
 	return FactsOf(&verify.Report{Time: now, Message: verify.MessageFacts{Fields: fs}, Checks: []result.Outcome{
-		{Method: verify.MethodDKIM, Result: result.None},
+		{Method: verify.MethodDKIM, Result: result.None}, {Method: verify.MethodHeader, Result: checked.Word, Detail: &checked},
 	}})
 }
 

@@ -1,7 +1,6 @@
 package receivers
 
 import (
-	netmail "net/mail"
 	"slices"
 	"strings"
 	"time"
@@ -23,58 +22,37 @@ func (f *Facts) learnHeader(r *verify.Report) {
 		return
 	}
 	from := mail.ParseFrom(fs)
-	f.FromCount, f.FromAuthors = Known(from.Fields), Known(len(from.Addresses))
-	f.HeaderDuplicates = Known(duplicates(fs))
-	f.HeaderMalformed = Known(slices.ContainsFunc(fs, func(x mail.Field) bool { return x.Name == "" || x.Spaced }))
-	f.HeaderUnsound = f.HeaderMalformed
-	f.HasMessageID = Known(isMessageID(fs.Value("Message-ID")))
-	f.DateOK = Known(dateOK(fs.Value("Date"), r.Time))
+	f.FromAuthors = Known(len(from.Addresses))
 	f.ARC = Known(fs.Value("ARC-Seal") != "")
-	if h := result.Detail[header.Result](r.Check(verify.MethodHeader)); h != nil {
-		f.FromCount, f.HeaderDuplicates = Known(h.FromCount), Known(h.Duplicates)
-		f.HeaderMalformed = Known(h.Malformed > 0 || len(h.Faulty) > 0)
-		f.HeaderUnsound = Known(h.Malformed > 0 || slices.ContainsFunc(h.Faulty, func(name string) bool {
-			return !strings.EqualFold(name, "Date") && !strings.EqualFold(name, "Message-ID")
-		}))
-		f.HasMessageID, f.DateOK = Known(h.MessageID == header.OK), Known(h.Date == header.OK || h.Date == header.Off && !farOff(h.DateDiffers))
-	}
 	f.learnUnsubscribe(fs)
+	h := result.Detail[header.Result](r.Check(verify.MethodHeader))
+	if h == nil { // the check did not come to its end
+		f.headerUnknown()
+		return
+	}
+	f.FromCount, f.HeaderDuplicates = Known(h.FromCount), Known(h.Duplicates)
+	f.HeaderMalformed = Known(h.Malformed > 0 || len(h.Faulty) > 0)
+	f.HeaderUnsound = Known(h.Malformed > 0 || slices.ContainsFunc(h.Faulty, func(name string) bool {
+		return !strings.EqualFold(name, "Date") && !strings.EqualFold(name, "Message-ID")
+	}))
+	f.HasMessageID, f.DateOK = Known(h.MessageID == header.OK), Known(h.Date == header.OK || h.Date == header.Off && !farOff(h.DateDiffers))
 }
 
+// headerFailed: nothing is known of the header.
 func (f *Facts) headerFailed() {
-	f.FromCount, f.FromAuthors = Failed[int](), Failed[int]()
-	f.HeaderDuplicates = Failed[[]string]()
-	for _, x := range []*Fact[bool]{
-		&f.HeaderMalformed, &f.HeaderUnsound, &f.HasMessageID, &f.DateOK, &f.ARC, &f.Unsubscribe, &f.OneClick, &f.UnsubscribeSigned,
-	} {
+	f.FromAuthors = Failed[int]()
+	for _, x := range []*Fact[bool]{&f.ARC, &f.Unsubscribe, &f.OneClick, &f.UnsubscribeSigned} {
 		*x = Failed[bool]()
 	}
+	f.headerUnknown()
 }
 
-// once are the fields that a message may have once: RFC 5322, 3.6, and those of RFC 2045, 3.
-var once = []string{
-	"Date", "From", "Sender", "Reply-To", "To", "Cc", "Bcc", "Message-ID", "In-Reply-To", "References", "Subject",
-	"MIME-Version", "Content-Type", "Content-Transfer-Encoding",
-}
-
-func duplicates(fs mail.Fields) []string {
-	out := []string{}
-	for _, name := range once {
-		if len(fs.All(name)) > 1 {
-			out = append(out, name)
-		}
+// headerUnknown: what the check of the header tells is not known.
+func (f *Facts) headerUnknown() {
+	f.FromCount, f.HeaderDuplicates = Failed[int](), Failed[[]string]()
+	for _, x := range []*Fact[bool]{&f.HeaderMalformed, &f.HeaderUnsound, &f.HasMessageID, &f.DateOK} {
+		*x = Failed[bool]()
 	}
-	return out
-}
-
-// isMessageID: RFC 5322, 3.6.4, without regard to which characters stand on either side of the at sign:
-// receivers take what many programs write there.
-func isMessageID(value string) bool {
-	id, rest, closed := strings.Cut(strings.TrimPrefix(value, "<"), ">")
-	left, right, at := strings.Cut(id, "@")
-	rest = strings.TrimSpace(rest)
-	return strings.HasPrefix(value, "<") && closed && at && left != "" && right != "" &&
-		!strings.ContainsAny(id, " \t") && (rest == "" || strings.HasPrefix(rest, "("))
 }
 
 // How far off a Date may be. No receiver publishes its own bounds; these are beyond what waiting in
@@ -88,14 +66,6 @@ const (
 func farOff(seconds int64) bool {
 	d := time.Duration(seconds) * time.Second
 	return d > ahead || d < -back
-}
-
-func dateOK(value string, received time.Time) bool {
-	t, err := netmail.ParseDate(value)
-	if err != nil {
-		return false
-	}
-	return received.IsZero() || t.Before(received.Add(ahead)) && t.After(received.Add(-back))
 }
 
 // learnUnsubscribe: RFC 8058, 3.1: https in List-Unsubscribe, List-Unsubscribe-Post, and both signed.

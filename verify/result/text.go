@@ -106,15 +106,6 @@ func Join(all []Text, separator string) Text {
 	return out
 }
 
-// Joined makes one text of what TextOf takes.
-func Joined(parts ...any) Text {
-	all := make([]Text, len(parts))
-	for i, p := range parts {
-		all[i] = TextOf(p)
-	}
-	return Join(all, "")
-}
-
 // TextOf makes a text of a value: numbers, addresses, networks and the words of this package are ours, a string is a
 // stranger's, and so is whatever else there is.
 func TextOf(v any) Text {
