@@ -67,8 +67,8 @@ func Defaults() Config {
 type Composer struct {
 	*Language
 	languages map[string]*Language // by language
-	key    *sign.Key
-	pool  chan *buffers // to compose replies on: one a processor, more would only take memory
+	key       *sign.Key
+	pool      chan *buffers // to compose replies on: one a processor, more would only take memory
 }
 
 // Language has the layouts and the words of one language.

@@ -32,7 +32,7 @@ func (c *Composer) Reply(r *verify.Report, d policy.Decision, body mail.Data, no
 	language := c.language(r, d)
 	r = forClass(r, d.Class)
 	head := c.head(e.MessageID, to, c.subject(r, d), now)
-	head.Set("Content-Language", language.lang)         // RFC 3282
+	head.Set("Content-Language", language.lang)      // RFC 3282
 	if id := r.Message.MessageID; wellFormedID(id) { // an unproved sender has none
 		head.Set("In-Reply-To", id)
 		head.Set("References", id)
