@@ -167,6 +167,21 @@ func collapsed(line []byte) int {
 	return len(line)
 }
 
+// relaxedLine is a whole line, without its line end, in the same form. A line that is so already is given back as it is.
+func relaxedLine(line []byte) []byte {
+	line = bytes.TrimRight(line, " \t")
+	n := collapsed(line)
+	if n == len(line) {
+		return line
+	}
+	out := make([]byte, 0, len(line))
+	for ; n < len(line); n = collapsed(line) {
+		out = append(append(out, line[:n]...), ' ')
+		line = bytes.TrimLeft(line[n:], " \t")
+	}
+	return append(out, line...)
+}
+
 // content takes octets of the chunk that stay as they are, with what was held back in front of them.
 func (c *bodyCanon) content(from, to int) {
 	held := 2 * c.lines
