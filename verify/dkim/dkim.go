@@ -3,7 +3,7 @@
 //
 // Who decides on a signature, in this order:
 //
-//  1. Our own rules on the field and its key (rules.go): the first that objects decides.
+//  1. Our own rules on the field and its key (requirements.go): the first that objects decides.
 //  2. Our own hashes and signature check, with no question to go-msgauth, where go-msgauth cannot answer as
 //     RFC 6376 asks (answerable in library.go): l= is there; "b=" stands in another tag; a bare CR under
 //     relaxed; h= names DKIM-Signature more often than there are others below; more than 16384 empty lines in a row
