@@ -1,9 +1,6 @@
 package dkim
 
-import (
-	"bytes"
-	"encoding/binary"
-)
+import "bytes"
 
 // The canonicalisations of RFC 6376, 3.4.
 const (
@@ -160,30 +157,29 @@ func (c *bodyCanon) collapse(at, end int) {
 func isWSP(b byte) bool { return b == ' ' || b == '\t' }
 
 // collapsed tells how many octets come before the first white space that is not one space between
-// others. It looks at eight octets at once; most lines have nothing else.
+// others.
 func collapsed(line []byte) int {
-	const each = 0x0101010101010101
-	i, before := 0, uint64(0)
-	for ; i+8 <= len(line); i += 8 {
-		word := binary.LittleEndian.Uint64(line[i:])
-		spaces := zeros(word ^ ' '*each)
-		if zeros(word^'\t'*each)|spaces&(spaces<<8|before) != 0 {
-			break
-		}
-		before = spaces >> 56 // the last octet, where the next word's first is
-	}
-	for i = max(i-1, 0); i < len(line); i++ {
-		if line[i] == '\t' || line[i] == ' ' && (i+1 == len(line) || isWSP(line[i+1])) {
+	for i, c := range line {
+		if c == '\t' || c == ' ' && (i+1 == len(line) || isWSP(line[i+1])) {
 			return i
 		}
 	}
 	return len(line)
 }
 
-// zeros has the high bit of each octet that is zero.
-func zeros(word uint64) uint64 {
-	const low = 0x7f7f7f7f7f7f7f7f
-	return ^(word&low + low | word | low)
+// relaxedLine is a whole line, without its line end, in the same form. A line that is so already is given back as it is.
+func relaxedLine(line []byte) []byte {
+	line = bytes.TrimRight(line, " \t")
+	n := collapsed(line)
+	if n == len(line) {
+		return line
+	}
+	out := make([]byte, 0, len(line))
+	for ; n < len(line); n = collapsed(line) {
+		out = append(append(out, line[:n]...), ' ')
+		line = bytes.TrimLeft(line[n:], " \t")
+	}
+	return append(out, line...)
 }
 
 // content takes octets of the chunk that stay as they are, with what was held back in front of them.

@@ -1,13 +1,18 @@
-// Package dkim verifies the DKIM signatures of a message (RFC 6376, RFC 8301, RFC 8463). go-msgauth
-// decides on each; beside it the field, the key record and the canonical form are read by ourselves,
-// so that the report can show what was signed, and so that we can be stricter where it is lax.
+// Package dkim verifies the DKIM signatures of a message (RFC 6376, RFC 8301, RFC 8463) and searches for the
+// cause where one does not verify (why*.go). The search begins when the verdicts stand and changes none.
 //
-// Why a message was changed, or who else may have its key, is not asked here: the verdict and the facts
-// are.
+// Who decides on a signature, in this order:
+//
+//  1. Our own rules on the field and its key (requirements.go): the first that objects decides.
+//  2. Our own hashes and signature check, with no question to go-msgauth, where go-msgauth cannot answer as
+//     RFC 6376 asks (answerable in library.go): l= is there; "b=" stands in another tag; a bare CR under
+//     relaxed; h= names DKIM-Signature more often than there are others below; more than 16384 empty lines in a row
+//     under a simple body; and a body of more than 1 MiB whose hash is wrong already.
+//  3. Else go-msgauth: its pass is a pass. Where it objects and our own check passes, its objection counts,
+//     but for five that RFC 6376 does not share (overruled in library.go). Where both object, ours gives the reason.
 //
 // Where we differ: RFC 6376, 3.5 lets l= pass over a part of the body too, we call that policy (8.2); 6.1.1 lets a verifier ignore
 // x=, we do not; RSA keys of over 8192 bits and h= of over 200 names are policy too, as bounds of ours.
-// Where go-msgauth is known to read RFC 6376 otherwise, our own verification has the word (library.go).
 package dkim
 
 import (

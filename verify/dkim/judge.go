@@ -9,8 +9,8 @@ import (
 )
 
 // judge gives one signature its verdict. A rule that objects decides: we may be stricter than
-// go-msgauth, never laxer. What remains is computed twice, by ourselves and by go-msgauth, and then
-// go-msgauth decides, but for where it is known to read RFC 6376 otherwise.
+// go-msgauth, never laxer. What remains we compute ourselves, and where go-msgauth can answer we have it
+// compute the same; the package comment says whose word then counts.
 func (c *check) judge(ctx context.Context, s *signature) verdict {
 	for _, rule := range rules {
 		if v := rule(s, c.now); v != nil {
@@ -79,8 +79,8 @@ func (c *check) settle(s *signature, own verdict, lib opinion) verdict {
 	switch {
 	case !lib.asked:
 		return own
-	case lib.panic != nil:
-		return verdict{word: result.TempError, reason: result.Because("dkim-verifier-panicked"), cause: panicError(lib.panic)}
+	case lib.recovered != nil:
+		return verdict{word: result.TempError, reason: result.Because("dkim-verifier-panicked"), cause: panicError(lib.recovered)}
 	case lib.err == nil:
 		return verdict{word: result.Pass, reason: c.passes(s)}
 	case own.word != result.Pass, isOverruled(lib.err):

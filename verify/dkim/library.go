@@ -21,9 +21,9 @@ type library func(io.Reader, *dkim.VerifyOptions) ([]*dkim.Verification, error)
 
 // opinion is what go-msgauth says of one signature.
 type opinion struct {
-	asked bool
-	err   error // of the signature; nil is a pass
-	panic any
+	asked     bool
+	err       error // of the signature, or of reading the message; nil is a pass
+	recovered any   // what it panicked with
 }
 
 // kept is an opinion and the answer for the key that it was given with.
@@ -53,14 +53,15 @@ func (a keyAnswer) same(b keyAnswer) bool {
 	return slices.Equal(a.answer.Texts(), b.answer.Texts())
 }
 
-// isOfSignature tells whether an error of go-msgauth is about the signature; others are the reader's.
+// isOfSignature tells whether an error of go-msgauth is about the signature; others are the reader's. Of its three
+// types of such errors two can be asked for; what they have in common is how they begin.
 func isOfSignature(err error) bool { return strings.HasPrefix(err.Error(), "dkim: ") }
 
 // askNow has go-msgauth verify one signature. With two and more it starts goroutines, where a panic ends
 // the process and a failing reader leaks; so the field is moved to the top and it is told to stop after
 // the first. The fields are picked from the bottom, so that what is on top changes nothing.
 func (c *check) askNow(ctx context.Context, s *signature) (o opinion) {
-	defer panics.Recover(func(r *panics.Recovered) { o = opinion{asked: true, panic: r.Value} })
+	defer panics.Recover(func(r *panics.Recovered) { o = opinion{asked: true, recovered: r.Value} })
 	verifications, err := c.library(c.withOnTop(ctx, s), &dkim.VerifyOptions{
 		MaxVerifications: 1,
 		LookupTXT:        func(string) ([]string, error) { return c.keys.texts(ctx, s.KeyName) },
@@ -159,8 +160,8 @@ const bigBody = 1 << 20
 // longRun is how many empty lines in a row go-msgauth is asked about: as many as it reads at once.
 const longRun = 16 << 10
 
-// overruled are objections of go-msgauth that RFC 6376 does not share, by how they begin. Our rules have
-// looked at each of these points before it was asked.
+// overruled are objections of go-msgauth that RFC 6376 does not share, by how they begin: all of them have
+// one type there, a permanent failure. Our rules have looked at each of these points before it was asked.
 var overruled = []string{
 	"dkim: signature has expired",     // by a clock that is not ours
 	"dkim: domain mismatch",           // d= and i= compared with their case, i= not decoded
@@ -170,6 +171,9 @@ var overruled = []string{
 }
 
 func isOverruled(err error) bool {
+	if !dkim.IsPermFail(err) {
+		return false
+	}
 	for _, prefix := range overruled {
 		if strings.HasPrefix(err.Error(), prefix) {
 			return true

@@ -298,7 +298,7 @@ func agree(t testing.TB, v Verifier, fields mail.Fields, body mail.Data) (n int)
 		}
 		n++
 		own, lib := c.verify(s), c.ask(t.Context(), s)
-		if !lib.asked || lib.panic != nil {
+		if !lib.asked || lib.recovered != nil {
 			t.Errorf("go-msgauth did not answer: %+v", lib)
 			continue
 		}

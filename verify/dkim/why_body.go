@@ -282,25 +282,6 @@ func canonLines(canon string, lines [][]byte) [][]byte {
 	return out
 }
 
-// relaxedLine: RFC 6376, 3.4.4: white space made one space, and none at the end. A line that is so
-// already is given back as it is.
-func relaxedLine(line []byte) []byte {
-	line = bytes.TrimRight(line, " \t")
-	if bytes.IndexByte(line, '\t') < 0 && !bytes.Contains(line, []byte("  ")) {
-		return line
-	}
-	out := make([]byte, 0, len(line))
-	for i, c := range line {
-		switch {
-		case c != ' ' && c != '\t':
-			out = append(out, c)
-		case i == 0 || line[i-1] != ' ' && line[i-1] != '\t':
-			out = append(out, ' ')
-		}
-	}
-	return out
-}
-
 // splitLines cuts a body into its lines, without their line ends. A bare LF ends one as well, as it does for
 // the verdict.
 func splitLines(raw []byte) [][]byte {
