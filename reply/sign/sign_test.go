@@ -352,3 +352,14 @@ func TestMake(t *testing.T) {
 		}
 	}
 }
+
+// What has no header is no message, and no signature is made for it.
+func TestSignature_of_no_message(t *testing.T) {
+	t.Parallel()
+	k, _ := open(t, t.TempDir())
+	for _, s := range []string{"", "x"} {
+		if got, err := k.Sign([]byte(s), time.Now()); err == nil {
+			t.Errorf("%q: got %q, want an error", s, got)
+		}
+	}
+}
