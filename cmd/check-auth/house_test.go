@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"verify/receivers":   append([]string{"verify", "verify/header", "verify/helo", "verify/spf", "verify/dkim", "verify/dmarc", "verify/tomlfile"}, leaves...),
 	"verify/standing":    append([]string{"verify", "verify/known", "verify/spf", "verify/dkim", "verify/dmarc", "verify/iprev"}, leaves...),
 	"verify/known":       append([]string{"verify/tomlfile"}, leaves...),
+	"verify/visible":     leaves,
 	"verify/advise":      append([]string{"verify", "verify/standing", "verify/known", "verify/spf", "verify/dkim", "verify/dmarc", "verify/helo", "verify/iprev", "verify/typo"}, leaves...),
 	"verify/evaluate":    {"verify"},
 	"templates":          {"verify/tomlfile"},

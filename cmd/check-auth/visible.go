@@ -9,10 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"checkauth/verify/dns"
 	"checkauth/verify/dns/client"
-	"checkauth/verify/naming"
 	"checkauth/verify/result"
+	"checkauth/verify/visible"
 )
 
 // visibleCmd is `check-auth visible`.
@@ -43,9 +42,9 @@ func (c *visibleCmd) Run(ctx context.Context, e env) error {
 	}
 	show := visibleShow{terminal: lines}
 	if c.Wait {
-		show.round, err = c.wait(ctx, e, r, lines)
+		show.round, err = c.wait(ctx, e, r)
 	} else {
-		show.round = r.ask(ctx, false)
+		show.round = r.Ask(ctx, false)
 	}
 	if failed := write(e, &show, c.JSON); failed != nil {
 		return failed
@@ -57,14 +56,14 @@ func (c *visibleCmd) Run(ctx context.Context, e env) error {
 }
 
 // rounds is what the command line names, checked.
-func (c *visibleCmd) rounds(e env) (*visibleRounds, error) {
-	q, err := c.question()
+func (c *visibleCmd) rounds(e env) (*visible.Rounds, error) {
+	q, err := visible.Question(c.Name, c.Type)
 	if err != nil {
-		return nil, err
+		return nil, usage("%w", err)
 	}
-	want, err := wantedValue(q.Type, c.Want)
+	want, err := visible.Wanted(q.Type, c.Want)
 	if err != nil {
-		return nil, err
+		return nil, usage("--want %w", err)
 	}
 	if c.Timeout <= 0 {
 		return nil, usage("--timeout %s: give more than zero, such as 30m", c.Timeout)
@@ -73,54 +72,16 @@ func (c *visibleCmd) rounds(e env) (*visibleRounds, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &visibleRounds{q: q, want: want, up: system, now: e.now, resolvers: []visibleResolver{{c.Resolver, system}}}
+	r := &visible.Rounds{Question: q, Want: want, Now: e.now, Resolvers: []visible.Resolver{{Name: c.Resolver, Resolver: system}}}
 	if c.Resolver == "" {
-		r.resolvers[0].name = "the system's"
+		r.Resolvers[0].Name = "the system's"
 	}
 	if err := c.also(r); err != nil {
 		return nil, err
 	}
-	r.servers = *(&verifyCmd{Resolver: c.Resolver}).authorities()
-	r.servers.Top = true // it is one's own question, not a stranger's
+	r.Servers = *(&verifyCmd{Resolver: c.Resolver}).authorities()
+	r.Servers.Top = true // it is one's own question, not a stranger's
 	return r, nil
-}
-
-// visibleTypes are those whose values people publish and compare.
-var visibleTypes = []dns.Type{dns.TXT, dns.CNAME, dns.A, dns.AAAA, dns.MX, dns.PTR, dns.NS}
-
-func (c *visibleCmd) question() (dns.Question, error) {
-	var q dns.Question
-	for _, t := range visibleTypes {
-		if strings.EqualFold(c.Type, t.String()) {
-			q.Type = t
-		}
-	}
-	if q.Type == 0 {
-		return q, usage("type %q: give one of TXT, CNAME, A, AAAA, MX, PTR, NS", c.Type)
-	}
-	if ip, err := netip.ParseAddr(c.Name); err == nil {
-		if q.Type != dns.PTR {
-			return q, usage("%q is an IP address, which has a PTR record alone: give a name, or the type PTR", c.Name)
-		}
-		q.Name = dns.ReverseName(ip)
-		return q, nil
-	}
-	name, ok := asciiName(c.Name)
-	if !ok {
-		return q, usage("%q is no name: give one such as _dmarc.example.org", c.Name)
-	}
-	q.Name = name
-	return q, nil
-}
-
-// asciiName reads a name as people type it. A wildcard's asterisk may stand in front.
-func asciiName(s string) (string, bool) {
-	rest, star := strings.CutPrefix(s, "*.")
-	name, ok := naming.Host(strings.TrimSuffix(rest, "."))
-	if star {
-		name = "*." + name
-	}
-	return name, ok && dns.Askable(name)
 }
 
 // publicResolvers are asked where the command line names none. Each has many caches of its own, of which
@@ -130,7 +91,7 @@ var publicResolvers = []struct{ name, address string }{
 }
 
 // also adds the resolvers beside the first.
-func (c *visibleCmd) also(r *visibleRounds) error {
+func (c *visibleCmd) also(r *visible.Rounds) error {
 	add := func(name, address string) error {
 		at, err := addrPort(address, 53)
 		if err != nil {
@@ -142,7 +103,7 @@ func (c *visibleCmd) also(r *visibleRounds) error {
 		if err != nil {
 			return usage("--also %q: %w", address, err)
 		}
-		r.resolvers = append(r.resolvers, visibleResolver{name, up})
+		r.Resolvers = append(r.Resolvers, visible.Resolver{Name: name, Resolver: up})
 		return nil
 	}
 	if slices.Equal(c.Also, []string{"none"}) {
@@ -164,49 +125,23 @@ func (c *visibleCmd) also(r *visibleRounds) error {
 	return nil
 }
 
-// Bounds of the pause between two rounds.
-const (
-	minPause    = 5 * time.Second
-	maxPause    = time.Minute
-	serverPause = 30 * time.Second // a zone comes to its servers without a TTL
-)
-
-// wait asks until all is visible everywhere, the time is over or the context ends. What it returns is the
-// last whole round.
-func (c *visibleCmd) wait(ctx context.Context, e env, r *visibleRounds, t terminal) (visibleRound, error) {
+// wait asks until all is visible everywhere, the time is over or the context ends, and tells on standard error how far
+// it is.
+func (c *visibleCmd) wait(ctx context.Context, e env, r *visible.Rounds) (visible.Round, error) {
 	over := fmt.Errorf("%s are over", c.Timeout)
 	limited, cancel := context.WithTimeoutCause(ctx, c.Timeout, over)
 	defer cancel()
 	progress := newProgress(e)
 	defer progress.clear()
-	pause := c.pause
-	if pause == nil {
-		pause = sleep
-	}
-	last := r.ask(limited, true)
-	for last.Word != result.Pass && limited.Err() == nil {
-		d := last.pause()
-		progress.say(last.progress(r.now(), d))
-		if pause(limited, d) != nil {
-			break
+	last := r.Wait(limited, func(ctx context.Context, now visible.Round, d time.Duration) error {
+		progress.say(progressLine(&now, r.Now(), d))
+		if c.pause != nil {
+			return c.pause(ctx, d)
 		}
-		if next := r.ask(limited, true); limited.Err() == nil || next.Word == result.Pass {
-			last = next
-		}
-	}
+		return visible.Sleep(ctx, d)
+	})
 	if last.Word != result.Pass && errors.Is(context.Cause(limited), over) {
-		return last, &exitError{exitUnknown, fmt.Errorf("not visible everywhere, and %w: missing: %s", over, result.Clean(strings.Join(last.missing(), ", ")))}
+		return last, &exitError{exitUnknown, fmt.Errorf("not visible everywhere, and %w: missing: %s", over, result.Clean(strings.Join(last.Missing(), ", ")))}
 	}
 	return last, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

@@ -13,9 +13,9 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"checkauth/verify/dns"
 	"checkauth/verify/dns/dnstest"
 	"checkauth/verify/result"
+	"checkauth/verify/visible"
 )
 
 // visibleZoneText has two servers with the same zone; the resolver has it too.
@@ -111,7 +111,7 @@ s1.example.org. TXT "v=DKIM1; p=AAAA"
 			if strings.ContainsAny(got.out, "\x1b\x00\r") || !utf8.ValidString(got.out) {
 				t.Errorf("a control character reached the terminal:\n%q", got.out)
 			}
-			var v visibleRound
+			var v visible.Round
 			printed := play(t, t.Context(), "", append(args, "--json")...)
 			if err := json.Unmarshal([]byte(printed.out), &v); err != nil || v.Reason.Code != c.why || printed.code != c.code {
 				t.Errorf("JSON: %v, exit %d, reason %s, want %s\n%s", err, printed.code, v.Reason, c.why, printed.out)
@@ -217,7 +217,7 @@ func TestVisibleWaits(t *testing.T) {
 		t.Errorf("exit %d\n%s%s", got.code, got.out, got.err)
 	}
 	// The third pause follows the TTL that the resolver has left of the name's absence.
-	if want := []time.Duration{serverPause, serverPause, maxPause}; !slices.Equal(pauses, want) {
+	if want := []time.Duration{30 * time.Second, 30 * time.Second, time.Minute}; !slices.Equal(pauses, want) {
 		t.Errorf("pauses %v, want %v", pauses, want)
 	}
 	if want := []int{0, 0, 1}; !slices.Equal(askedAt, want) {
@@ -231,24 +231,6 @@ func TestVisibleWaits(t *testing.T) {
 	} {
 		if len(lines) != 3 || !strings.HasSuffix(lines[i], want) {
 			t.Fatalf("progress:\n%s\nwant in line %d: %s", got.err, i+1, want)
-		}
-	}
-}
-
-func TestVisiblePauseHasBounds(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name string
-		v    visibleRound
-		want time.Duration
-	}{
-		{"the servers", visibleRound{Held: true}, serverPause},
-		{"the first that forgets", visibleRound{Resolvers: []heard{{State: stateNotYet, TTL: 40}, {State: stateNotYet, TTL: 20}, {State: stateOK, TTL: 7}}}, 21 * time.Second},
-		{"never at once", visibleRound{Resolvers: []heard{{State: stateNotYet}}}, minPause},
-		{"not for a day", visibleRound{Resolvers: []heard{{State: stateNotYet, TTL: 86400}}}, maxPause},
-	} {
-		if got := c.v.pause(); got != c.want {
-			t.Errorf("%s: got %s, want %s", c.name, got, c.want)
 		}
 	}
 }
@@ -279,43 +261,6 @@ func TestVisibleWaitEnds(t *testing.T) {
 	})
 }
 
-// Whatever the DNS shows of a text is taken by --want again.
-func FuzzWantedText(f *testing.F) {
-	f.Add("v=spf1 -all")
-	f.Add("a\"\\\x00\xff")
-	f.Fuzz(func(t *testing.T, s string) {
-		if s == "" || len(s) > 500 {
-			return
-		}
-		half := len(s) / 2
-		r := dns.Record{Type: dns.TXT, Strings: []string{s[:half], s[half:]}}
-		if got, err := wantedValue(dns.TXT, r.Data()); err != nil || got != plainValue(r) {
-			t.Fatalf("%s: got %q, %v, want %q", r.Data(), got, err, s)
-		}
-		_, _ = wantedValue(dns.TXT, s)
-		for _, kind := range visibleTypes {
-			if got, err := wantedValue(kind, s); err == nil && kind != dns.TXT {
-				if again, err := wantedValue(kind, got); err != nil && kind != dns.MX || err == nil && again != got {
-					t.Fatalf("%s: %q is read as %q, and that as %q, %v", kind, s, got, again, err)
-				}
-			}
-		}
-	})
-}
-
-// A time of day is not before the time that it stands for.
-func TestVisibleClock(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 11, 25, 14, 0, 0, 0, time.UTC)
-	for after, want := range map[time.Duration]string{
-		0: "14:00 UTC", time.Second: "14:01 UTC", 32 * time.Minute: "14:32 UTC", 10 * time.Hour: "26 Nov 2026 00:00 UTC", 366 * 24 * time.Hour: "26 Nov 2027 14:00 UTC",
-	} {
-		if got := clock(now.Add(after), now); got != want {
-			t.Errorf("%s: got %s, want %s", after, got, want)
-		}
-	}
-}
-
 // Without --resolver the three public resolvers are asked, with one on a port of its own nobody else.
 func TestVisibleAsksWhom(t *testing.T) {
 	t.Parallel()
@@ -334,12 +279,12 @@ func TestVisibleAsksWhom(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
-		for _, x := range r.resolvers {
-			got = append(got, x.name)
+		for _, x := range r.Resolvers {
+			got = append(got, x.Name)
 		}
 		loopback := netip.MustParseAddr("127.0.0.1")
-		if own := strings.Contains(c.resolver, ":5353"); strings.Join(got, " ") != c.want || r.servers.Permit(loopback) != own {
-			t.Errorf("%s: got %v, loopback may be asked: %t", c.resolver, got, r.servers.Permit(loopback))
+		if own := strings.Contains(c.resolver, ":5353"); strings.Join(got, " ") != c.want || r.Servers.Permit(loopback) != own {
+			t.Errorf("%s: got %v, loopback may be asked: %t", c.resolver, got, r.Servers.Permit(loopback))
 		}
 	}
 	help := play(t, t.Context(), "", "visible", "--help").out

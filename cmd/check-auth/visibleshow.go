@@ -9,15 +9,16 @@ import (
 
 	"checkauth/reply/compose"
 	"checkauth/verify/result"
+	"checkauth/verify/visible"
 )
 
 // visibleShow prints a round.
 type visibleShow struct {
 	terminal
-	round visibleRound
+	round visible.Round
 }
 
-var stateColour = map[string]string{stateOK: green, stateNotYet: yellow, stateFails: red, stateUnknown: faint}
+var stateColour = map[string]string{visible.OK: green, visible.NotYet: yellow, visible.Fails: red, visible.Unknown: faint}
 
 // text is each zone with its servers, the resolvers, and the conclusion.
 func (s *visibleShow) text() string {
@@ -36,7 +37,7 @@ func (s *visibleShow) text() string {
 			line(wholeLine("Zone:", z.Zone))
 		}
 		for _, h := range z.Servers {
-			s.heard(line, h, s.server(h))
+			s.answer(line, h, s.server(h))
 		}
 	}
 	if v.Held {
@@ -45,15 +46,15 @@ func (s *visibleShow) text() string {
 		line("Resolvers:")
 	}
 	for _, h := range v.Resolvers {
-		s.heard(line, h, s.resolver(h))
+		s.answer(line, h, s.resolver(h))
 	}
 	line("")
 	line(compose.Item("", s.Say(v.Reason)))
 	return b.String()
 }
 
-// heard is one line: its state, who said it, and what. Further values stand on lines of their own.
-func (s *visibleShow) heard(line func(string), h heard, about string) {
+// answer is one line: its state, who said it, and what. Further values stand on lines of their own.
+func (s *visibleShow) answer(line func(string), h visible.Answer, about string) {
 	values := shownValues(h)
 	text := result.Clean(about)
 	if h.Why.IsZero() {
@@ -65,7 +66,7 @@ func (s *visibleShow) heard(line func(string), h heard, about string) {
 	}
 }
 
-func (s *visibleShow) server(h heard) string {
+func (s *visibleShow) server(h visible.Answer) string {
 	text := address(h)
 	if h.Serial != nil {
 		text += fmt.Sprintf(", serial %d", *h.Serial)
@@ -76,26 +77,26 @@ func (s *visibleShow) server(h heard) string {
 	if !h.Why.IsZero() {
 		return text + ": " + s.Say(h.Why)
 	}
-	if len(h.have) == 0 {
+	if h.Empty() {
 		return text + fmt.Sprintf(", negative TTL %d", h.TTL)
 	}
 	return text + fmt.Sprintf(", TTL %d", h.TTL)
 }
 
-func (s *visibleShow) resolver(h heard) string {
+func (s *visibleShow) resolver(h visible.Answer) string {
 	text := address(h)
 	switch {
 	case !h.Why.IsZero():
 		return text + ": " + s.Say(h.Why)
-	case h.State == stateNotYet && len(h.have) == 0:
-		return text + fmt.Sprintf(", %d s left, forgets by %s", h.TTL, clock(h.Until, s.round.Time))
-	case h.State == stateNotYet:
-		return text + fmt.Sprintf(", %d s left, drops the old value by %s", h.TTL, clock(h.Until, s.round.Time))
+	case h.State == visible.NotYet && h.Empty():
+		return text + fmt.Sprintf(", %d s left, forgets by %s", h.TTL, visible.Clock(h.Until, s.round.Time))
+	case h.State == visible.NotYet:
+		return text + fmt.Sprintf(", %d s left, drops the old value by %s", h.TTL, visible.Clock(h.Until, s.round.Time))
 	}
 	return text + fmt.Sprintf(", %d s left", h.TTL)
 }
 
-func address(h heard) string {
+func address(h visible.Answer) string {
 	if h.Address == "" || h.Address == h.Server {
 		return h.Server
 	}
@@ -109,7 +110,7 @@ const (
 )
 
 // shownValues are what somebody has, at least one line.
-func shownValues(h heard) (out []string) {
+func shownValues(h visible.Answer) (out []string) {
 	for _, target := range h.Chain {
 		out = append(out, "CNAME "+result.Clean(result.Cut(target, maxValue))+".")
 	}
@@ -125,16 +126,6 @@ func shownValues(h heard) (out []string) {
 		return []string{"no record of this type"}
 	}
 	return out
-}
-
-// clock is a time of day, UTC, in whole minutes, not before it has come; with the day where that is not
-// today's.
-func clock(at, now time.Time) string {
-	at, now = at.UTC().Add(time.Minute-1).Truncate(time.Minute), now.UTC()
-	if at.YearDay() == now.YearDay() && at.Year() == now.Year() {
-		return at.Format("15:04 UTC")
-	}
-	return at.Format("2 Jan 2006 15:04 UTC")
 }
 
 func (s *visibleShow) forJSON() any {
@@ -182,13 +173,13 @@ func (p *progress) clear() {
 	}
 }
 
-// progress is the round in one line.
-func (v *visibleRound) progress(now time.Time, pause time.Duration) string {
+// progressLine is the round in one line.
+func progressLine(v *visible.Round, now time.Time, pause time.Duration) string {
 	resolvers := "resolvers not asked yet"
 	if !v.Held {
-		resolvers = fmt.Sprintf("%s of %d resolvers", counted(v.Resolvers), len(v.Resolvers))
+		resolvers = fmt.Sprintf("%d of %d resolvers", visible.Count(v.Resolvers), len(v.Resolvers))
 	}
-	servers := v.all()
-	return fmt.Sprintf("%s UTC: %s of %d name servers, %s; again in %s; missing: %s",
-		now.UTC().Format("15:04:05"), counted(servers), len(servers), resolvers, pause, strings.Join(v.missing(), ", "))
+	servers := v.Servers()
+	return fmt.Sprintf("%s UTC: %d of %d name servers, %s; again in %s; missing: %s",
+		now.UTC().Format("15:04:05"), visible.Count(servers), len(servers), resolvers, pause, strings.Join(v.Missing(), ", "))
 }

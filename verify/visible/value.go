@@ -1,16 +1,56 @@
-package main
+package visible
 
 import (
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
 
 	"checkauth/verify/dns"
+	"checkauth/verify/naming"
 )
 
-// plainValue is a record's data as it is compared: the joined text of a TXT record, names in their
+// Types are those whose values people publish and compare.
+var Types = []dns.Type{dns.TXT, dns.CNAME, dns.A, dns.AAAA, dns.MX, dns.PTR, dns.NS}
+
+// Question reads a name, or an IP address with the type PTR, and a type as people type them.
+func Question(name, kind string) (q dns.Question, err error) {
+	for _, t := range Types {
+		if strings.EqualFold(kind, t.String()) {
+			q.Type = t
+		}
+	}
+	if q.Type == 0 {
+		return q, fmt.Errorf("type %q: give one of TXT, CNAME, A, AAAA, MX, PTR, NS", kind)
+	}
+	if ip, err := netip.ParseAddr(name); err == nil {
+		if q.Type != dns.PTR {
+			return q, fmt.Errorf("%q is an IP address, which has a PTR record alone: give a name, or the type PTR", name)
+		}
+		q.Name = dns.ReverseName(ip)
+		return q, nil
+	}
+	ascii, ok := asciiName(name)
+	if !ok {
+		return q, fmt.Errorf("%q is no name: give one such as _dmarc.example.org", name)
+	}
+	q.Name = ascii
+	return q, nil
+}
+
+// asciiName reads a name as people type it. A wildcard's asterisk may stand in front.
+func asciiName(s string) (string, bool) {
+	rest, star := strings.CutPrefix(s, "*.")
+	name, ok := naming.Host(strings.TrimSuffix(rest, "."))
+	if star {
+		name = "*." + name
+	}
+	return name, ok && dns.Askable(name)
+}
+
+// plain is a record's data as it is compared: the joined text of a TXT record, names in their
 // canonical form.
-func plainValue(r dns.Record) string {
+func plain(r dns.Record) string {
 	switch r.Type {
 	case dns.TXT:
 		return r.Text()
@@ -22,8 +62,8 @@ func plainValue(r dns.Record) string {
 	return r.Target
 }
 
-// wantedValue reads --want into the form of plainValue.
-func wantedValue(t dns.Type, s string) (string, error) {
+// Wanted reads a value as people type it, or as it stands in a zone file, into the form of plain.
+func Wanted(t dns.Type, s string) (string, error) {
 	if s == "" {
 		return "", nil
 	}
@@ -34,13 +74,13 @@ func wantedValue(t dns.Type, s string) (string, error) {
 		}
 		text, ok := unquoted(s)
 		if !ok || text == "" {
-			return "", usage("--want %q: the quotes are not in pairs: give the text without any", s)
+			return "", fmt.Errorf("%q: the quotes are not in pairs: give the text without any", s)
 		}
 		return text, nil
 	case dns.A, dns.AAAA:
 		ip, err := netip.ParseAddr(s)
 		if err != nil || ip.Is4() != (t == dns.A) || ip.Zone() != "" {
-			return "", usage("--want %q: give an address as in an %s record", s, t)
+			return "", fmt.Errorf("%q: give an address as in an %s record", s, t)
 		}
 		return ip.String(), nil
 	case dns.MX:
@@ -51,13 +91,13 @@ func wantedValue(t dns.Type, s string) (string, error) {
 			target, ok = "", true
 		}
 		if err != nil || !ok {
-			return "", usage("--want %q: give preference and name, such as \"10 mx.example.org\"", s)
+			return "", fmt.Errorf("%q: give preference and name, such as \"10 mx.example.org\"", s)
 		}
 		return strconv.FormatUint(n, 10) + " " + target, nil
 	}
 	name, ok := asciiName(s)
 	if !ok {
-		return "", usage("--want %q: give a name such as mx.example.org", s)
+		return "", fmt.Errorf("%q: give a name such as mx.example.org", s)
 	}
 	return name, nil
 }

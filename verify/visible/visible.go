@@ -1,4 +1,6 @@
-package main
+// Package visible tells whether a change of the DNS can be seen everywhere: at every server of the zone, and at the
+// resolvers, which keep what they have for its TTL. It asks, compares, and says when to ask again.
+package visible
 
 import (
 	"cmp"
@@ -14,40 +16,40 @@ import (
 	"checkauth/verify/result"
 )
 
-// visibleRounds asks the same question of everybody, as often as is wanted.
-type visibleRounds struct {
-	q         dns.Question
-	want      string // in the form of plainValue; empty: they must agree
-	up        dns.Resolver
-	servers   dns.Authorities
-	resolvers []visibleResolver
-	now       func() time.Time
+// Rounds asks the same question of everybody, as often as is wanted.
+type Rounds struct {
+	Question  dns.Question
+	Want      string // as Wanted gives it; empty: they must agree
+	Servers   dns.Authorities
+	Resolvers []Resolver // the first tells where the zones are
+	Now       func() time.Time
 }
 
-type visibleResolver struct {
-	name string
+// Resolver is one of those that are asked, under the name that is shown.
+type Resolver struct {
+	Name string
 	dns.Resolver
 }
 
-// visibleRound is what all of them said, and what follows from it.
-type visibleRound struct {
+// Round is what all of them said, and what follows from it.
+type Round struct {
 	Word      result.Word   `json:"result"`
 	Reason    result.Reason `json:"reason"`
 	Name      string        `json:"name"`
 	Type      string        `json:"type"`
 	Want      string        `json:"want,omitempty"`
-	Zones     []visibleZone `json:"zones"`     // that of the name, then those that a CNAME leads to
-	Resolvers []heard       `json:"resolvers"` // none where it was too early to ask them
+	Zones     []Zone        `json:"zones"`     // that of the name, then those that a CNAME leads to
+	Resolvers []Answer      `json:"resolvers"` // none where it was too early to ask them
 	Held      bool          `json:"resolvers_held"`
 	Time      time.Time     `json:"time"`
 }
 
-// visibleZone is a name with what its zone's servers have there.
-type visibleZone struct {
-	Name    string  `json:"name"`
-	Zone    string  `json:"zone"`
-	Link    string  `json:"cname,omitempty"` // where the name leads, as the newest of them says
-	Servers []heard `json:"servers"`
+// Zone is a name with what its zone's servers have there.
+type Zone struct {
+	Name    string   `json:"name"`
+	Zone    string   `json:"zone"`
+	Link    string   `json:"cname,omitempty"` // where the name leads, as the newest of them says
+	Servers []Answer `json:"servers"`
 
 	have []string // the values of the newest
 	told bool     // somebody answered
@@ -55,14 +57,14 @@ type visibleZone struct {
 
 // What one of those who were asked has.
 const (
-	stateOK      = "ok"
-	stateNotYet  = "not yet"
-	stateFails   = "fails"
-	stateUnknown = "unknown" // it could not be asked, for a reason that is ours or the network's
+	OK      = "ok"
+	NotYet  = "not yet"
+	Fails   = "fails"
+	Unknown = "unknown" // it could not be asked, for a reason that is ours or the network's
 )
 
-// heard is what one server or resolver said.
-type heard struct {
+// Answer is what one server or resolver said.
+type Answer struct {
 	Server    string        `json:"server"`
 	Address   string        `json:"address,omitempty"`
 	State     string        `json:"state"`
@@ -75,23 +77,23 @@ type heard struct {
 	OlderZone bool          `json:"older_zone,omitempty"` // another server has a newer one
 	Why       result.Reason `json:"reason,omitzero"`      // there is no answer
 
-	have []string // in the form of plainValue, sorted
+	have []string // in the form of plain, sorted
 }
 
 // roundTime is for one round: more than the resolvers' own tries need.
 const roundTime = 30 * time.Second
 
-// ask is one round. With patience the resolvers are not asked before all servers are there: the question
+// Ask is one round. With patience the resolvers are not asked before all servers are there: the question
 // would put the old answer into their caches, for as long as its TTL.
-func (r *visibleRounds) ask(ctx context.Context, patient bool) visibleRound {
+func (r *Rounds) Ask(ctx context.Context, patient bool) Round {
 	ctx, cancel := context.WithTimeoutCause(ctx, roundTime, errors.New("the "+roundTime.String()+" for one round are over"))
 	defer cancel()
-	out := visibleRound{Name: r.q.Name, Type: r.q.Type.String(), Want: r.want, Time: r.now(), Resolvers: []heard{}}
-	servers := r.servers
+	out := Round{Name: r.Question.Name, Type: r.Question.Type.String(), Want: r.Want, Time: r.Now(), Resolvers: []Answer{}}
+	servers := r.Servers
 	servers.Unseen = patient
 	found := r.zones(ctx, servers, &out)
 	out.judgeServers()
-	if out.Held = patient && (!found || slices.ContainsFunc(out.all(), func(h heard) bool { return h.State != stateOK && h.State != stateUnknown })); !out.Held {
+	if out.Held = patient && (!found || slices.ContainsFunc(out.Servers(), func(h Answer) bool { return h.State != OK && h.State != Unknown })); !out.Held {
 		out.Resolvers = r.askResolvers(ctx)
 		out.judgeResolvers()
 	}
@@ -101,17 +103,17 @@ func (r *visibleRounds) ask(ctx context.Context, patient bool) visibleRound {
 
 // zones asks the servers of the name's zone and, where that is a CNAME, those of the zones that it leads
 // to. It is false where a zone was not found.
-func (r *visibleRounds) zones(ctx context.Context, a dns.Authorities, out *visibleRound) bool {
-	q := r.q
+func (r *Rounds) zones(ctx context.Context, a dns.Authorities, out *Round) bool {
+	q := r.Question
 	for range dns.MaxChain {
-		z, err := a.Zone(ctx, r.up, q.Name)
+		z, err := a.Zone(ctx, r.Resolvers[0], q.Name)
 		if err != nil {
-			out.Zones = append(out.Zones, visibleZone{Name: q.Name, Servers: []heard{}})
+			out.Zones = append(out.Zones, Zone{Name: q.Name, Servers: []Answer{}})
 			return false
 		}
-		out.Zones = append(out.Zones, newVisibleZone(z, q, a.At(ctx, r.up, z, q)))
+		out.Zones = append(out.Zones, newZone(z, q, a.At(ctx, r.Resolvers[0], z, q)))
 		next := out.Zones[len(out.Zones)-1].Link
-		if next == "" || slices.ContainsFunc(out.Zones, func(v visibleZone) bool { return v.Name == next }) {
+		if next == "" || slices.ContainsFunc(out.Zones, func(v Zone) bool { return v.Name == next }) {
 			break
 		}
 		q.Name = next
@@ -119,11 +121,11 @@ func (r *visibleRounds) zones(ctx context.Context, a dns.Authorities, out *visib
 	return true
 }
 
-func newVisibleZone(z dns.Zone, q dns.Question, said []dns.Statement) visibleZone {
-	v := visibleZone{Name: q.Name, Zone: z.Name, Servers: []heard{}}
+func newZone(z dns.Zone, q dns.Question, said []dns.Statement) Zone {
+	v := Zone{Name: q.Name, Zone: z.Name, Servers: []Answer{}}
 	newest := -1
 	for i, s := range said {
-		v.Servers = append(v.Servers, hear(s, said))
+		v.Servers = append(v.Servers, newAnswer(s, said))
 		switch {
 		case s.Err != nil:
 		case newest < 0, s.HasSerial && said[newest].HasSerial && dns.SerialNewer(s.Serial, said[newest].Serial):
@@ -139,9 +141,9 @@ func newVisibleZone(z dns.Zone, q dns.Question, said []dns.Statement) visibleZon
 	return v
 }
 
-// hear puts what a server said into the form that is shown.
-func hear(s dns.Statement, all []dns.Statement) heard {
-	h := heard{Server: s.Server, Values: []string{}, State: stateNotYet, Why: s.Reason()}
+// newAnswer puts what a server said into the form that is shown.
+func newAnswer(s dns.Statement, all []dns.Statement) Answer {
+	h := Answer{Server: s.Server, Values: []string{}, State: NotYet, Why: s.Reason()}
 	if s.Addr.IsValid() {
 		h.Address = s.Addr.String()
 	}
@@ -151,9 +153,9 @@ func hear(s dns.Statement, all []dns.Statement) heard {
 	}
 	switch {
 	case errors.Is(s.Err, dns.ErrLame), errors.Is(s.Err, dns.ErrSilent):
-		h.State = stateFails
+		h.State = Fails
 	case s.Err != nil:
-		h.State = stateUnknown
+		h.State = Unknown
 	default:
 		a := s.Answer
 		if len(a.Chain) > 0 {
@@ -166,7 +168,7 @@ func hear(s dns.Statement, all []dns.Statement) heard {
 }
 
 // answer takes what was said.
-func (h *heard) answer(a dns.Answer) {
+func (h *Answer) answer(a dns.Answer) {
 	h.NX, h.TTL = a.NX, a.Negative
 	for i, rec := range slices.Concat(a.Chain, a.Records) {
 		if i == 0 || rec.TTL < h.TTL {
@@ -180,25 +182,28 @@ func (h *heard) answer(a dns.Answer) {
 	links := len(h.have)
 	for _, rec := range a.Records {
 		h.Values = append(h.Values, rec.Data())
-		h.have = append(h.have, plainValue(rec))
+		h.have = append(h.have, plain(rec))
 	}
 	slices.Sort(h.have[links:])
 }
 
+// Empty tells that there is nothing: no record, and no CNAME that leads on.
+func (h *Answer) Empty() bool { return len(h.have) == 0 }
+
 // askResolvers asks all of them side by side.
-func (r *visibleRounds) askResolvers(ctx context.Context) []heard {
-	out := make([]heard, len(r.resolvers))
+func (r *Rounds) askResolvers(ctx context.Context) []Answer {
+	out := make([]Answer, len(r.Resolvers))
 	var all panics.Group
-	for i, up := range r.resolvers {
+	for i, up := range r.Resolvers {
 		all.Start(func() {
-			h := heard{Server: up.name, Values: []string{}, State: stateNotYet}
-			a, err := up.Resolve(ctx, r.q)
+			h := Answer{Server: up.Name, Values: []string{}, State: NotYet}
+			a, err := up.Resolve(ctx, r.Question)
 			if err != nil {
-				h.fail(dns.AsError(r.q, err))
+				h.fail(dns.AsError(r.Question, err))
 			} else {
 				h.Address = a.Server
 				h.answer(a)
-				h.Until = r.now().Add(time.Duration(h.TTL) * time.Second)
+				h.Until = r.Now().Add(time.Duration(h.TTL) * time.Second)
 			}
 			out[i] = h
 		})
@@ -209,28 +214,28 @@ func (r *visibleRounds) askResolvers(ctx context.Context) []heard {
 
 // fail: a resolver that looked and failed does not have it; of one that refuses us, or does not hear us,
 // nothing is known.
-func (h *heard) fail(e *dns.Error) {
-	h.Address, h.Why, h.State = e.Server, e.Reason(), stateUnknown
+func (h *Answer) fail(e *dns.Error) {
+	h.Address, h.Why, h.State = e.Server, e.Reason(), Unknown
 	switch e.Kind {
 	case dns.ServFail, dns.Bogus, dns.Lame, dns.Chain, dns.Malformed:
-		h.State = stateFails
+		h.State = Fails
 	}
 }
 
 // judgeServers tells of each server whether it has what the newest has, and what is wanted.
-func (v *visibleRound) judgeServers() {
+func (v *Round) judgeServers() {
 	for _, z := range v.Zones {
 		for i := range z.Servers {
 			h := &z.Servers[i]
-			if h.State == stateNotYet && slices.Equal(h.have, z.have) && (len(h.Chain) > 0 || v.wanted(h.have)) {
-				h.State = stateOK
+			if h.State == NotYet && slices.Equal(h.have, z.have) && (len(h.Chain) > 0 || v.wanted(h.have)) {
+				h.State = OK
 			}
 		}
 	}
 }
 
 // judgeResolvers compares with all that the servers have, one CNAME after the other.
-func (v *visibleRound) judgeResolvers() {
+func (v *Round) judgeResolvers() {
 	var want []string
 	for _, z := range v.Zones {
 		if !z.told {
@@ -240,19 +245,19 @@ func (v *visibleRound) judgeResolvers() {
 	}
 	for i := range v.Resolvers {
 		h := &v.Resolvers[i]
-		if h.State == stateNotYet && slices.Equal(h.have, want) && v.wanted(h.have) {
-			h.State = stateOK
+		if h.State == NotYet && slices.Equal(h.have, want) && v.wanted(h.have) {
+			h.State = OK
 		}
 	}
 }
 
 // wanted tells whether the value is among those; other records of the name may stand beside it.
-func (v *visibleRound) wanted(have []string) bool {
+func (v *Round) wanted(have []string) bool {
 	return v.Want == "" || slices.Contains(have, v.Want)
 }
 
-// all are the servers of all zones.
-func (v *visibleRound) all() (out []heard) {
+// Servers are the servers of all zones.
+func (v *Round) Servers() (out []Answer) {
 	for _, z := range v.Zones {
 		out = append(out, z.Servers...)
 	}
@@ -260,7 +265,7 @@ func (v *visibleRound) all() (out []heard) {
 }
 
 // names of those in a state.
-func names(from []heard, state string, also func(heard) bool) (out []string) {
+func names(from []Answer, state string, also func(Answer) bool) (out []string) {
 	for _, h := range from {
 		if h.State == state && (also == nil || also(h)) && !slices.Contains(out, h.Server) {
 			out = append(out, h.Server)
@@ -269,11 +274,11 @@ func names(from []heard, state string, also func(heard) bool) (out []string) {
 	return out
 }
 
-// missing are all that keep the change from being visible.
-func (v *visibleRound) missing() (out []string) {
-	for _, from := range [][]heard{v.all(), v.Resolvers} {
-		out = append(out, names(from, stateNotYet, nil)...)
-		out = append(out, names(from, stateFails, nil)...)
+// Missing are all that keep the change from being visible.
+func (v *Round) Missing() (out []string) {
+	for _, from := range [][]Answer{v.Servers(), v.Resolvers} {
+		out = append(out, names(from, NotYet, nil)...)
+		out = append(out, names(from, Fails, nil)...)
 	}
 	if v.Held && len(out) == 0 {
 		out = append(out, "the name servers")
@@ -282,19 +287,19 @@ func (v *visibleRound) missing() (out []string) {
 }
 
 // conclude says it in one sentence: what comes first on the way of a change comes first.
-func (v *visibleRound) conclude() {
-	servers, last := v.all(), v.Zones[len(v.Zones)-1]
-	lacking, failing := names(servers, stateNotYet, nil), names(servers, stateFails, nil)
-	behind := names(servers, stateNotYet, func(h heard) bool { return h.OlderZone })
-	stale, broken := names(v.Resolvers, stateNotYet, nil), names(v.Resolvers, stateFails, nil)
+func (v *Round) conclude() {
+	servers, last := v.Servers(), v.Zones[len(v.Zones)-1]
+	lacking, failing := names(servers, NotYet, nil), names(servers, Fails, nil)
+	behind := names(servers, NotYet, func(h Answer) bool { return h.OlderZone })
+	stale, broken := names(v.Resolvers, NotYet, nil), names(v.Resolvers, Fails, nil)
 	zone := cmp.Or(last.Zone, last.Name)
 	v.Word = result.Fail
 	switch {
 	case last.Zone == "":
 		v.Word, v.Reason = result.TempError, result.Because("visible-no-zone", "name", result.Domain(last.Name))
-	case slices.ContainsFunc(v.Zones, func(z visibleZone) bool { return !z.told }):
+	case slices.ContainsFunc(v.Zones, func(z Zone) bool { return !z.told }):
 		v.Word, v.Reason = result.TempError, result.Because("visible-unknown", "zone", result.Domain(zone))
-	case !v.wanted(last.have) && last.Link == "" && !slices.ContainsFunc(last.Servers, func(h heard) bool { return v.wanted(h.have) && len(h.have) > 0 }):
+	case !v.wanted(last.have) && last.Link == "" && !slices.ContainsFunc(last.Servers, func(h Answer) bool { return v.wanted(h.have) && len(h.have) > 0 }):
 		v.Reason = result.Because("visible-not-made", "zone", result.Domain(zone), "name", result.Domain(last.Name), "type", result.Ours(v.Type))
 	case len(behind) > 0 && len(behind) == len(lacking):
 		v.Reason = result.Because("visible-servers-behind", "servers", result.Join(result.Domains(behind), ", "))
@@ -303,46 +308,42 @@ func (v *visibleRound) conclude() {
 	case len(failing) > 0:
 		v.Reason = result.Because("visible-servers-failing", "servers", result.Join(result.Domains(failing), ", "))
 	case len(stale) > 0:
-		v.Reason = result.Because("visible-caches", "resolvers", result.Ours(strings.Join(stale, ", ")), "time", result.Ours(clock(v.forgotten(), v.Time)))
+		v.Reason = result.Because("visible-caches", "resolvers", result.Ours(strings.Join(stale, ", ")), "time", result.Ours(Clock(v.forgotten(), v.Time)))
 	case len(broken) > 0:
 		v.Reason = result.Because("visible-resolvers-failing", "resolvers", result.Ours(strings.Join(broken, ", ")))
 	default:
 		v.Word = result.Pass
-		v.Reason = result.Because("visible-everywhere", "servers", result.Ours(counted(servers)), "resolvers", result.Ours(counted(v.Resolvers)), "name", result.Domain(v.Name), "type", result.Ours(v.Type))
+		v.Reason = result.Because("visible-everywhere", "servers", result.Ours(strconv.Itoa(Count(servers))), "resolvers", result.Ours(strconv.Itoa(Count(v.Resolvers))), "name", result.Domain(v.Name), "type", result.Ours(v.Type))
 	}
 }
 
-// counted are those that have it.
-func counted(from []heard) string {
+// Count is how many of them have it.
+func Count(from []Answer) int {
 	n := 0
 	for _, h := range from {
-		if h.State == stateOK {
+		if h.State == OK {
 			n++
 		}
 	}
-	return strconv.Itoa(n)
+	return n
 }
 
 // forgotten is when the last of the resolvers drops what it has.
-func (v *visibleRound) forgotten() (at time.Time) {
+func (v *Round) forgotten() (at time.Time) {
 	for _, h := range v.Resolvers {
-		if h.State == stateNotYet && h.Until.After(at) {
+		if h.State == NotYet && h.Until.After(at) {
 			at = h.Until
 		}
 	}
 	return at
 }
 
-// pause follows the resolver that forgets first.
-func (v *visibleRound) pause() time.Duration {
-	d := maxPause
-	if v.Held {
-		d = serverPause
+// Clock is a time of day, UTC, in whole minutes, not before it has come; with the day where that is not
+// today's.
+func Clock(at, now time.Time) string {
+	at, now = at.UTC().Add(time.Minute-1).Truncate(time.Minute), now.UTC()
+	if at.YearDay() == now.YearDay() && at.Year() == now.Year() {
+		return at.Format("15:04 UTC")
 	}
-	for _, h := range v.Resolvers {
-		if h.State == stateNotYet {
-			d = min(d, time.Duration(h.TTL+1)*time.Second)
-		}
-	}
-	return max(d, minPause)
+	return at.Format("2 Jan 2006 15:04 UTC")
 }
