@@ -28,7 +28,7 @@ var unguarded = map[string]string{
 	"reply/deliver/run.go finish":         "cancels a context",
 	"reply/deliver/session.go speak":      "closes a connection",
 	"reply/deliver/reuse.go again":        "closes a connection",
-	"reply/store/groupcommit.go newGroup":       "each job of its loop recovers by itself (writer.one, pgWriter.try); an end of the loop would be the end of the store",
+	"reply/store/groupcommit.go newGroup": "each job of its loop recovers by itself (writer.one, pgWriter.try); an end of the loop would be the end of the store",
 	"reply/store/postgres.go tied":        "closes a connection",
 	"reply/store/storetest/":              "tests of the stores",
 }
