@@ -44,7 +44,7 @@ var allowed = map[string][]string{
 	"verify/standing":    append([]string{"verify", "verify/known", "verify/spf", "verify/dkim", "verify/dmarc", "verify/iprev"}, leaves...),
 	"verify/known":       append([]string{"verify/tomlfile"}, leaves...),
 	"verify/visible":     leaves,
-	"verify/advise":      append([]string{"verify", "verify/standing", "verify/known", "verify/spf", "verify/dkim", "verify/dmarc", "verify/helo", "verify/iprev", "verify/typo"}, leaves...),
+	"verify/advise":      append([]string{"verify", "verify/receivers", "verify/standing", "verify/known", "verify/spf", "verify/dkim", "verify/dmarc", "verify/helo", "verify/iprev", "verify/typo"}, leaves...),
 	"verify/evaluate":    {"verify"},
 	"templates":          {"verify/tomlfile"},
 	"smtpd":              {"reply", "smtpd", "smtpd/front", "verify", "verify/naming", "verify/panics", "verify/share", "verify/mail", "verify/result"},

@@ -8,6 +8,7 @@ import (
 
 	"checkauth/reply/policy"
 	"checkauth/verify"
+	"checkauth/verify/receivers"
 	"checkauth/verify/result"
 )
 
@@ -174,7 +175,7 @@ type receiver struct {
 }
 
 // verdictsToned: what becomes of the mail.
-var verdictsToned = map[string]tone{"accept": good, "junk": caution, "defer": caution, "reject": bad}
+var verdictsToned = map[string]tone{receivers.Accept: good, receivers.Junk: caution, receivers.Defer: caution, receivers.Reject: bad}
 
 func (c *Language) verdicts(all []verify.Receiver) []receiver {
 	var out []receiver
@@ -193,7 +194,7 @@ func (c *Language) verdicts(all []verify.Receiver) []receiver {
 				r.Rules = append(r.Rules, c.sentence(u.Requirement))
 			}
 		}
-		if v.Verdict != "accept" && !v.Hint.IsZero() {
+		if v.Verdict != receivers.Accept && !v.Hint.IsZero() {
 			r.Hint = c.sentence(v.Hint)
 		}
 		out = append(out, r)

@@ -9,6 +9,7 @@ import (
 	"checkauth/reply/policy"
 	"checkauth/verify"
 	"checkauth/verify/mail"
+	"checkauth/verify/receivers"
 	"checkauth/verify/result"
 )
 
@@ -150,13 +151,13 @@ func (c *Language) atReceivers(all []verify.Receiver) string {
 	var said, others []string
 	for _, id := range first {
 		for _, v := range all {
-			if v.ID == id && v.Verdict != "unknown" && v.Why.Code != "receiver-accept-asks" {
+			if v.ID == id && v.Verdict != receivers.Unknown && v.Why.Code != "receiver-accept-asks" {
 				said = append(said, c.sayPairs("verdict-receiver-"+v.Verdict, "name", v.Name, "code", v.Code))
 			}
 		}
 	}
 	for _, v := range all {
-		if v.Verdict == "reject" && !slices.Contains(first, v.ID) {
+		if v.Verdict == receivers.Reject && !slices.Contains(first, v.ID) {
 			others = append(others, v.Name)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"checkauth/verify"
+	"checkauth/verify/receivers"
 	"checkauth/verify/result"
 	"checkauth/verify/spf"
 )
@@ -35,17 +36,13 @@ func compare(before, after verify.Words) int {
 	return better
 }
 
-// grade of a receiver's verdict.
-var grade = map[string]int{"reject": 0, "defer": 1, "junk": 2, "accept": 3}
-
-// graded: where too few rules are known to say that a mail is taken, none of them is broken. What a check could not tell
-// has no grade.
-func graded(v verify.Receiver) (int, bool) {
+// harshness of a receiver's verdict: where too few rules are known to say that a mail is taken, none of them is broken. What a
+// check could not tell has none.
+func harshness(v verify.Receiver) (int, bool) {
 	if v.Why.Code == "receiver-unknown-few" {
-		return grade["accept"], true
+		return receivers.Harshness(receivers.Accept)
 	}
-	g, ok := grade[v.Verdict]
-	return g, ok
+	return receivers.Harshness(v.Verdict)
 }
 
 // shifts are the receivers whose verdict is another; better and worse tell whether one of them is milder, or stricter.
@@ -60,10 +57,10 @@ func shifts(before, after *verify.Report) (out []verify.VerdictShift, better, wo
 			continue
 		}
 		out = append(out, verify.VerdictShift{Name: r.Name, Before: old.Verdict, After: r.Verdict})
-		from, known := graded(old)
-		to, known2 := graded(r)
-		worse = worse || known && known2 && to < from
-		better = better || known && known2 && to > from || !known && known2 && to == grade["accept"]
+		from, known := harshness(old)
+		to, known2 := harshness(r)
+		worse = worse || known && known2 && to > from
+		better = better || known && known2 && to < from || !known && known2 && to == 0
 	}
 	return out, better, worse
 }

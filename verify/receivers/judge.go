@@ -9,6 +9,12 @@ import (
 // worse orders what may become of a message.
 var worse = map[string]int{Accept: 0, Junk: 1, Defer: 2, Reject: 3}
 
+// Harshness orders verdicts: the higher, the worse for the sender. Unknown has no place among them.
+func Harshness(verdict string) (n int, ok bool) {
+	n, ok = worse[verdict]
+	return n, ok
+}
+
 // Judge holds the rules of every receiver against a message, in the files' order.
 func (s *Set) Judge(f Facts) []Verdict {
 	out := make([]Verdict, 0, len(s.receivers))
