@@ -73,29 +73,11 @@ func (as Args) Equal(bs Args) bool {
 
 // MarshalJSON writes an object.
 func (as Args) MarshalJSON() ([]byte, error) {
-	size := 2
+	m := make(map[string]string, len(as))
 	for _, a := range as {
-		size += len(a.Name) + len(a.Value) + 6
+		m[a.Name] = a.Value
 	}
-	b := append(make([]byte, 0, size), '{')
-	for i, a := range as {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendString(append(appendString(b, a.Name), ':'), a.Value)
-	}
-	return append(b, '}'), nil
-}
-
-// appendString appends a string as encoding/json writes it, which is asked only where something has to be escaped.
-func appendString(b []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			quoted, _ := json.Marshal(s) // a string always can
-			return append(b, quoted...)
-		}
-	}
-	return append(append(append(b, '"'), s...), '"')
+	return json.Marshal(m)
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.

@@ -5,7 +5,6 @@ package result
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -105,45 +104,13 @@ type Evidence struct {
 	AD       bool          `json:"ad"`
 }
 
-// MarshalJSON writes the fields as their tags say, and Took as "ms", milliseconds. A report has dozens of them, which
-// is why no reflection does it.
+// MarshalJSON writes Took as "ms", milliseconds, behind the fields.
 func (e Evidence) MarshalJSON() ([]byte, error) {
-	b := make([]byte, 0, 256+len(e.Name)+len(e.Extended)+len(e.Server))
-	b = appendString(append(b, `{"name":`...), e.Name)
-	b = appendString(append(b, `,"type":`...), e.Type)
-	b = appendString(append(b, `,"rcode":`...), e.Rcode)
-	b = strconv.AppendUint(append(b, `,"ttl":`...), uint64(e.TTL), 10)
-	b = appendStrings(append(b, `,"data":`...), e.Data)
-	if len(e.Chain) > 0 {
-		b = appendStrings(append(b, `,"chain":`...), e.Chain)
-	}
-	if e.Extended != "" {
-		b = appendString(append(b, `,"extended":`...), e.Extended)
-	}
-	if e.Server != "" {
-		b = appendString(append(b, `,"server":`...), e.Server)
-	}
-	if !e.Time.IsZero() {
-		var err error
-		if b, err = e.Time.AppendText(append(b, `,"time":"`...)); err != nil {
-			return nil, err
-		}
-		b = append(b, '"')
-	}
-	b = strconv.AppendBool(append(b, `,"ad":`...), e.AD)
-	b = strconv.AppendInt(append(b, `,"ms":`...), e.Took.Milliseconds(), 10)
-	return append(b, '}'), nil
-}
-
-func appendStrings(b []byte, all []string) []byte {
-	b = append(b, '[')
-	for i, s := range all {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendString(b, s)
-	}
-	return append(b, ']')
+	type plain Evidence
+	return json.Marshal(struct {
+		plain
+		MS int64 `json:"ms"`
+	}{plain(e), e.Took.Milliseconds()})
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.

@@ -84,14 +84,7 @@ func (e Evaluator) walk(ctx context.Context, id identity) *walk {
 	if now == nil {
 		now = time.Now
 	}
-	// One allocation for what nearly every walk needs.
-	have := &struct {
-		walk
-		asked [4]dns.Question
-		pages [4]*page
-	}{}
-	w := &have.walk
-	*w = walk{ctx: ctx, dns: e.DNS, diagnose: e.Diagnose, expect: e.Expect, expanded: e.Expanded, host: e.Host, now: now, id: id, asked: have.asked[:0], pages: have.pages[:0]}
+	w := &walk{ctx: ctx, dns: e.DNS, diagnose: e.Diagnose, expect: e.Expect, expanded: e.Expanded, host: e.Host, now: now, id: id}
 	if w.diagnose == nil {
 		w.diagnose = w.dns
 	}

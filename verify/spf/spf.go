@@ -11,6 +11,14 @@
 //     and redirect it has no record.
 //   - 6.2: an explanation is cut at 1024 octets.
 //   - Records of more than 65536 terms in one evaluation are temperror: our bound.
+//
+// A record is walked in three ways, which share the parser, the expansion of macros and the order of terms, and nothing else.
+// The evaluation (eval.go, mechanisms.go) is the RFC's: one term after the other, it ends at the first that matches, and its
+// counts are the limits. Ahead (ahead.go) walks what is known so far, again with each answer that comes in, and never waits;
+// it must be wrong rather than late, and it bounds what a stranger's record may make us ask. The survey (survey.go) walks all
+// of the tree, also what the evaluation never came to, to say what will break. One walker with three modes was drawn: each
+// step would ask which mode it is in, because what ends a walk, what counts, and what an unknown answer means differ in all
+// three. FuzzAhead and TestAhead_changes_nothing_but_the_time hold them together: an evaluation ends alike with it and without.
 package spf
 
 import (
