@@ -17,7 +17,7 @@ import (
 // from trusted must bring the header within the timeout, one from elsewhere is closed.
 func Proxy(l net.Listener, trusted []netip.Prefix, timeout time.Duration) net.Listener {
 	return &proxyproto.Listener{
-		Listener:          hearing{l},
+		Listener:          observedListener{l},
 		ReadHeaderTimeout: timeout,
 		ConnPolicy: func(o proxyproto.ConnPolicyOptions) (proxyproto.Policy, error) {
 			from := addrPort(o.Upstream).Addr()
@@ -34,28 +34,28 @@ var (
 	errProbe         = errors.New("the connection ended without an octet")
 )
 
-// hearing makes connections that know whether anything came over them: a balancer that only looks whether the
+// observedListener makes connections that know whether anything came over them: a balancer that only looks whether the
 // port is open is no fault to tell of.
-type hearing struct{ net.Listener }
+type observedListener struct{ net.Listener }
 
 // Accept implements net.Listener.
-func (l hearing) Accept() (net.Conn, error) {
+func (l observedListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if t, ok := c.(*net.TCPConn); ok && err == nil {
-		return &heard{TCPConn: t}, nil
+		return &observedConn{TCPConn: t}, nil
 	}
 	return c, err
 }
 
-type heard struct {
+type observedConn struct {
 	*net.TCPConn
-	any bool // read by one goroutine, which is the one that asks
+	received bool // read by one goroutine, which is the one that asks
 }
 
 // Read implements net.Conn.
-func (c *heard) Read(b []byte) (int, error) {
+func (c *observedConn) Read(b []byte) (int, error) {
 	n, err := c.TCPConn.Read(b)
-	c.any = c.any || n > 0
+	c.received = c.received || n > 0
 	return n, err
 }
 
@@ -81,7 +81,7 @@ func proxied(c net.Conn) (origin, error) {
 	}
 	h := p.ProxyHeader()
 	if h == nil {
-		if raw, ok := p.Raw().(*heard); ok && !raw.any {
+		if raw, ok := p.Raw().(*observedConn); ok && !raw.received {
 			return told, errProbe
 		}
 		return told, errNoProxyHeader
@@ -153,12 +153,12 @@ func (s *session) cannotSee() *smtp.SMTPError {
 }
 
 // hourly lets each kind of warning pass once an hour.
-type hourly struct {
+type onceAnHour struct {
 	mu   sync.Mutex
 	last map[origin]time.Time
 }
 
-func (h *hourly) passes(o origin, now time.Time) bool {
+func (h *onceAnHour) passes(o origin, now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	// A clock that was set back must not silence a warning for longer than its hour.

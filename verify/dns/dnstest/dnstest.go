@@ -43,7 +43,7 @@ type Server struct {
 	world     atomic.Pointer[world]
 	listeners []*mdns.Server
 	running   sync.WaitGroup
-	close     sync.Once
+	stop     sync.Once
 	closed    chan struct{}
 
 	mu      sync.Mutex
@@ -87,7 +87,7 @@ func (s *Server) Addr() netip.AddrPort { return s.addr }
 
 // Close stops all listeners and waits for what they were answering.
 func (s *Server) Close() error {
-	s.close.Do(func() {
+	s.stop.Do(func() {
 		close(s.closed)
 		for _, l := range s.listeners {
 			if err := l.Shutdown(); err != nil {
