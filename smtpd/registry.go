@@ -25,7 +25,7 @@ type registry struct {
 	places *share.Pot // of connections that are admitted and not told to leave
 
 	mu       sync.Mutex
-	conns    map[*front.Conn]*place // nil: not admitted, or told to leave
+	conns    map[*front.Conn]*slot // nil: not admitted, or told to leave
 	ips      map[netip.Addr]int
 	networks map[netip.Prefix]int
 	begins   map[netip.Prefix]*minute
@@ -34,7 +34,7 @@ type registry struct {
 }
 
 // place is what an admitted connection has.
-type place struct {
+type slot struct {
 	client netip.Addr
 	hold   *share.Hold
 }
@@ -52,7 +52,7 @@ func (m *minute) over(now time.Time) bool {
 
 func newRegistry(cfg Config) *registry {
 	return &registry{
-		cfg: cfg, places: share.NewPot(cfg.Connections, cfg.Share), conns: map[*front.Conn]*place{},
+		cfg: cfg, places: share.NewPot(cfg.Connections, cfg.Share), conns: map[*front.Conn]*slot{},
 		ips: map[netip.Addr]int{}, networks: map[netip.Prefix]int{}, begins: map[netip.Prefix]*minute{},
 	}
 }
@@ -77,7 +77,7 @@ func (r *registry) admit(c *front.Conn, client netip.Addr) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before, _ := r.command()
-	p := &place{client: client, hold: r.places.Hold(client)}
+	p := &slot{client: client, hold: r.places.Hold(client)}
 	if over := r.take(p); over != nil {
 		idle := r.idlest(over.network)
 		if idle == nil {
@@ -99,7 +99,7 @@ func (r *registry) admit(c *front.Conn, client netip.Addr) error {
 }
 
 // take takes a unit for a place; mu is held.
-func (r *registry) take(p *place) *overload {
+func (r *registry) take(p *slot) *overload {
 	n := naming.Networks(p.client)[0]
 	switch {
 	case r.ips[p.client] >= r.cfg.PerIP:

@@ -154,7 +154,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		c, err := l.Listener.Accept()
 		if passing(err) {
 			l.server.cfg.Log.Warn("no connection taken", "address", l.Addr().String(), "error", err)
-			if l.server.rest() {
+			if l.server.pause() {
 				continue
 			}
 		}
@@ -187,8 +187,8 @@ func passing(err error) bool {
 // acceptRest is how long the system gets to recover.
 const acceptRest = 100 * time.Millisecond
 
-// rest is false where the server is stopped.
-func (s *Server) rest() bool {
+// pause is false where the server is stopped.
+func (s *Server) pause() bool {
 	t := time.NewTimer(acceptRest)
 	defer t.Stop()
 	select {

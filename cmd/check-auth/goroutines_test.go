@@ -16,21 +16,21 @@ import (
 
 // unguarded are the functions that start goroutines which do not begin with panics.Recover, and why they need not.
 var unguarded = map[string]string{
-	"verify/evaluate/evaluate.go start":   "runs guarded alone, which turns a panic into the check's temperror",
-	"verify/evaluate/evaluate.go Finish":  "cancels a context",
-	"verify/panics/panics.go Start":       "is the helper",
-	"verify/spam/exchange.go exchange":    "sets a deadline",
-	"verify/dns/client/exchange.go limit": "sets a deadline",
-	"verify/dns/dnstest/serve.go serve":   "a server of tests and of the demo, on loopback; it must not hide its faults",
-	"verify/mtasts/fetch.go fetch":        "closes a connection",
-	"smtpd/server.go Shutdown":            "ends contexts and deadlines; no client's octets",
-	"reply/respond/respond.go finish":     "cancels a context",
-	"reply/deliver/run.go finish":         "cancels a context",
-	"reply/deliver/session.go speak":      "closes a connection",
-	"reply/deliver/reuse.go again":        "closes a connection",
-	"reply/store/groupcommit.go newGroup": "each job of its loop recovers by itself (writer.one, pgWriter.try); an end of the loop would be the end of the store",
-	"reply/store/postgres.go tied":        "closes a connection",
-	"reply/store/storetest/":              "tests of the stores",
+	"verify/evaluate/evaluate.go start":     "runs guarded alone, which turns a panic into the check's temperror",
+	"verify/evaluate/evaluate.go Finish":    "cancels a context",
+	"verify/panics/panics.go Start":         "is the helper",
+	"verify/spam/exchange.go exchange":      "sets a deadline",
+	"verify/dns/client/exchange.go limit":   "sets a deadline",
+	"verify/dns/dnstest/serve.go serve":     "a server of tests and of the demo, on loopback; it must not hide its faults",
+	"verify/mtasts/fetch.go fetch":          "closes a connection",
+	"smtpd/server.go Shutdown":              "ends contexts and deadlines; no client's octets",
+	"reply/respond/respond.go finish":       "cancels a context",
+	"reply/deliver/run.go finish":           "cancels a context",
+	"reply/deliver/session.go speak":        "closes a connection",
+	"reply/deliver/connectionpool.go reuse": "closes a connection",
+	"reply/store/groupcommit.go newGroup":   "each job of its loop recovers by itself (writer.one, pgWriter.try); an end of the loop would be the end of the store",
+	"reply/store/postgres.go tied":          "closes a connection",
+	"reply/store/storetest/":                "tests of the stores",
 }
 
 // goroutine is a place where one is started.

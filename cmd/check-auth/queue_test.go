@@ -197,7 +197,7 @@ func TestQueueBesideConcurrentDeliveries(t *testing.T) {
 			if _, err := s.Put(t.Context(), e, nil, time.Now()); err != nil {
 				t.Error(err) // not put: this is no goroutine to end the test from
 			}
-			d.Kick(e)
+			d.Enqueue(e)
 		}
 	})
 	dropped := map[string]bool{}
@@ -275,7 +275,7 @@ func TestDroppedWhileInMemoryIsNotSent(t *testing.T) {
 	s, d := delivering(t, dir, func(c *deliver.Config) { c.Relay, c.Every = replies.addr(), time.Hour })
 	now := time.Now()
 	put(t, s, queued("zero"), now)
-	d.Kick(queued("zero"))
+	d.Enqueue(queued("zero"))
 	replies.next(t) // from here on the service does not look into the store by itself
 	old := queued("one")
 	old.Created = now.Add(-time.Hour)
@@ -283,9 +283,9 @@ func TestDroppedWhileInMemoryIsNotSent(t *testing.T) {
 	if got := play(t, t.Context(), "", "queue", "drop", "--state-dir="+dir, "one"); got.code != exitPass {
 		t.Fatalf("exit %d, %s", got.code, got.err)
 	}
-	d.Kick(old)
+	d.Enqueue(old)
 	put(t, s, queued("two"), now)
-	d.Kick(queued("two"))
+	d.Enqueue(queued("two"))
 	if m := replies.next(t); !strings.Contains(string(m.data), "two") {
 		t.Errorf("sent:\n%s", m.data)
 	}

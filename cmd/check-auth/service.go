@@ -230,7 +230,7 @@ func (s *settings) responder(v *service, resolver dns.Resolver, p parts, e env) 
 	return &respond.Responder{
 		Destination: destination,
 		Promised:    v.deliverer.Promised,
-		Config:      answers, Compose: p.composer, Store: v.store, Kick: v.deliverer.Kick, Ease: v.deliverer.Ease,
+		Config:      answers, Compose: p.composer, Store: v.store, Enqueue: v.deliverer.Enqueue, Admit: v.deliverer.Admit,
 		Policy: s.rules(p),
 		Run: evaluate.Evaluator{Config: checks, Servers: s.Policy.Servers, DNS: dns.NewNegatives(resolver, e.now),
 			Quota: s.quota(p.lists, e), Health: v.health, Authorities: s.authorities(p.ours), Now: e.now,

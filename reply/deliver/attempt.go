@@ -16,16 +16,16 @@ const mostConnections = 6
 // attempt is one try of an entry, and what it keeps in mind over all hosts. One goroutine has it.
 type attempt struct {
 	reply.Entry
-	place       *place // nil: of no queue
-	line        *line
+	place       *slot // nil: of no queue
+	line        *queue
 	connections int
 	ours        int              // of the connections, how many the host that is asked may have made when it is over
 	noTLS       map[string]error // hosts and addresses whose TLS failed, and how: they are spoken to in clear at once
 }
 
 // attempt begins with the try of an entry; p is its place in the queue, nil where it has none.
-func (d *Deliverer) attempt(e reply.Entry, p *place) *attempt {
-	return &attempt{Entry: e, place: p, line: d.line, ours: mostConnections, noTLS: map[string]error{}}
+func (d *Deliverer) attempt(e reply.Entry, p *slot) *attempt {
+	return &attempt{Entry: e, place: p, line: d.queue, ours: mostConnections, noTLS: map[string]error{}}
 }
 
 // errConnections: what the others said is not the last word on an entry.
@@ -76,7 +76,7 @@ func (a *attempt) untried(err error, now time.Time) bool {
 	return a.connections == 0 && postponedUntil(err).After(now)
 }
 
-// counted counts an entry at a mail server's address that is about to be connected to: among the places, and as the
+// counted counts an entry at a mail server's address that is about to be connected to: among the slots, and as the
 // policy wants it. Either may be full, which ends the try: it is made at another time.
 func (d *Deliverer) counted(ctx context.Context, a *attempt, s server) error {
 	at, err := netip.ParseAddrPort(s.addr)

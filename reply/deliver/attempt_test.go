@@ -15,7 +15,7 @@ import (
 )
 
 // tryOnce makes one try, with what a try keeps in mind.
-func tryOnce(t *testing.T, d *Deliverer, e reply.Entry) (taken, error) {
+func tryOnce(t *testing.T, d *Deliverer, e reply.Entry) (outcome, error) {
 	t.Helper()
 	return d.tryWhole(t.Context(), e)
 }
@@ -161,7 +161,7 @@ func TestAFullCounterPostponesTheTry(t *testing.T) {
 	}, func(t *testing.T, d *Deliverer, k *kept, _ func()) {
 		e := entry("one")
 		put(t, k, e)
-		d.Kick(e)
+		d.Enqueue(e)
 		k.next(t, "release one")
 		time.Sleep(39 * time.Minute)
 		if n := s.connections(); n != 0 || asked.Load() != 1 {
@@ -195,7 +195,7 @@ func TestAPostponedTryThatConnectedCounts(t *testing.T) {
 	}, func(t *testing.T, d *Deliverer, k *kept, _ func()) {
 		e := entry("one")
 		put(t, k, e)
-		d.Kick(e)
+		d.Enqueue(e)
 		k.next(t, "retry one: example.org [192.0.2.1]: greeting")
 		k.next(t, "release one")
 		k.next(t, "release one")

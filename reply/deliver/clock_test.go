@@ -35,7 +35,7 @@ func TestClockSetRight(t *testing.T) {
 					if _, err := k.Put(t.Context(), e, nil, clock.now()); err != nil {
 						t.Fatal(err)
 					}
-					d.Kick(e)
+					d.Enqueue(e)
 					if moment == "while it is tried" {
 						time.Sleep(10 * time.Second)
 						clock.off.Store(0)
@@ -82,7 +82,7 @@ func TestResolverDown(t *testing.T) {
 	bubble(t, map[string]*stub{"192.0.2.1": s}, resolver, func(c *Config) { c.Health = health }, func(t *testing.T, d *Deliverer, k *kept, _ func()) {
 		e := entry("one")
 		put(t, k, e)
-		d.Kick(e)
+		d.Enqueue(e)
 		time.Sleep(30 * time.Hour)
 		if got := k.history(); len(got) != 1 || got[0] != "release one" {
 			t.Fatalf("while the resolver is down: %q, want it given back", got)
@@ -108,7 +108,7 @@ func TestResolverIsWell(t *testing.T) {
 	}, func(t *testing.T, d *Deliverer, k *kept, _ func()) {
 		e := entry("one")
 		put(t, k, e)
-		d.Kick(e)
+		d.Enqueue(e)
 		k.next(t, "retry one: DNS")
 		time.Sleep(25 * time.Hour)
 		if h := k.history(); !strings.HasPrefix(h[len(h)-1], "fail one: expired") {

@@ -68,7 +68,7 @@ type Config struct {
 	// AllowPrivate permits addresses that are not on the public Internet. Own stay refused.
 	AllowPrivate bool
 	Own          func(netip.Addr) bool // tells our own addresses, to which mail would come back; nil: there are none
-	Concurrency  int                   // deliveries at once; those that take long do not count, see places.go
+	Concurrency  int                   // deliveries at once; those that take long do not count, see slots.go
 	PerDomain    int                   // deliveries at once to one domain
 	// Retries are the times from a failed try to the next; the last one repeats until an entry expires.
 	Retries []time.Duration
@@ -170,10 +170,10 @@ type Deliverer struct {
 	cfg        Config
 	store      Store
 	dns        dns.Resolver
-	line       *line
-	idle       idle
+	queue       *queue
+	idle       connectionPool
 	sts        *mtasts.Client // nil where MTA-STS is not asked
-	six        sixth
+	six        addressOf
 	complaints complaints
 	wake       chan struct{} // there is something to start
 	tasks      sync.WaitGroup
@@ -189,9 +189,9 @@ func New(cfg Config, st Store, resolver dns.Resolver) (*Deliverer, error) {
 	}
 	d := &Deliverer{
 		cfg: cfg, store: st, dns: resolver, wake: make(chan struct{}, 1),
-		line: newLine(cfg.Concurrency, cfg.PerDomain, cfg.Share),
+		queue: newQueue(cfg.Concurrency, cfg.PerDomain, cfg.Share),
 	}
-	d.line.relayed = cfg.Relay != ""
+	d.queue.relayed = cfg.Relay != ""
 	if cfg.MTASTS && cfg.Relay == "" { // the relay's dialer is not guarded
 		sts := mtasts.Defaults()
 		sts.Dial, sts.Roots, sts.Now = cfg.Dial, cfg.Roots, cfg.Now
@@ -203,28 +203,28 @@ func New(cfg Config, st Store, resolver dns.Resolver) (*Deliverer, error) {
 	return d, nil
 }
 
-// Kick hands over an entry right after Put, so that it leaves without waiting for the next look. It
-// never blocks: where the line is full, the entry goes back to the store and is claimed later.
-func (d *Deliverer) Kick(e reply.Entry) {
-	d.line.add(store.Claimed{Entry: e, Until: e.Created.Add(d.cfg.Lease)}, d.cfg.Now())
+// Enqueue hands over an entry right after Put, so that it leaves without waiting for the next look. It
+// never blocks: where the queue is full, the entry goes back to the store and is claimed later.
+func (d *Deliverer) Enqueue(e reply.Entry) {
+	d.queue.add(store.Claimed{Entry: e, Until: e.Created.Add(d.cfg.Lease)}, d.cfg.Now())
 	d.signal()
 }
 
 // ErrBehind: more replies come in than leave.
 var ErrBehind = errors.New("replies leave too slowly: too many of them wait")
 
-// The wait of Ease.
+// The wait of Admit.
 const (
 	easeLook = 50 * time.Millisecond
-	easeMost = 5 * time.Second // it takes one of the places to evaluate in
+	admitMost = 5 * time.Second // it takes one of the slots to evaluate in
 )
 
-// Ease returns when replies leave about as fast as they come in, so that whoever makes them slows down before they get
+// Admit returns when replies leave about as fast as they come in, so that whoever makes them slows down before they get
 // old, and at once for whom that is not to be blamed on: the network of client, who sends the test, or the organisation
 // of to, the recipient, has its share of what waits (line.behind). Where it takes too long it is ErrBehind; the
 // context's end is its cause.
-func (d *Deliverer) Ease(ctx context.Context, client netip.Addr, to string) error {
-	for end := time.Now().Add(easeMost); d.line.behind(client, to, d.cfg.Now()); {
+func (d *Deliverer) Admit(ctx context.Context, client netip.Addr, to string) error {
+	for end := time.Now().Add(admitMost); d.queue.isBehind(client, to, d.cfg.Now()); {
 		if time.Now().After(end) {
 			return ErrBehind
 		}

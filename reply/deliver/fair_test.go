@@ -21,8 +21,8 @@ func of(id, client, to string) store.Claimed {
 	return c
 }
 
-// hang takes all places that there are, each for a try that takes long.
-func hang(l *line) (all []*place) {
+// hang takes all slots that there are, each for a try that takes long.
+func hang(l *queue) (all []*slot) {
 	for {
 		p, ok := l.next()
 		if !ok {
@@ -33,7 +33,7 @@ func hang(l *line) (all []*place) {
 	}
 }
 
-// Testers name servers that hang: no network, organisation or domain has more than a tenth of the places, or of those
+// Testers name servers that hang: no network, organisation or domain has more than a tenth of the slots, or of those
 // that are free, and an honest reply goes next.
 func TestTarpitsLeaveRoom(t *testing.T) {
 	t.Parallel()
@@ -49,7 +49,7 @@ func TestTarpitsLeaveRoom(t *testing.T) {
 		"forty networks":       {func(i int) string { return fmt.Sprintf("192.0.%d.1", i%40) }, func(i int) string { return fmt.Sprintf("x@d%d.example", i) }, 160},
 		"one domain":           {func(i int) string { return fmt.Sprintf("192.0.%d.1", i) }, func(int) string { return "x@evil.example" }, 4},
 	} {
-		l := newLine(20, 4, share.Rule{Part: 8})
+		l := newQueue(20, 4, share.Rule{Part: 8})
 		for i := range 230 {
 			l.add(of(fmt.Sprint(i), c.client(i), c.to(i)), time.Time{})
 		}
@@ -66,7 +66,7 @@ func TestTarpitsLeaveRoom(t *testing.T) {
 // The last places are for destinations that answer, in the attacker's own network too.
 func TestDestinationsThatAnswerHavePlacesOfTheirOwn(t *testing.T) {
 	t.Parallel()
-	l := newLine(20, 4, share.Rule{Part: 8})
+	l := newQueue(20, 4, share.Rule{Part: 8})
 	l.took.add("known.example")
 	for i := range 230 {
 		l.add(of(fmt.Sprint(i), fmt.Sprintf("192.0.%d.1", i), fmt.Sprintf("x@d%d.example", i)), time.Time{})
@@ -110,7 +110,7 @@ func TestDestinationsThatAnswerAreBounded(t *testing.T) {
 // Of the tries that are quick nobody has more than a tenth, so that a newcomer does not wait for the others' patience.
 func TestQuickPlacesAreShared(t *testing.T) {
 	t.Parallel()
-	l := newLine(20, 4, share.Rule{Part: 8})
+	l := newQueue(20, 4, share.Rule{Part: 8})
 	for i := range 50 {
 		l.add(of(fmt.Sprint(i), fmt.Sprintf("2001:db8:%x::1", i%5), fmt.Sprintf("x@d%d.example", i)), time.Time{})
 	}
@@ -123,10 +123,10 @@ func TestQuickPlacesAreShared(t *testing.T) {
 	}
 }
 
-// Further tries at servers that never answer leave half of the places to first ones.
+// Further tries at servers that never answer leave half of the slots to first ones.
 func TestFurtherTriesLeaveHalf(t *testing.T) {
 	t.Parallel()
-	l := newLine(20, 4, share.Rule{Part: 8})
+	l := newQueue(20, 4, share.Rule{Part: 8})
 	for i := range 230 {
 		c := of(fmt.Sprint(i), fmt.Sprintf("192.0.%d.1", i), fmt.Sprintf("x@d%d.example", i))
 		c.Tries = 1
@@ -144,7 +144,7 @@ func TestFurtherTriesLeaveHalf(t *testing.T) {
 // A server's address has a tenth too, whatever the domains are.
 func TestPlacesAtOneAddress(t *testing.T) {
 	t.Parallel()
-	l := newLine(20, 4, share.Rule{Part: 8})
+	l := newQueue(20, 4, share.Rule{Part: 8})
 	n := 0
 	for i := range 30 {
 		l.add(of(fmt.Sprint(i), fmt.Sprintf("192.0.%d.1", i), fmt.Sprintf("x@d%d.example", i)), time.Time{})
@@ -163,12 +163,12 @@ func TestPlacesAtOneAddress(t *testing.T) {
 		t.Error("another address has no place")
 	}
 	l.end(all[0])
-	if !l.arrive(last, "203.0.113.1") || l.places.by["at 203.0.113.2"] != 0 {
+	if !l.arrive(last, "203.0.113.1") || l.slots.by["at 203.0.113.2"] != 0 {
 		t.Error("who left another address, and one that was given back, are counted")
 	}
 }
 
-// First tries end early where they hold most of the places, and earlier where they hold all and somebody waits.
+// First tries end early where they hold most of the slots, and earlier where they hold all and somebody waits.
 func TestFirstTriesMakeWay(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -190,7 +190,7 @@ func TestFirstTriesMakeWay(t *testing.T) {
 		{"all, and the server may have it", 180, false, true, true, fullFirst, nil},
 		{"all, and the server may have it, for long", 180, false, true, true, crowdedFirst, errCrowded},
 	} {
-		l := newLine(20, 4, share.Rule{Part: 8})
+		l := newQueue(20, 4, share.Rule{Part: 8})
 		for i := range c.hang {
 			e := of(fmt.Sprint(i), fmt.Sprintf("192.0.%d.1", i), fmt.Sprintf("x@d%d.example", i))
 			if c.further {
@@ -227,7 +227,7 @@ func TestFirstTriesMakeWay(t *testing.T) {
 // Testers' networks take turns, however many entries one of them has.
 func TestNetworksTakeTurns(t *testing.T) {
 	t.Parallel()
-	l := newLine(20, 4, share.Rule{Part: 8})
+	l := newQueue(20, 4, share.Rule{Part: 8})
 	for i := range 40 {
 		l.add(of(fmt.Sprint(i), "192.0.2.1", fmt.Sprintf("x@d%d.example", i)), time.Time{})
 	}
@@ -241,14 +241,14 @@ func TestNetworksTakeTurns(t *testing.T) {
 // One network's entries wait in the store where they are many, so that the others' have room.
 func TestOneNetworkDoesNotFillTheQueueInMemory(t *testing.T) {
 	t.Parallel()
-	l := newLine(20, 4, share.Rule{Part: 8})
-	for i := range 2 * lineLength {
+	l := newQueue(20, 4, share.Rule{Part: 8})
+	for i := range 2 * queueLength {
 		l.add(of(fmt.Sprint(i), "192.0.2.1", fmt.Sprintf("x@d%d.example", i)), time.Time{})
 	}
-	if n := len(l.waiting); n != lineNetwork {
-		t.Errorf("%d wait, want %d", n, lineNetwork)
+	if n := len(l.waiting); n != queuePerNetwork {
+		t.Errorf("%d wait, want %d", n, queuePerNetwork)
 	}
-	if back := l.returns(); len(back) != 2*lineLength-lineNetwork {
+	if back := l.returns(); len(back) != 2*queueLength-queuePerNetwork {
 		t.Errorf("%d go back to the store", len(back))
 	}
 }
@@ -256,13 +256,13 @@ func TestOneNetworkDoesNotFillTheQueueInMemory(t *testing.T) {
 // Where many networks fill it, the one that has most makes room for a newcomer.
 func TestTheQueueInMemoryHasRoomForANewcomer(t *testing.T) {
 	t.Parallel()
-	l := newLine(20, 4, share.Rule{Part: 8})
-	for i := range lineLength {
+	l := newQueue(20, 4, share.Rule{Part: 8})
+	for i := range queueLength {
 		l.add(of(fmt.Sprint(i), fmt.Sprintf("192.0.%d.1", i%20), fmt.Sprintf("x@d%d.example", i)), time.Time{})
 	}
 	l.add(of("honest", "198.51.100.1", "ann@honest.example"), time.Time{})
 	back := l.returns()
-	if len(l.waiting) != lineLength || !slices.Equal(back, []string{"499"}) || l.waiting[lineLength-1].ID != "honest" {
+	if len(l.waiting) != queueLength || !slices.Equal(back, []string{"499"}) || l.waiting[queueLength-1].ID != "honest" {
 		t.Errorf("%d wait, %q go back", len(l.waiting), back)
 	}
 	if _, known := l.known["499"]; known {
@@ -271,7 +271,7 @@ func TestTheQueueInMemoryHasRoomForANewcomer(t *testing.T) {
 	for i := range 30 {
 		l.add(of(fmt.Sprint("unbounded", i), "", fmt.Sprintf("ann@o%d.example", i)), time.Time{})
 	}
-	if n := l.waits[""]; n < 20 || n > 25 || len(l.waiting) != lineLength {
+	if n := l.waits[""]; n < 20 || n > 25 || len(l.waiting) != queueLength {
 		t.Errorf("%d without a bound wait of %d, want as many as of one network", n, len(l.waiting))
 	}
 }

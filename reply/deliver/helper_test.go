@@ -396,7 +396,7 @@ func (j *journal) String() string {
 }
 
 // tryWhole is try with its goodbye.
-func (d *Deliverer) tryWhole(ctx context.Context, e reply.Entry) (taken, error) {
+func (d *Deliverer) tryWhole(ctx context.Context, e reply.Entry) (outcome, error) {
 	what, err := d.try(ctx, d.attempt(e, nil))
 	if what.bye != nil {
 		what.bye()

@@ -45,9 +45,9 @@ func TestAnEntryIsSentUnderALease(t *testing.T) {
 		cfg.Now = func() time.Time { return now }
 		d := newDeliverer(t, cfg, l, silent)
 		claimed := store.Claimed{Entry: entry("one"), Until: now.Add(c.left)}
-		d.line.add(claimed, now)
+		d.queue.add(claimed, now)
 		ok := d.ours(t.Context(), claimed)
-		if _, known := d.line.known["one"]; ok != c.ok || l.asked != c.asked || known != c.ok {
+		if _, known := d.queue.known["one"]; ok != c.ok || l.asked != c.asked || known != c.ok {
 			t.Errorf("%s: got %t after %d questions, known %t; want %t after %d", c.name, ok, l.asked, known, c.ok, c.asked)
 		}
 	}
@@ -65,10 +65,10 @@ func TestTheOperatorEndsARest(t *testing.T) {
 	t.Parallel()
 	d := newDeliverer(t, config(t), &leases{}, silent)
 	now := d.cfg.Now()
-	d.line.rest("a@example.org", now, now.Add(time.Hour))
+	d.queue.backsOff("a@example.org", now, now.Add(time.Hour))
 	d.claim(t.Context())
-	got, _ := take(d.line)
-	if back := d.line.returns(); !slices.Equal(got, []string{"hurried"}) || !slices.Equal(back, []string{"waits"}) {
+	got, _ := take(d.queue)
+	if back := d.queue.returns(); !slices.Equal(got, []string{"hurried"}) || !slices.Equal(back, []string{"waits"}) {
 		t.Errorf("tried %q, sent back %q", got, back)
 	}
 }

@@ -66,7 +66,7 @@ func TestOutcomeOfATry(t *testing.T) {
 				cfg.Port, cfg.Retries = listen(t, map[string]*stub{"127.0.0.1": s}), []time.Duration{time.Hour}
 			})
 			put(t, k, entry("one"))
-			d.Kick(entry("one"))
+			d.Enqueue(entry("one"))
 			k.next(t, c.told+" one")
 			got := recorded(t, k)
 			got.Reason = ""
@@ -101,7 +101,7 @@ func TestADomainThatCannotBeReachedRests(t *testing.T) {
 			bubble(t, map[string]*stub{"192.0.2.1": s}, oneDomain, slow, func(t *testing.T, d *Deliverer, k *kept, _ func()) {
 				for _, id := range []string{"one", "two", "three"} {
 					put(t, k, entry(id))
-					d.Kick(entry(id))
+					d.Enqueue(entry(id))
 				}
 				time.Sleep(9 * time.Minute)
 				n := 3
@@ -159,7 +159,7 @@ func TestARelayThatCannotBeReachedRests(t *testing.T) {
 			e := entry(id)
 			e.To = "a@" + id + ".example"
 			put(t, k, e)
-			d.Kick(e)
+			d.Enqueue(e)
 		}
 		time.Sleep(9 * time.Minute)
 		if n := dials.Load(); n != 1 {
@@ -182,7 +182,7 @@ func TestMailForTheOperatorIsNotLostUnseen(t *testing.T) {
 	e.To, other.To = "You@[192.0.2.25]", "anna@[192.0.2.25]"
 	for _, e := range []reply.Entry{e, other} {
 		put(t, k, e)
-		d.Kick(e)
+		d.Enqueue(e)
 		k.next(t, "fail "+e.ID)
 	}
 	lines := strings.Split(strings.TrimSpace(log.String()), "\n")

@@ -63,7 +63,7 @@ func (d *Deliverer) inOrder(ctx context.Context, addrs []netip.Addr) (out []neti
 
 // servers tries one address after another until one takes the entry. The last error is the one that ended it.
 // Where a host refuses our address of one family for its missing name, only the other family is left to try.
-func (d *Deliverer) servers(ctx context.Context, key string, all []server, a *attempt) (last taken, failed []error) {
+func (d *Deliverer) servers(ctx context.Context, key string, all []server, a *attempt) (last outcome, failed []error) {
 	refused := map[string]bool{} // families
 	for i, s := range all {
 		if refused[s.network] {
@@ -78,7 +78,7 @@ func (d *Deliverer) servers(ctx context.Context, key string, all []server, a *at
 			what.met = slices.Concat(last.met, what.met)
 			return what, nil
 		}
-		last = last.then(what)
+		last = last.or(what)
 		failed = append(failed, err)
 		if f, ok := errors.AsType[*failure](err); ok && f.ourAddress {
 			refused[s.network] = true
@@ -117,7 +117,7 @@ func (d *Deliverer) share(ctx context.Context, left int) time.Duration {
 }
 
 // sixth remembers whether our own IPv6 address has a name: without one many receivers refuse it.
-type sixth struct {
+type addressOf struct {
 	mu    sync.Mutex
 	until time.Time
 	busy  bool // somebody is asking
@@ -131,7 +131,7 @@ const (
 )
 
 // good waits for nobody else's question: meanwhile what was known before counts.
-func (s *sixth) good(ctx context.Context, d *Deliverer) bool {
+func (s *addressOf) good(ctx context.Context, d *Deliverer) bool {
 	s.mu.Lock()
 	if left := s.until.Sub(d.cfg.Now()); s.busy || 0 < left && left <= believed { // more is left where the clock was set back
 		defer s.mu.Unlock()

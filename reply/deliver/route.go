@@ -176,7 +176,7 @@ func Destination(ctx context.Context, resolver dns.Resolver, to string) (out []P
 	return out, err
 }
 
-// destination gives the hosts, too, in the order of the places.
+// destination gives the hosts, too, in the order of the slots.
 func destination(ctx context.Context, resolver dns.Resolver, to string) (of []host, out []Place, err error) {
 	hosts, err := route(ctx, resolver, to)
 	if err != nil {

@@ -31,22 +31,22 @@ func (d *Deliverer) Run(ctx context.Context) error {
 	d.claim(ctx)
 	for {
 		d.startAll(work)
-		d.giveBack(ctx, d.line.returns(), d.cfg.Retries[0])
+		d.giveBack(ctx, d.queue.returns(), d.cfg.Retries[0])
 		select {
 		case <-ctx.Done():
 			d.finish(ctx, stop)
 			return nil
 		case <-d.wake:
 		case <-tick.C:
-			d.settleAgain(ctx)
+			d.writeAgain(ctx)
 			d.claim(ctx)
 		}
 	}
 }
 
-// claim fills the line with what is due.
+// claim fills the queue with what is due.
 func (d *Deliverer) claim(ctx context.Context) {
-	room := d.line.room()
+	room := d.queue.room()
 	if room == 0 || ctx.Err() != nil {
 		return
 	}
@@ -59,17 +59,17 @@ func (d *Deliverer) claim(ctx context.Context) {
 	}
 	for _, c := range due {
 		if c.Hurried {
-			d.line.reached(c.To) // the operator knows better
+			d.queue.reached(c.To) // the operator knows better
 		}
-		d.line.add(c, d.cfg.Now())
+		d.queue.add(c, d.cfg.Now())
 	}
 }
 
 func (d *Deliverer) startAll(ctx context.Context) {
 	for {
-		p, ok := d.line.next()
+		p, ok := d.queue.next()
 		if !ok {
-			d.line.makeWay(time.Now())
+			d.queue.makeWay(time.Now())
 			return
 		}
 		d.tasks.Go(func() { d.one(ctx, p) })
@@ -96,26 +96,26 @@ func (d *Deliverer) finish(ctx context.Context, stop context.CancelCauseFunc) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeeping)
 	defer cancel()
-	d.settleAgain(ctx)
-	d.giveBack(ctx, d.line.drain(), 0)
+	d.writeAgain(ctx)
+	d.giveBack(ctx, d.queue.drain(), 0)
 }
 
 // one is a try of one entry, in a goroutine of its own.
-func (d *Deliverer) one(ctx context.Context, p *place) {
+func (d *Deliverer) one(ctx context.Context, p *slot) {
 	// Its lease runs out, and it comes again.
 	defer panics.Recover(func(r *panics.Recovered) { d.panicked(ctx, "beside a delivery", p.ID, r) })
 	hung := make(chan struct{})
 	late := time.AfterFunc(patience, func() {
 		defer panics.Recover(func(r *panics.Recovered) { d.panicked(ctx, "while a delivery takes long", p.ID, r) })
 		defer close(hung)
-		d.line.slowed(p)
+		d.queue.slowed(p)
 		d.signal()
 	})
 	defer func() {
 		if !late.Stop() {
 			<-hung
 		}
-		d.line.end(p)
+		d.queue.end(p)
 		d.signal()
 	}()
 	if !d.ours(ctx, p.Claimed) {
@@ -144,7 +144,7 @@ func (d *Deliverer) ours(ctx context.Context, c store.Claimed) bool {
 	if err == nil {
 		return true
 	}
-	d.line.tried(c.ID)
+	d.queue.tried(c.ID)
 	if errors.Is(err, store.ErrUnknown) {
 		d.cfg.Log.InfoContext(ctx, "report not tried: dropped, or another node's", "report", c.ID)
 	} else {
@@ -159,14 +159,14 @@ func (d *Deliverer) panicked(ctx context.Context, where, id string, r *panics.Re
 }
 
 // guarded turns a panic into a failed try: it must not end the process with every session in it.
-func (d *Deliverer) guarded(ctx context.Context, p *place, of *attempt) (what taken, err error) {
+func (d *Deliverer) guarded(ctx context.Context, p *slot, of *attempt) (what outcome, err error) {
 	defer panics.Recover(func(r *panics.Recovered) {
 		d.panicked(ctx, "in a delivery", p.ID, r)
 		what.talked = true // it is no word on the domain
 		err = r
 	})
 	if now := d.cfg.Now(); !p.Expires.After(now) {
-		if _, set := d.line.clockSet(p.ID, now); !set {
+		if _, set := d.queue.clockSet(p.ID, now); !set {
 			return what, permanent(errExpired)
 		}
 	}
@@ -174,15 +174,15 @@ func (d *Deliverer) guarded(ctx context.Context, p *place, of *attempt) (what ta
 	defer cancel()
 	ctx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
-	d.line.cuttable(p, cut)
-	defer d.line.cuttable(p, nil)
+	d.queue.cuttable(p, cut)
+	defer d.queue.cuttable(p, nil)
 	return d.try(ctx, of)
 }
 
 var errExpired = errors.New("expired")
 
 // record writes down what became of a try.
-func (d *Deliverer) record(ctx context.Context, p *place, of *attempt, what taken, err error, took time.Duration) {
+func (d *Deliverer) record(ctx context.Context, p *slot, of *attempt, what outcome, err error, took time.Duration) {
 	c := p.Claimed
 	stopping := errors.Is(context.Cause(ctx), errStopping)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bookkeeping)
@@ -197,15 +197,15 @@ func (d *Deliverer) record(ctx context.Context, p *place, of *attempt, what take
 	out := what.outcome(kindOf(err), reason, c.To)
 	out.Untried = errors.Is(err, errExpired)
 	if what.talked {
-		d.line.reached(c.To)
-		d.line.answers(p, err == nil)
+		d.queue.reached(c.To)
+		d.queue.answers(p, err == nil)
 	}
 	d.complain(ctx, c.To, what, err)
-	since, set := d.line.clockSet(c.ID, now)
+	since, set := d.queue.clockSet(c.ID, now)
 	switch {
 	case err == nil:
 		log.InfoContext(ctx, "report delivered", what.attrs()...)
-		err = d.settle(ctx, ending{c.ID, func(ctx context.Context) error { return d.store.Done(ctx, c.ID, now, out) }})
+		err = d.write(ctx, ending{c.ID, func(ctx context.Context) error { return d.store.Done(ctx, c.ID, now, out) }})
 		if d.cfg.Took != nil && d.cfg.Relay == "" {
 			d.cfg.Took(ctx, c.Entry, what.name, what.at, what.met)
 		}
@@ -213,21 +213,21 @@ func (d *Deliverer) record(ctx context.Context, p *place, of *attempt, what take
 		d.lost(ctx, log, c.To, "report not deliverable", reason)
 		err = d.fail(ctx, c.ID, now, out)
 	case stopping:
-		d.line.tried(c.ID)
+		d.queue.tried(c.ID)
 		err = d.store.Release(ctx, c.ID, now)
 	case of.untried(err, now):
 		log.InfoContext(ctx, "report waits: no server was connected to", "until", postponedUntil(err), "reason", reason)
-		d.line.tried(c.ID)
+		d.queue.tried(c.ID)
 		err = d.store.Release(ctx, c.ID, postponedUntil(err))
 	case d.blind(ctx, err):
 		// Nothing was learnt about the destination: no try is counted, nothing rests or expires.
 		log.InfoContext(ctx, "report waits: our own DNS resolver does not answer", "reason", reason)
-		d.line.tried(c.ID)
+		d.queue.tried(c.ID)
 		err = d.store.Release(ctx, c.ID, now.Add(d.cfg.Retries[0]))
 	case set:
 		// Its times are by the old clock. It goes back with one of them, so that the store sees how far it is off.
 		log.InfoContext(ctx, "report goes back: the clock was set while it was tried", "reason", reason)
-		d.line.tried(c.ID)
+		d.queue.tried(c.ID)
 		err = d.store.Release(ctx, c.ID, since)
 	case !next.Add(d.cfg.Every).Before(c.Expires):
 		// The next look at the queue would come too late for that try; its reason would be lost.
@@ -236,10 +236,10 @@ func (d *Deliverer) record(ctx context.Context, p *place, of *attempt, what take
 		err = d.fail(ctx, c.ID, now, out)
 	default:
 		if !what.talked {
-			d.line.rest(c.To, now, next)
+			d.queue.backsOff(c.To, now, next)
 		}
 		log.InfoContext(ctx, "report waits for another try", "next", next, "reason", reason)
-		d.line.tried(c.ID)
+		d.queue.tried(c.ID)
 		err = d.store.Retry(ctx, c.ID, next, out)
 	}
 	if err != nil {
@@ -300,7 +300,7 @@ func (c *complaints) due(about string, now time.Time) bool {
 }
 
 // complain says what only the operator, or whoever runs the relay, can change. Meanwhile the entries wait.
-func (d *Deliverer) complain(ctx context.Context, to string, what taken, err error) {
+func (d *Deliverer) complain(ctx context.Context, to string, what outcome, err error) {
 	m, ok := errors.AsType[*ourMatter](err)
 	if !ok {
 		return
@@ -330,31 +330,31 @@ type ending struct {
 }
 
 func (d *Deliverer) fail(ctx context.Context, id string, now time.Time, out store.Outcome) error {
-	return d.settle(ctx, ending{id, func(ctx context.Context) error { return d.store.Fail(ctx, id, now, out) }})
+	return d.write(ctx, ending{id, func(ctx context.Context) error { return d.store.Fail(ctx, id, now, out) }})
 }
 
-// settle stores an ending. One that cannot be stored, as on a full disk, is kept, for at the end of its
+// write stores an ending. One that cannot be stored, as on a full disk, is kept, for at the end of its
 // lease the entry would be sent again.
-func (d *Deliverer) settle(ctx context.Context, e ending) error {
+func (d *Deliverer) write(ctx context.Context, e ending) error {
 	err := e.store(ctx)
-	if err != nil && !errors.Is(err, store.ErrUnknown) && d.line.keep(e) {
+	if err != nil && !errors.Is(err, store.ErrUnknown) && d.queue.keep(e) {
 		return err
 	}
-	d.line.tried(e.id)
+	d.queue.tried(e.id)
 	return err
 }
 
-// settleAgain stores what was kept, up to the first that still cannot be stored.
-func (d *Deliverer) settleAgain(ctx context.Context) {
-	kept := d.line.takeKept()
+// writeAgain stores what was kept, up to the first that still cannot be stored.
+func (d *Deliverer) writeAgain(ctx context.Context) {
+	kept := d.queue.takeKept()
 	for i, e := range kept {
-		err := d.settle(ctx, e)
+		err := d.write(ctx, e)
 		switch {
 		case err == nil:
 			d.cfg.Log.InfoContext(ctx, "outcome stored after all", "report", e.id)
 		case !errors.Is(err, store.ErrUnknown):
 			for _, e := range kept[i+1:] {
-				d.line.keep(e)
+				d.queue.keep(e)
 			}
 			return
 		}

@@ -150,7 +150,7 @@ func TestGreylistedMailArrives(t *testing.T) {
 	s, e := &stub{script: map[string][]string{"RCPT": {"450 4.2.0 <a@example.org> is greylisted", "450 4.2.0 still", "250 welcome"}}}, entry("one")
 	d, k := service(t, oneHost, func(c *Config) { c.Port = listen(t, map[string]*stub{"127.0.0.1": s}) })
 	put(t, k, e)
-	d.Kick(e)
+	d.Enqueue(e)
 	// The reason is kept without the recipient's address.
 	k.next(t, "retry one: mx.example.org [127.0.0.1]: RCPT: 450 4.2.0 <recipient> is greylisted")
 	k.next(t, "retry one: mx.example.org [127.0.0.1]: RCPT: 450 4.2.0 still")
@@ -184,8 +184,8 @@ mx.alias.example. CNAME mx.example.org.
 		e := entry(domain)
 		e.To = "a@" + domain
 		put(t, k, e)
-		d.Kick(e)
-		d.Kick(e) // twice is once
+		d.Enqueue(e)
+		d.Enqueue(e) // twice is once
 	}
 	for range wanted {
 		<-k.told
@@ -239,12 +239,12 @@ func TestAHangingServerDelaysNobodyElse(t *testing.T) {
 		e := entry(fmt.Sprint("bad", i))
 		e.To = "a@hangs.example"
 		put(t, k, e)
-		d.Kick(e)
+		d.Enqueue(e)
 	}
 	for i := range 10 {
 		e := entry(fmt.Sprint("good", i))
 		put(t, k, e)
-		d.Kick(e)
+		d.Enqueue(e)
 		k.next(t, "done "+e.ID)
 	}
 	if n := bad.connections(); n > 2 {
@@ -264,7 +264,7 @@ func TestAPanicIsAFailedTry(t *testing.T) {
 		}
 	})
 	put(t, k, entry("one"))
-	d.Kick(entry("one"))
+	d.Enqueue(entry("one"))
 	k.next(t, "retry one: panic: oops")
 	k.next(t, "done one")
 }
@@ -278,10 +278,10 @@ func TestAPanicBesideADelivery(t *testing.T) {
 		d, k := service(t, oneHost, func(c *Config) { c.Port = listen(t, map[string]*stub{"127.0.0.1": s}) })
 		k.onRetry = func() { panic("oops") }
 		put(t, k, entry("one"))
-		d.Kick(entry("one"))
+		d.Enqueue(entry("one"))
 		k.next(t, "retry one: ")
 		put(t, k, entry("two"))
-		d.Kick(entry("two"))
+		d.Enqueue(entry("two"))
 		for range 2 { // in either order
 			k.next(t, "done ")
 		}
@@ -297,7 +297,7 @@ func TestAPanicBesideADelivery(t *testing.T) {
 			}
 		})
 		put(t, k, entry("one"))
-		d.Kick(entry("one"))
+		d.Enqueue(entry("one"))
 		k.next(t, "done one")
 		<-said
 	})

@@ -58,7 +58,7 @@ func TestRFC5321_4_5_4_1_schedule(t *testing.T) {
 	bubble(t, map[string]*stub{"192.0.2.1": s}, oneDomain, func(c *Config) { c.Every = every }, func(t *testing.T, d *Deliverer, k *kept, end func()) {
 		e := entry("one")
 		put(t, k, e)
-		d.Kick(e)
+		d.Enqueue(e)
 		time.Sleep(25 * time.Hour)
 		end()
 		history := k.history()
@@ -95,7 +95,7 @@ func TestScheduleSurvivesAStart(t *testing.T) {
 		d := newDeliverer(t, c, k, oneDomain)
 		end := start(t, d, k)
 		put(t, k, entry("one"))
-		d.Kick(entry("one"))
+		d.Enqueue(entry("one"))
 		time.Sleep(30 * time.Second)
 		end()
 		time.Sleep(10 * time.Second)
@@ -120,7 +120,7 @@ func TestExpiredBeforeItsTurn(t *testing.T) {
 		e := entry("one")
 		e.Expires = time.Now()
 		put(t, k, e)
-		d.Kick(e)
+		d.Enqueue(e)
 		k.next(t, "fail one: expired")
 		k.mu.Lock()
 		defer k.mu.Unlock()
@@ -142,7 +142,7 @@ func TestPatience(t *testing.T) {
 		second.To = "a@other.example"
 		for _, e := range []reply.Entry{first, second} {
 			put(t, k, e)
-			d.Kick(e)
+			d.Enqueue(e)
 		}
 		began := time.Now()
 		k.next(t, "done good")
@@ -165,7 +165,7 @@ func TestARetryThatIsDueAtOnceIsNotLost(t *testing.T) {
 		k.onRetry = func() { time.Sleep(10 * time.Second) }
 		began := time.Now()
 		put(t, k, entry("one"))
-		d.Kick(entry("one"))
+		d.Enqueue(entry("one"))
 		k.next(t, "done one")
 		if took := time.Since(began); took > 3*time.Second {
 			t.Errorf("it took %s, want a second or two", took)
@@ -180,7 +180,7 @@ func TestAttemptBoundsTheWholeTry(t *testing.T) {
 	bubble(t, nil, silent, func(*Config) {}, func(t *testing.T, d *Deliverer, k *kept, _ func()) {
 		began := time.Now()
 		put(t, k, entry("one"))
-		d.Kick(entry("one"))
+		d.Enqueue(entry("one"))
 		k.next(t, `retry one: DNS: "example.org" MX: canceled: the 15m0s for one try are over`)
 		if took := time.Since(began); took != d.cfg.Attempt {
 			t.Errorf("it took %s, want %s", took, d.cfg.Attempt)
@@ -208,7 +208,7 @@ func TestStop(t *testing.T) {
 			bubble(t, map[string]*stub{"192.0.2.1": s}, oneDomain, func(cfg *Config) { cfg.PerDomain = 1 }, func(t *testing.T, d *Deliverer, k *kept, end func()) {
 				for _, id := range []string{"runs", "waits"} {
 					put(t, k, entry(id))
-					d.Kick(entry(id))
+					d.Enqueue(entry(id))
 				}
 				time.Sleep(time.Second)
 				told := time.Now()
@@ -246,7 +246,7 @@ func TestTheEndIsStoredBeforeQUIT(t *testing.T) {
 	bubble(t, map[string]*stub{"192.0.2.1": s}, oneDomain, func(*Config) {}, func(t *testing.T, d *Deliverer, k *kept, _ func()) {
 		put(t, k, entry("one"))
 		began := time.Now()
-		d.Kick(entry("one"))
+		d.Enqueue(entry("one"))
 		k.next(t, "done one")
 		if took := time.Since(began); took > 0 {
 			t.Errorf("it was stored after %s", took)
@@ -273,7 +273,7 @@ func TestAnEndThatCannotBeStoredIsKept(t *testing.T) {
 		}
 		for _, id := range []string{"one", "two"} {
 			put(t, k, entry(id))
-			d.Kick(entry(id))
+			d.Enqueue(entry(id))
 		}
 		time.Sleep(3 * time.Hour)
 		synctest.Wait()
@@ -283,8 +283,8 @@ func TestAnEndThatCannotBeStoredIsKept(t *testing.T) {
 		if _, mails := s.got(); len(mails) != 2 {
 			t.Errorf("%d mails, want 2", len(mails))
 		}
-		if len(d.line.known) != 0 || len(d.line.kept) != 0 {
-			t.Errorf("left in memory: %v, %d kept", d.line.known, len(d.line.kept))
+		if len(d.queue.known) != 0 || len(d.queue.kept) != 0 {
+			t.Errorf("left in memory: %v, %d kept", d.queue.known, len(d.queue.kept))
 		}
 	})
 }
@@ -293,13 +293,13 @@ func TestAnEndThatCannotBeStoredIsKept(t *testing.T) {
 func TestAFloodOfOneDomainIsGivenBack(t *testing.T) {
 	t.Parallel()
 	s := &stub{}
-	n := lineDomain + 30
+	n := queuePerDomain + 30
 	bubble(t, map[string]*stub{"192.0.2.1": s}, oneDomain, func(*Config) {}, func(t *testing.T, d *Deliverer, k *kept, _ func()) {
 		for i := range n {
 			put(t, k, entry(string(rune('A'+i/26))+string(rune('a'+i%26))))
 		}
 		for i := range n {
-			d.Kick(entry(string(rune('A'+i/26)) + string(rune('a'+i%26))))
+			d.Enqueue(entry(string(rune('A'+i/26)) + string(rune('a'+i%26))))
 		}
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()

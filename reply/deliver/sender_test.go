@@ -36,7 +36,7 @@ func TestARefusedSenderIsTheOperatorsMatter(t *testing.T) {
 			}
 			bubble(t, map[string]*stub{"192.0.2.1": s}, oneDomain, none, func(t *testing.T, d *Deliverer, k *kept, end func()) {
 				put(t, k, entry("one"))
-				d.Kick(entry("one"))
+				d.Enqueue(entry("one"))
 				time.Sleep(150 * time.Minute)
 				end()
 				for _, told := range k.history() {

@@ -25,7 +25,7 @@ mx.example.org. A  127.0.0.1
 `
 
 // tryStub makes one try against one server.
-func tryStub(t *testing.T, s *stub, e reply.Entry) (taken, error) {
+func tryStub(t *testing.T, s *stub, e reply.Entry) (outcome, error) {
 	t.Helper()
 	c := config(t)
 	c.Port = listen(t, map[string]*stub{"127.0.0.1": s})

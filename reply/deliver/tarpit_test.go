@@ -127,13 +127,13 @@ func (s *siege) take(conn net.Conn) {
 func (s *siege) mail(t *testing.T, d *Deliverer, k *kept, id, client, to string) error {
 	e := entry(id)
 	e.Client, e.To = netip.MustParseAddr(client), to
-	if err := d.Ease(t.Context(), e.Client, to); err != nil {
+	if err := d.Admit(t.Context(), e.Client, to); err != nil {
 		return err
 	}
 	if _, err := k.Put(t.Context(), e, nil, time.Now()); err != nil {
 		return err
 	}
-	d.Kick(e)
+	d.Enqueue(e)
 	return nil
 }
 

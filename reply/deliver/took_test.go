@@ -34,13 +34,13 @@ refused.example. A 127.0.0.3
 	first.Counted = []reply.Counted{{At: netip.MustParseAddr("127.0.0.2")}}
 	for _, e := range []reply.Entry{refused, first} {
 		put(t, k, e)
-		d.Kick(e)
+		d.Enqueue(e)
 		<-k.told
 	}
 	// The next one goes over the connection that stands.
 	second := entry("second")
 	put(t, k, second)
-	d.Kick(second)
+	d.Enqueue(second)
 	<-k.told
 	var got []string
 	for range 2 {

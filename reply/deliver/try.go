@@ -16,8 +16,8 @@ import (
 	"checkauth/verify/result"
 )
 
-// taken is who took an entry, or whom it was tried with last.
-type taken struct {
+// outcome is who took an entry, or whom it was tried with last.
+type outcome struct {
 	host   string // name, and the address where we chose it
 	alias  string // what a CNAME made of the host's name, or empty
 	tls    string // version, and who wants it; or "no: " and why; empty where it did not come to that
@@ -33,7 +33,7 @@ type taken struct {
 }
 
 // then is what is known after another server failed, too: of the last that said something.
-func (t taken) then(next taken) taken {
+func (t outcome) or(next outcome) outcome {
 	talked, met := t.talked || next.talked, slices.Concat(t.met, next.met)
 	if next.said != "" || t.said == "" && (next.tls != "" || t.tls == "") {
 		t = next
@@ -43,12 +43,12 @@ func (t taken) then(next taken) taken {
 }
 
 // outcome is what the store keeps beside the reason.
-func (t taken) outcome(kind, reason, to string) store.Outcome {
+func (t outcome) outcome(kind, reason, to string) store.Outcome {
 	kept := func(text string) string { return result.Cut(discreet(text, to), maxText) }
 	return store.Outcome{Reason: reason, Kind: kind, Answer: kept(t.said), TLS: kept(t.tls), Host: kept(t.host)}
 }
 
-func (t taken) attrs() []any {
+func (t outcome) attrs() []any {
 	out := []any{"host", t.host, "tls", t.tls}
 	if t.alias != "" {
 		out = append(out, "alias", t.alias)
@@ -91,29 +91,29 @@ func isFinal(err error) bool {
 }
 
 // try goes through the hosts of an entry until one takes it.
-func (d *Deliverer) try(ctx context.Context, a *attempt) (taken, error) {
+func (d *Deliverer) try(ctx context.Context, a *attempt) (outcome, error) {
 	if err := sendable(a.Entry); err != nil {
-		return taken{}, permanent(err)
+		return outcome{}, permanent(err)
 	}
 	if d.cfg.Relay != "" {
 		return d.relay(ctx, a)
 	}
 	key := domainOf(a.To)
-	if what, done, err := d.again(ctx, key, a); done {
+	if what, done, err := d.reuse(ctx, key, a); done {
 		return what, err
 	}
 	hosts, err := route(ctx, d.dns, a.To)
 	if err != nil {
-		return taken{}, err
+		return outcome{}, err
 	}
 	promised, err := d.policy(ctx, key)
 	if err != nil {
-		return taken{}, err
+		return outcome{}, err
 	}
 	return d.hosts(ctx, hosts, promised, a)
 }
 
-func (d *Deliverer) hosts(ctx context.Context, hosts []host, promised mtasts.Policy, a *attempt) (last taken, err error) {
+func (d *Deliverer) hosts(ctx context.Context, hosts []host, promised mtasts.Policy, a *attempt) (last outcome, err error) {
 	var failed []error
 	for i, h := range hosts {
 		a.host(len(hosts) - 1 - i)
@@ -122,7 +122,7 @@ func (d *Deliverer) hosts(ctx context.Context, hosts []host, promised mtasts.Pol
 			what.met = slices.Concat(last.met, what.met)
 			return what, nil
 		}
-		last = last.then(what)
+		last = last.or(what)
 		failed = append(failed, errs...)
 		if n := len(errs); n > 0 && isFinal(errs[n-1]) {
 			break
@@ -149,13 +149,13 @@ func sendable(e reply.Entry) error {
 func control(r rune) bool { return r < ' ' || r == 0x7f }
 
 // relay hands the entry to the operator's relay.
-func (d *Deliverer) relay(ctx context.Context, a *attempt) (taken, error) {
-	if what, done, err := d.again(ctx, "", a); done {
+func (d *Deliverer) relay(ctx context.Context, a *attempt) (outcome, error) {
+	if what, done, err := d.reuse(ctx, "", a); done {
 		return what, err
 	}
 	name, port, err := net.SplitHostPort(d.cfg.Relay)
 	if err != nil {
-		return taken{}, err
+		return outcome{}, err
 	}
 	s := server{host: name, addr: d.cfg.Relay, login: d.cfg.Login}
 	if d.cfg.RelayTLS {
@@ -200,7 +200,7 @@ func existing(failed []error) []error {
 const submissions = "465"
 
 // host goes through the addresses of one host. The last error is the one that ended it.
-func (d *Deliverer) host(ctx context.Context, h host, promised mtasts.Policy, a *attempt) (last taken, failed []error) {
+func (d *Deliverer) host(ctx context.Context, h host, promised mtasts.Policy, a *attempt) (last outcome, failed []error) {
 	last.host = server{host: h.name}.String()
 	addrs, alias, err := addresses(ctx, d.dns, h)
 	if err != nil {
@@ -264,9 +264,9 @@ func (s server) String() string {
 
 // server connects to one address and gives it the entry, in clear where it offers TLS and then fails at it: RFC 7435,
 // 3: better so than not at all, as long as nobody promised TLS.
-func (d *Deliverer) server(ctx context.Context, key string, s server, left int, a *attempt) (taken, error) {
+func (d *Deliverer) server(ctx context.Context, key string, s server, left int, a *attempt) (outcome, error) {
 	if err := d.counted(ctx, a, s); err != nil {
-		return s.taken(&session{}), err
+		return s.outcomeOf(&session{}), err
 	}
 	var failed error // how TLS failed at this host, maybe at another address of it
 	if !s.security.mandatory {
@@ -284,9 +284,9 @@ func (d *Deliverer) server(ctx context.Context, key string, s server, left int, 
 		}
 	}
 	if err != nil {
-		return s.taken(cmp.Or(said, &session{})), err
+		return s.outcomeOf(cmp.Or(said, &session{})), err
 	}
-	return d.keeping(key, said, s.taken(said)), nil
+	return d.keeping(key, said, s.outcomeOf(said)), nil
 }
 
 // converse connects and gives the server the entry: in clear where failed says how TLS did. There is no session where
@@ -310,9 +310,9 @@ func inClear(tls, err error) error {
 	return &out
 }
 
-// taken is what came of a session.
-func (s server) taken(of *session) taken {
-	out := taken{host: s.String(), alias: s.alias, tls: of.tls, said: of.said, talked: of.talked, name: s.host}
+// outcomeOf is what came of a session.
+func (s server) outcomeOf(of *session) outcome {
+	out := outcome{host: s.String(), alias: s.alias, tls: of.tls, said: of.said, talked: of.talked, name: s.host}
 	if at, err := netip.ParseAddrPort(s.addr); err == nil { // a relay may have a name
 		out.at, out.met = at.Addr(), []netip.Addr{at.Addr()}
 	}

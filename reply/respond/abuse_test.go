@@ -1304,7 +1304,7 @@ func TestHostile_39_at_once(t *testing.T) {
 	d.Config.Log = slog.New(slog.DiscardHandler)
 	var mu sync.Mutex
 	kicked := 0
-	d.Kick = func(reply.Entry) { mu.Lock(); defer mu.Unlock(); kicked++ }
+	d.Enqueue = func(reply.Entry) { mu.Lock(); defer mu.Unlock(); kicked++ }
 	var messages []*verify.Message
 	for i := range 20 {
 		messages = append(messages, d.message(t, header("victim@"+p.name)+fmt.Sprintf("Message-ID: <%d@forger.example>\r\n\r\n", i), func(e *verify.Envelope) {

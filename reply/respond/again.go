@@ -35,7 +35,7 @@ func digestOf(m *verify.Message) ([]byte, error) {
 
 // again gives the report id of the same message, where its client may not have heard of it: it is a second try then,
 // and no second test (RFC 1047).
-func (t *Transaction) again(ctx context.Context, digest []byte) (string, error) {
+func (t *Transaction) answeredBefore(ctx context.Context, digest []byte) (string, error) {
 	now := t.r.Config.Now()
 	id, err := t.r.Store.Seen(ctx, digest, now.Add(-t.r.Config.Again), now)
 	if err != nil && ctx.Err() != nil {
@@ -63,9 +63,9 @@ func (r *Responder) Heard(report string) {
 	r.heard.add(report, now.Add(r.Config.Again), now)
 }
 
-// heard are the reports whose answers were heard by this node's clients. After a restart it is empty: nobody knows
+// heardReports are the reports whose answers were heard by this node's clients. After a restart it is empty: nobody knows
 // then, and the same message is a second try.
-type heard struct {
+type heardReports struct {
 	mu    sync.Mutex
 	until map[string]time.Time // by report
 	order []string             // as they came, which is as they end
@@ -74,7 +74,7 @@ type heard struct {
 // mostHeard bounds the memory, to some 10 MB. The oldest go first.
 const mostHeard = 100_000
 
-func (h *heard) add(report string, until, now time.Time) {
+func (h *heardReports) add(report string, until, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.until == nil {
@@ -90,7 +90,7 @@ func (h *heard) add(report string, until, now time.Time) {
 	}
 }
 
-func (h *heard) has(report string, now time.Time) bool {
+func (h *heardReports) has(report string, now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return now.Before(h.until[report])

@@ -43,7 +43,7 @@ func TestKeysOfAStoreThatHangs(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	var mu sync.Mutex
-	h.Kick = func(e reply.Entry) { mu.Lock(); defer mu.Unlock(); h.kicked = append(h.kicked, e) }
+	h.Enqueue = func(e reply.Entry) { mu.Lock(); defer mu.Unlock(); h.kicked = append(h.kicked, e) }
 	s := &hanging{kept: h.store, held: make(chan struct{})}
 	h.Responder.Store = s
 	over := errors.New("the time for this message is over")

@@ -78,17 +78,17 @@ func obstacle(domain string, hosts []deliver.Place, p mtasts.Policy) (f result.F
 			return f, line
 		}
 	}
-	shown := result.Said(domain, few(unnamed))
+	shown := result.Said(domain, firstNames(unnamed))
 	if len(unnamed) == 0 {
-		shown = result.Said(domain, few(names))
+		shown = result.Said(domain, firstNames(names))
 		return result.Found(result.Warning, "reply-dane", "domain", result.Domain(domain), "hosts", shown), result.Because("answer-dane", "hosts", shown)
 	}
-	return result.Found(result.Warning, "reply-mta-sts", "domain", result.Domain(domain), "hosts", shown, "patterns", result.Said(domain, few(p.MX))),
+	return result.Found(result.Warning, "reply-mta-sts", "domain", result.Domain(domain), "hosts", shown, "patterns", result.Said(domain, firstNames(p.MX))),
 		result.Because("answer-mta-sts", "domain", result.Domain(domain), "hosts", shown)
 }
 
 // few are the first names of a list that strangers make.
-func few(names []string) string {
+func firstNames(names []string) string {
 	const shown, longest = 3, 60
 	var out []string
 	for _, n := range names[:min(len(names), shown)] {

@@ -64,10 +64,10 @@ type Responder struct {
 	Policy  policy.Config
 	Compose *compose.Composer
 	Store   Store
-	Kick    func(reply.Entry) // tells the delivery that an entry is there
-	// Ease waits while replies leave more slowly than they come in, where a reply to an address, of a client's test, would
+	Enqueue    func(reply.Entry) // tells the delivery that an entry is there
+	// Admit waits while replies leave more slowly than they come in, where a reply to an address, of a client's test, would
 	// make that worse (deliver.Deliverer); nil: nobody waits.
-	Ease func(ctx context.Context, client netip.Addr, to string) error
+	Admit func(ctx context.Context, client netip.Addr, to string) error
 	// Destination tells where a mail to an address would be brought to (deliver.Destination); nil: to a relay.
 	Destination func(ctx context.Context, r dns.Resolver, to string) ([]deliver.Place, error)
 	// Promised gives the MTA-STS policy of a domain, fetched only where that is wanted (deliver.Deliverer); nil: none.
@@ -75,7 +75,7 @@ type Responder struct {
 
 	mu      sync.Mutex
 	working map[string]bool // digests of messages that are evaluated just now
-	heard   heard           // answers
+	heard   heardReports           // answers
 
 	tokens keyring
 	warned lastWarning
@@ -154,8 +154,8 @@ func (t *Transaction) finish(ctx context.Context, m *verify.Message) (reply.Answ
 	case t.eval == nil:
 		return t.early(ctx)
 	}
-	if t.r.Ease != nil {
-		if err := t.r.Ease(ctx, t.env.Client.Addr(), t.recipient()); err != nil {
+	if t.r.Admit != nil {
+		if err := t.r.Admit(ctx, t.env.Client.Addr(), t.recipient()); err != nil {
 			t.eval.Abandon()
 			return reply.Answer{}, err
 		}
@@ -172,7 +172,7 @@ func (t *Transaction) finish(ctx context.Context, m *verify.Message) (reply.Answ
 		return reply.Answer{}, errTwice
 	}
 	defer t.r.release(digest)
-	id, err := t.again(ctx, digest)
+	id, err := t.answeredBefore(ctx, digest)
 	if err != nil || id != "" {
 		t.eval.Abandon()
 		return t.sameAgain(id), err
@@ -188,14 +188,14 @@ func (t *Transaction) finish(ctx context.Context, m *verify.Message) (reply.Answ
 		return reply.Answer{}, err
 	}
 	t.warn(ctx, t.eval.Spared(), "advice is left out of a report")
-	return t.settle(ctx, report, m, digest, t.r.Config.Now().Sub(began))
+	return t.decide(ctx, report, m, digest, t.r.Config.Now().Sub(began))
 }
 
 // compute runs what waits for nobody in one of the turns of all that computes.
 func (t *Transaction) compute(ctx context.Context, f func()) { t.r.Run.Turns.Do(ctx, f) }
 
 // settle decides, composes and stores.
-func (t *Transaction) settle(ctx context.Context, report *verify.Report, m *verify.Message, digest []byte, took time.Duration) (reply.Answer, error) {
+func (t *Transaction) decide(ctx context.Context, report *verify.Report, m *verify.Message, digest []byte, took time.Duration) (reply.Answer, error) {
 	now := t.r.Config.Now()
 	facts, err := t.facts(ctx, report, now)
 	if err != nil {
@@ -307,7 +307,7 @@ func (t *Transaction) put(ctx context.Context, e reply.Entry, buckets []reply.Bu
 		return full, fmt.Errorf("storing the reply %s: %w", e.ID, err)
 	}
 	if full.Key == "" {
-		t.r.Kick(e)
+		t.r.Enqueue(e)
 	}
 	return full, nil
 }

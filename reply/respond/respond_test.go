@@ -119,7 +119,7 @@ func build(t *testing.T) *house {
 			Addresses: policy.Addresses{Domains: []string{host}, Service: "check-auth", From: "auth-results"}},
 		Run:         evaluate.Evaluator{Config: evaluate.Defaults(), DNS: dnstest.Zone(t, zone+h.key.Record()+"\n", patient), Now: clock},
 		Destination: deliver.Destination,
-		Kick:        func(e reply.Entry) { h.kicked = append(h.kicked, e) },
+		Enqueue:        func(e reply.Entry) { h.kicked = append(h.kicked, e) },
 	}
 	return h
 }
@@ -146,7 +146,7 @@ func (h *house) restart(t *testing.T) {
 	h.close(t)
 	h.open(t, h.Config.Log)
 	h.Responder = &respond.Responder{Config: h.Config, Run: h.Run, Policy: h.Policy, Compose: h.Compose, Store: h.store,
-		Kick: h.Kick, Destination: h.Destination}
+		Enqueue: h.Enqueue, Destination: h.Destination}
 }
 
 // message is one that came in; change may be nil.
@@ -243,8 +243,8 @@ func TestReplyIsStored(t *testing.T) {
 func TestRFC5321_6_1_responsibility(t *testing.T) {
 	t.Parallel()
 	h := build(t)
-	kick := h.Kick
-	h.Kick = func(e reply.Entry) {
+	kick := h.Enqueue
+	h.Enqueue = func(e reply.Entry) {
 		if got := h.store.durable(); !slices.Equal(got, []string{e.ID}) {
 			t.Errorf("kicked %s when %q were stored", e.ID, got)
 		}
@@ -318,7 +318,7 @@ func TestRepliesThatLeaveTooSlowly(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	asked := 0
-	h.Ease = func(_ context.Context, client netip.Addr, to string) error {
+	h.Admit = func(_ context.Context, client netip.Addr, to string) error {
 		if client != netip.MustParseAddr("192.0.2.1") || to != "a@example.org" {
 			t.Errorf("asked for the client %s and the recipient %q", client, to)
 		}
@@ -567,7 +567,7 @@ func TestManyAtOnce(t *testing.T) {
 	h.Policy.Quotas.AddressMinute, h.Policy.Quotas.AddressDay = policy.Unlimited, policy.Unlimited
 	var mu sync.Mutex
 	kicks := 0
-	h.Kick = func(reply.Entry) { mu.Lock(); defer mu.Unlock(); kicks++ }
+	h.Enqueue = func(reply.Entry) { mu.Lock(); defer mu.Unlock(); kicks++ }
 	var messages []*verify.Message
 	for i := range 20 {
 		messages = append(messages, h.message(t, strings.Replace(letter, "<1@", fmt.Sprintf("<%d@", i+1), 1), nil))

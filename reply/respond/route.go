@@ -41,7 +41,7 @@ func (t *Transaction) askRoute(to string) {
 	if to == "" {
 		return
 	}
-	t.eval.Beside(routeQuestions, func(ctx context.Context, r dns.Resolver) {
+	t.eval.Ask(routeQuestions, func(ctx context.Context, r dns.Resolver) {
 		known, places := t.r.destination(ctx, r, to)
 		t.to.mu.Lock()
 		defer t.to.mu.Unlock()

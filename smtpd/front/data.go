@@ -77,10 +77,10 @@ type Counts struct {
 }
 
 // place is where dots are in a line.
-type place int
+type dataState int
 
 const (
-	lineStart place = iota // also before the first octet
+	lineStart dataState = iota // also before the first octet
 	inLine
 	afterCR
 	afterDot   // at the start of a line; the dot is held back
@@ -91,7 +91,7 @@ const (
 // taking anything else for it lets one server see two messages where another sees one.
 type dots struct {
 	Counts
-	at   place
+	at   dataState
 	line int // octets of the present line
 }
 

@@ -104,7 +104,7 @@ type Conn struct {
 
 	counts struct{ commands, errors int }
 	once   sync.Once
-	wait   wait
+	wait   waitState
 }
 
 // state is where the client is in the dialogue, as go-smtp's replies tell.
@@ -121,7 +121,7 @@ func New(c net.Conn, cfg Config, h Handler) *Conn {
 	now := time.Now()
 	return &Conn{
 		Conn: c, cfg: cfg, handler: h, stream: c, in: bufio.NewReaderSize(c, 16<<10), began: now,
-		wait: wait{ends: now.Add(cfg.Session), moved: now},
+		wait: waitState{ends: now.Add(cfg.Session), moved: now},
 	}
 }
 

@@ -32,7 +32,7 @@ func (c *Conn) hear() {
 
 // silent tells whether nothing of what the client sent is unread: in our buffer, in those of TLS and of the PROXY
 // header, or in the kernel's. It does not wait for anything.
-func (w *wait) silent(c *Conn) bool {
+func (w *waitState) silent(c *Conn) bool {
 	w.mu.Lock() // else a Stop could set a deadline to come, and Peek would wait for it
 	defer w.mu.Unlock()
 	_ = c.SetReadDeadline(atOnce)

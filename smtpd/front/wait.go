@@ -7,9 +7,9 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// wait is what we wait for and how long. Others than the serving goroutine look at it: a stop and a
+// waitState is what we wait for and how long. Others than the serving goroutine look at it: a stop and a
 // rising load shorten a wait that has begun.
-type wait struct {
+type waitState struct {
 	mu     sync.Mutex
 	inData bool
 	since  time.Time // the command or the last octet of DATA is waited for since then
@@ -27,7 +27,7 @@ type wait struct {
 }
 
 // command begins the wait for a command.
-func (w *wait) command(c *Conn) {
+func (w *waitState) command(c *Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.inData, w.since = false, time.Now()
@@ -47,7 +47,7 @@ const (
 
 // come notes that a step was taken. It counts once a message: who says NOOP, or MAIL and RSET, again and again only holds
 // a place.
-func (w *wait) come(to step) {
+func (w *waitState) come(to step) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if to > w.at {
@@ -56,7 +56,7 @@ func (w *wait) come(to step) {
 }
 
 // data begins the wait for a message.
-func (w *wait) data(c *Conn) {
+func (w *waitState) data(c *Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
@@ -66,7 +66,7 @@ func (w *wait) data(c *Conn) {
 
 // progress counts n octets of a message. It is false where a window brought too few. One silence as long
 // as a window is no slowness but a sender that scans what it sends; DataIdle bounds it.
-func (w *wait) progress(c *Conn, n int) bool {
+func (w *waitState) progress(c *Conn, n int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	silent := time.Since(w.since) >= c.cfg.Window
@@ -85,14 +85,14 @@ func (w *wait) progress(c *Conn, n int) bool {
 }
 
 // busy tells whether a transaction is open.
-func (w *wait) busy(yes bool) {
+func (w *waitState) busy(yes bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.inMail = yes
 }
 
 // evaluated: a message was answered. What we took for that is not the client's time.
-func (w *wait) evaluated(since time.Time) {
+func (w *waitState) evaluated(since time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.moved = time.Now()
@@ -103,7 +103,7 @@ func (w *wait) evaluated(since time.Time) {
 }
 
 // set puts the nearest deadline in force.
-func (w *wait) set(c *Conn) {
+func (w *waitState) set(c *Conn) {
 	at, _, _ := w.nearest(c)
 	_ = c.SetReadDeadline(at)
 }
@@ -112,7 +112,7 @@ func (w *wait) set(c *Conn) {
 var atOnce = time.Time{}.Add(1)
 
 // nearest is the deadline that comes first, with what is said when it is over.
-func (w *wait) nearest(c *Conn) (at time.Time, r *smtp.SMTPError, why string) {
+func (w *waitState) nearest(c *Conn) (at time.Time, r *smtp.SMTPError, why string) {
 	at, r, why = w.ends, refusal(421, 4, 4, 2, "The session took too long, closing connection"), "session too long"
 	earlier := func(t time.Time, reply *smtp.SMTPError, reason string) {
 		if t.Before(at) {
@@ -145,34 +145,34 @@ func (w *wait) nearest(c *Conn) (at time.Time, r *smtp.SMTPError, why string) {
 }
 
 // reason tells which deadline is over.
-func (w *wait) reason(c *Conn) (*smtp.SMTPError, string) {
+func (w *waitState) reason(c *Conn) (*smtp.SMTPError, string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	_, r, why := w.nearest(c)
 	return r, why
 }
 
-func (w *wait) close() {
+func (w *waitState) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.over = true
 }
 
-func (w *wait) stopping() bool {
+func (w *waitState) stopping() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return !w.stop.IsZero()
 }
 
 // hurried tells whether there is no time to linger: we stop, or somebody else needs the place.
-func (w *wait) hurried() bool {
+func (w *waitState) hurried() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return !w.stop.IsZero() || w.room
 }
 
 // stopped is the last reply of a session that is idle when we stop, nil where it goes on.
-func (w *wait) stopped() *smtp.SMTPError {
+func (w *waitState) stopped() *smtp.SMTPError {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.stop.IsZero() || w.inMail {

@@ -11,10 +11,10 @@ import (
 )
 
 // standing is what is known of a name in a minute.
-type standing uint8
+type pledge uint8
 
 const (
-	unheard  standing = iota
+	unheard  pledge = iota
 	asked             // nothing has come back yet; it has a place in its organisation's pot
 	askedOwn          // the same for a name of the sender's own, without one
 	void              // nothing was there, or no answer came
@@ -102,7 +102,7 @@ func (a *Account) admit(e passage, question, name string, late bool) (in passage
 	quota := a.quota
 	quota.mu.Lock()
 	defer quota.mu.Unlock()
-	m := quota.turn()
+	m := quota.window()
 	if err := a.spent(m); err != nil {
 		return e, nil, err
 	}
@@ -289,7 +289,7 @@ func (a *Account) settle(e passage, records []Record, canceled bool) {
 }
 
 // judge tells what a name is by its records.
-func (m *minute) judge(org string, records []Record) standing {
+func (m *minute) judge(org string, records []Record) pledge {
 	if len(records) == 0 {
 		return void
 	}

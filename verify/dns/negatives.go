@@ -52,7 +52,7 @@ func (n *Negatives) Resolve(ctx context.Context, q Question) (Answer, error) {
 func (n *Negatives) find(q Question) (Answer, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	now := n.turn()
+	now := n.window()
 	for _, in := range []map[Question]negative{n.kept, n.earlier} {
 		if had, ok := in[q]; ok && now.Sub(had.at) < negativeTime && !now.Before(had.at) {
 			return had.answer, true
@@ -64,13 +64,13 @@ func (n *Negatives) find(q Question) (Answer, bool) {
 func (n *Negatives) keep(q Question, a Answer) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if now := n.turn(); len(n.kept) < maxNegatives {
+	if now := n.window(); len(n.kept) < maxNegatives {
 		n.kept[q] = negative{a, now}
 	}
 }
 
 // turn forgets what is too old. n.mu is held.
-func (n *Negatives) turn() time.Time {
+func (n *Negatives) window() time.Time {
 	now := n.now()
 	if since := now.Sub(n.began); since >= negativeTime || since < 0 {
 		n.earlier, n.kept, n.began = n.kept, map[Question]negative{}, now

@@ -38,7 +38,7 @@ type Quotas struct {
 
 	mu     sync.Mutex
 	minute *minute
-	before map[uint64]standing // of the minute before this one
+	before map[uint64]pledge // of the minute before this one
 }
 
 // QuotaError says which quota of the running minute is spent, and whose question was refused.
@@ -173,7 +173,7 @@ func (a *Account) Direct(server netip.Addr, q Question) error {
 	quota := a.quota
 	quota.mu.Lock()
 	defer quota.mu.Unlock()
-	m := quota.turn()
+	m := quota.window()
 	if err := a.spent(m); err != nil {
 		return &Error{Question: q, Kind: Quota, Err: err}
 	}
@@ -218,7 +218,7 @@ func (a *Account) full(m *minute, b Bound, limit int, n client) error {
 }
 
 // turn gives the running minute. It forgets one that is over, and one that has not come yet: the clock was set back.
-func (q *Quotas) turn() *minute {
+func (q *Quotas) window() *minute {
 	now := q.Now()
 	old := q.minute
 	if old != nil && now.Sub(old.began) < time.Minute && !now.Before(old.began) {
@@ -240,7 +240,7 @@ type minute struct {
 	began  time.Time
 	seed   maphash.Seed
 	counts map[uint64]int
-	names  map[uint64]standing
+	names  map[uint64]pledge
 	same   map[uint64]int // names of one organisation with the same records
 	pots   map[uint64]*pot
 	barred map[uint64]bool // organisations
@@ -256,7 +256,7 @@ const (
 
 func newMinute(began time.Time) *minute {
 	return &minute{
-		began: began, seed: maphash.MakeSeed(), counts: map[uint64]int{}, names: map[uint64]standing{}, same: map[uint64]int{},
+		began: began, seed: maphash.MakeSeed(), counts: map[uint64]int{}, names: map[uint64]pledge{}, same: map[uint64]int{},
 		pots: map[uint64]*pot{}, barred: map[uint64]bool{},
 	}
 }
@@ -280,7 +280,7 @@ func (m *minute) add(key uint64, n int) {
 }
 
 // set keeps the standing of a name; it is false where there is no room.
-func (m *minute) set(name uint64, s standing) bool {
+func (m *minute) set(name uint64, s pledge) bool {
 	if _, ok := m.names[name]; !ok && len(m.names) >= maxNames {
 		return false
 	}

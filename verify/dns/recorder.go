@@ -16,21 +16,21 @@ type Recorder struct {
 	up Resolver
 
 	mu   sync.Mutex
-	said map[Question]said
+	said map[Question]answered
 }
 
-type said struct {
+type answered struct {
 	answer Answer
 	err    *Error
 }
 
 // NewRecorder makes a Recorder that has nothing yet.
-func NewRecorder(up Resolver) *Recorder { return &Recorder{up: up, said: map[Question]said{}} }
+func NewRecorder(up Resolver) *Recorder { return &Recorder{up: up, said: map[Question]answered{}} }
 
 // Resolve implements Resolver.
 func (r *Recorder) Resolve(ctx context.Context, q Question) (Answer, error) {
 	a, err := r.up.Resolve(ctx, q)
-	s := said{answer: a}
+	s := answered{answer: a}
 	if err != nil {
 		s.err = AsError(q, err)
 	}
@@ -72,7 +72,7 @@ var faults = map[Kind]string{
 }
 
 // lines are what a zone text needs to say the same.
-func (s said) lines(q Question) []string {
+func (s answered) lines(q Question) []string {
 	fault := func(kind string) string { return fmt.Sprintf(";FAULT %s %s. %s", kind, escapeName(q.Name), q.Type) }
 	switch {
 	case s.err != nil && s.err.Kind == Chain:

@@ -43,7 +43,7 @@ func (e *Evaluation) advise(ctx context.Context, r *verify.Report, m *verify.Mes
 	r.Actions = advise.Run(ctx, advise.Query{
 		Report: r, Resolver: facts, Atlas: e.ev.Atlas,
 		Try: func(ctx context.Context, changes []advise.Change) *verify.Report {
-			return e.again(ctx, m, proofs, changes)
+			return e.reevaluate(ctx, m, proofs, changes)
 		},
 		Zone: func(ctx context.Context, name string) advise.Zone {
 			z, err := dns.Authorities{}.Zone(ctx, facts, name)
@@ -57,7 +57,7 @@ func (e *Evaluation) advise(ctx context.Context, r *verify.Report, m *verify.Mes
 
 // again evaluates the message with changes in the DNS. What they cannot change is taken over: the digest
 // of the signatures, and the checks that only inform.
-func (e *Evaluation) again(ctx context.Context, m *verify.Message, asked dns.Resolver, changes []advise.Change) *verify.Report {
+func (e *Evaluation) reevaluate(ctx context.Context, m *verify.Message, asked dns.Resolver, changes []advise.Change) *verify.Report {
 	over := dns.Over(asked, e.ev.Now)
 	for _, c := range changes {
 		over.Set(c.Name, c.Type, c.Records...)

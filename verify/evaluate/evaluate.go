@@ -199,10 +199,10 @@ func (e *Evaluation) Header(fields mail.Fields) {
 	}
 }
 
-// Beside runs f with a resolver of the message's own memo, for at most so many questions, on its sender's
+// Ask runs f with a resolver of the message's own memo, for at most so many questions, on its sender's
 // account. The context ends with the evaluation's time; Finish and Abandon return when f has. It is called before
 // them.
-func (e *Evaluation) Beside(questions int, f func(context.Context, dns.Resolver)) {
+func (e *Evaluation) Ask(questions int, f func(context.Context, dns.Resolver)) {
 	e.ask(&e.beside, "beside", questions, f)
 }
 
@@ -247,7 +247,7 @@ func (e *Evaluation) wait() {
 // Finish evaluates the message and gives the report. Nothing that it started runs on after it.
 //
 // The error is a fault of ours: a quota of questions a minute (an error that wraps a *dns.QuotaError) refused what
-// the checks or those Beside wanted to know, or our own resolver is down (dns.ErrDown). The report then says
+// the checks or those of Ask wanted to know, or our own resolver is down (dns.ErrDown). The report then says
 // nothing about the message, and has no advice. A quota that is met in advice alone, which comes last, leaves that
 // advice out, and a finding says so.
 func (e *Evaluation) Finish(m *verify.Message) (*verify.Report, error) {

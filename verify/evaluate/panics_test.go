@@ -80,7 +80,7 @@ func TestAPanicBesideTheChecksCostsNoReport(t *testing.T) {
 	ev := Evaluator{Config: Defaults(), DNS: dnstest.Zone(t, zone), Now: time.Now, Panicked: faults.note}
 	m := message(t, "192.0.2.1", plain)
 	e := ev.Begin(t.Context(), m.Envelope)
-	e.Beside(1, func(context.Context, dns.Resolver) { _, _ = place[int]() })
+	e.Ask(1, func(context.Context, dns.Resolver) { _, _ = place[int]() })
 	e.Header(m.Fields)
 	r, err := e.Finish(m)
 	if err != nil || r.Check(verify.MethodSPF).Result != result.Pass {

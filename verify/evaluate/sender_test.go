@@ -167,7 +167,7 @@ func TestAPanicBesideTheChecksIsNoEnd(t *testing.T) {
 	ev := Evaluator{Config: Defaults(), DNS: dnstest.Zone(t, zone), Now: time.Now, Panicked: func(_, what string, _ any, _ []byte) { told = what }}
 	m := message(t, "192.0.2.1", plain)
 	e := ev.Begin(t.Context(), m.Envelope)
-	e.Beside(3, func(context.Context, dns.Resolver) { panic("injected") })
+	e.Ask(3, func(context.Context, dns.Resolver) { panic("injected") })
 	r, err := e.Finish(m)
 	if err != nil || r.Class != standing.Proved || told != "beside" {
 		t.Errorf("%v, class %s, told of %q", err, r.Class, told)

@@ -55,16 +55,16 @@ func (c *Client) unchecked(ctx context.Context, server netip.AddrPort, q dns.Que
 
 // askOne puts one question to one server. Where that is to be authoritative its answer must be so too.
 func (c *Client) askOne(ctx context.Context, server netip.AddrPort, q dns.Question, unchecked bool) (*mdns.Msg, *dns.Error) {
-	m, err := c.said(ctx, server, q, unchecked)
+	m, err := c.exchangeOnce(ctx, server, q, unchecked)
 	if err == nil && c.config.Authoritative && !m.Authoritative {
 		return nil, &dns.Error{Question: q, Kind: dns.Lame, Server: server.String(), Detail: "an answer without authority"}
 	}
 	return m, err
 }
 
-// said is what one server says to a question: with EDNS, where it cannot that without, over TCP where
+// exchangeOnce is what one server says to a question: with EDNS, where it cannot that without, over TCP where
 // the answer is cut.
-func (c *Client) said(ctx context.Context, server netip.AddrPort, q dns.Question, unchecked bool) (*mdns.Msg, *dns.Error) {
+func (c *Client) exchangeOnce(ctx context.Context, server netip.AddrPort, q dns.Question, unchecked bool) (*mdns.Msg, *dns.Error) {
 	query := c.query(q, unchecked)
 	m, err := c.exchange(ctx, server, query)
 	if err == nil && refusesEDNS(m) {

@@ -42,7 +42,7 @@ func Authorities(port uint16, permit func(netip.Addr) bool) dns.Authorities {
 // refer asks for the name servers of a name, and takes a referral for the answer that it is.
 func (c *Client) refer(ctx context.Context, name string) (dns.Delegation, error) {
 	q, server := dns.Ask(name, dns.NS), c.upstream.Load().servers[0]
-	m, err := c.said(ctx, server, q, false)
+	m, err := c.exchangeOnce(ctx, server, q, false)
 	if err == nil {
 		var d dns.Delegation
 		if d, err = delegation(m, q.Name); err == nil {

@@ -22,23 +22,23 @@ const (
 
 // idle are connections that have just delivered something, by the destination: the next entry for it goes over
 // the same one.
-type idle struct {
+type connectionPool struct {
 	mu      sync.Mutex
-	by      map[string][]*standing
+	by      map[string][]*pooledConnection
 	n       int
 	closed  bool
 	leaving sync.WaitGroup // those that say goodbye
 }
 
 // standing is a connection that waits.
-type standing struct {
+type pooledConnection struct {
 	s     *session
-	what  taken // of the entry before
+	what  outcome // of the entry before
 	timer *time.Timer
 }
 
 // put keeps a connection for a moment, or says goodbye.
-func (i *idle) put(key string, s *session, what taken) {
+func (i *connectionPool) put(key string, s *session, what outcome) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	full := i.closed || i.n >= mostIdle
@@ -49,16 +49,16 @@ func (i *idle) put(key string, s *session, what taken) {
 		return
 	}
 	if i.by == nil {
-		i.by = map[string][]*standing{}
+		i.by = map[string][]*pooledConnection{}
 	}
-	w := &standing{s: s, what: what}
+	w := &pooledConnection{s: s, what: what}
 	i.by[key] = append(i.by[key], w)
 	i.n++
 	w.timer = time.AfterFunc(linger, func() { i.expire(key, w) })
 }
 
 // expire ends a connection that nobody has taken.
-func (i *idle) expire(key string, w *standing) {
+func (i *connectionPool) expire(key string, w *pooledConnection) {
 	defer panics.Recover(func(*panics.Recovered) {})
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -68,7 +68,7 @@ func (i *idle) expire(key string, w *standing) {
 }
 
 // take gives the connection that was used last, nil where there is none.
-func (i *idle) take(key string) *standing {
+func (i *connectionPool) take(key string) *pooledConnection {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	list := i.by[key]
@@ -82,7 +82,7 @@ func (i *idle) take(key string) *standing {
 }
 
 // remove is false where somebody else has taken it; i.mu is held.
-func (i *idle) remove(key string, w *standing) bool {
+func (i *connectionPool) remove(key string, w *pooledConnection) bool {
 	for at, x := range i.by[key] {
 		if x == w {
 			i.by[key] = append(i.by[key][:at:at], i.by[key][at+1:]...)
@@ -97,7 +97,7 @@ func (i *idle) remove(key string, w *standing) bool {
 }
 
 // close says goodbye to all, and to those that come later. It waits for the goodbyes.
-func (i *idle) close() {
+func (i *connectionPool) close() {
 	i.mu.Lock()
 	i.closed = true
 	for _, list := range i.by {
@@ -111,10 +111,10 @@ func (i *idle) close() {
 	i.leaving.Wait()
 }
 
-// again sends an entry over a connection that waits for one. done is false where that is still to be done, over
+// reuse sends an entry over a connection that waits for one. done is false where that is still to be done, over
 // a new connection: there is none, it does not suit, or the server did not want this entry over it. One that may
 // have the message is not asked a second time.
-func (d *Deliverer) again(ctx context.Context, key string, a *attempt) (what taken, done bool, err error) {
+func (d *Deliverer) reuse(ctx context.Context, key string, a *attempt) (what outcome, done bool, err error) {
 	w := d.idle.take(key)
 	if w == nil {
 		return what, false, nil
@@ -141,7 +141,7 @@ func (d *Deliverer) again(ctx context.Context, key string, a *attempt) (what tak
 
 // keeping is what took an entry over a connection that may take the next one. It is kept when the outcome of
 // this one is stored.
-func (d *Deliverer) keeping(key string, s *session, what taken) taken {
+func (d *Deliverer) keeping(key string, s *session, what outcome) outcome {
 	s.mails++
 	what.bye = func() { d.idle.put(key, s, what) }
 	return what

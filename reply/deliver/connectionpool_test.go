@@ -28,7 +28,7 @@ func count(s *stub, command string) (n int) {
 }
 
 // tryKeeping is try, with the connection kept as after a stored outcome.
-func (d *Deliverer) tryKeeping(ctx context.Context, e reply.Entry) (taken, error) {
+func (d *Deliverer) tryKeeping(ctx context.Context, e reply.Entry) (outcome, error) {
 	what, err := d.try(ctx, d.attempt(e, nil))
 	if what.bye != nil {
 		what.bye()
@@ -248,17 +248,17 @@ func idleSession(t *testing.T, goodbyes *sync.WaitGroup) *session {
 func TestSoManyConnectionsWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var i idle
+		var i connectionPool
 		var goodbyes sync.WaitGroup
 		for n := range mostIdle + 10 {
-			i.put(fmt.Sprint(n%7), idleSession(t, &goodbyes), taken{})
+			i.put(fmt.Sprint(n%7), idleSession(t, &goodbyes), outcome{})
 		}
 		if i.n != mostIdle {
 			t.Errorf("%d wait, want %d", i.n, mostIdle)
 		}
 		i.close()
 		goodbyes.Wait()
-		i.put("late", idleSession(t, &goodbyes), taken{})
+		i.put("late", idleSession(t, &goodbyes), outcome{})
 		goodbyes.Wait()
 		if i.n != 0 || i.take("late") != nil {
 			t.Errorf("%d wait after the end", i.n)
@@ -292,10 +292,10 @@ func TestReuseInService(t *testing.T) {
 		for i := range n {
 			e := entry(fmt.Sprint("e", i))
 			put(t, k, e)
-			if d.line.full(domainOf(e.To)) {
+			if d.queue.full(domainOf(e.To)) {
 				time.Sleep(time.Millisecond) // else it would go back to the store
 			}
-			d.Kick(e)
+			d.Enqueue(e)
 			wanted = append(wanted, received(e))
 		}
 		for range n {
@@ -317,7 +317,7 @@ func TestRunWaitsForGoodbyes(t *testing.T) {
 	s := &stub{script: map[string][]string{"QUIT": {hangs}}}
 	bubble(t, map[string]*stub{"192.0.2.1": s}, oneDomain, func(*Config) {}, func(t *testing.T, d *Deliverer, k *kept, end func()) {
 		put(t, k, entry("one"))
-		d.Kick(entry("one"))
+		d.Enqueue(entry("one"))
 		k.next(t, "done one")
 		time.Sleep(linger) // its goodbye has begun
 		began := time.Now()
@@ -329,8 +329,8 @@ func TestRunWaitsForGoodbyes(t *testing.T) {
 }
 
 // full tells whether no further entry of a domain may wait here.
-func (l *line) full(domain string) bool {
+func (l *queue) full(domain string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.domains[domain] >= lineDomain
+	return l.domains[domain] >= queuePerDomain
 }

@@ -19,7 +19,7 @@ import (
 // hanging is how many tries there may be in all, as the multiple of Concurrency.
 const hanging = 10
 
-// part of the places is what one may have, and what is kept for destinations that answer.
+// part of the slots is what one may have, and what is kept for destinations that answer.
 const part = 10
 
 var tenth = share.Rule{Part: part}
@@ -28,9 +28,9 @@ var tenth = share.Rule{Part: part}
 const patience = 2 * time.Second
 
 const (
-	// crowdedFirst is what a first try has while more than half of the places are held by tries that take long.
+	// crowdedFirst is what a first try has while more than half of the slots are held by tries that take long.
 	crowdedFirst = 90 * time.Second
-	// fullFirst is what it has where all places are held, and somebody waits for one.
+	// fullFirst is what it has where all slots are held, and somebody waits for one.
 	fullFirst = 20 * time.Second
 )
 
@@ -68,8 +68,8 @@ func (n need) groups() []string {
 	return out
 }
 
-// place is that of a try under way.
-type place struct {
+// slot is that of a try under way.
+type slot struct {
 	store.Claimed
 	need
 	at       string // the address that it is at
@@ -80,8 +80,8 @@ type place struct {
 	cut      context.CancelCauseFunc // ends the try; nil where that is done, or not possible
 }
 
-// places are guarded by the line's mutex.
-type places struct {
+// slots are guarded by the mutex of the queue.
+type slots struct {
 	concurrency, perDomain int
 	all                    int
 	quick, used            int            // of those that are used, quick are not slow
@@ -89,18 +89,18 @@ type places struct {
 	domains                map[string]int // that are used, by domain
 	by                     map[string]int // by group, and by address
 	quickBy                map[string]int // that are quick, by group
-	held                   []*place       // in the order in which they began
+	held                   []*slot       // in the order in which they began
 }
 
-func newPlaces(concurrency, perDomain int) places {
-	return places{
+func newSlots(concurrency, perDomain int) slots {
+	return slots{
 		concurrency: concurrency, perDomain: perDomain, all: concurrency * hanging,
 		domains: map[string]int{}, by: map[string]int{}, quickBy: map[string]int{},
 	}
 }
 
 // free tells whether there is a place that an entry may have.
-func (p *places) free(n need) bool {
+func (p *slots) free(n need) bool {
 	if n.proved {
 		return p.quick < p.concurrency && p.used < p.all
 	}
@@ -108,10 +108,10 @@ func (p *places) free(n need) bool {
 }
 
 // full: there is no place but for destinations that answer.
-func (p *places) full() bool { return p.used >= p.all-p.all/part }
+func (p *slots) full() bool { return p.used >= p.all-p.all/part }
 
 // within tells whether nobody whom an entry is counted for has his share.
-func (p *places) within(n need) bool {
+func (p *slots) within(n need) bool {
 	if p.domains[n.domain] >= p.perDomain || n.further && !n.proved && p.further >= p.all/2 {
 		return false
 	}
@@ -128,8 +128,8 @@ func (p *places) within(n need) bool {
 }
 
 // take gives an entry a place.
-func (p *places) take(c store.Claimed, n need) *place {
-	t := &place{Claimed: c, need: n, began: time.Now()}
+func (p *slots) take(c store.Claimed, n need) *slot {
+	t := &slot{Claimed: c, need: n, began: time.Now()}
 	p.used++
 	p.quick++
 	p.count(t, 1)
@@ -138,7 +138,7 @@ func (p *places) take(c store.Claimed, n need) *place {
 	return t
 }
 
-func (p *places) count(t *place, n int) {
+func (p *slots) count(t *slot, n int) {
 	change(p.domains, t.domain, n)
 	for _, g := range t.groups() {
 		change(p.by, g, n)
@@ -148,20 +148,20 @@ func (p *places) count(t *place, n int) {
 	}
 }
 
-func (p *places) countQuick(t *place, n int) {
+func (p *slots) countQuick(t *slot, n int) {
 	for _, g := range t.groups() {
 		change(p.quickBy, g, n)
 	}
 }
 
 // slow says that a try takes long.
-func (p *places) slow(t *place) {
+func (p *slots) slow(t *slot) {
 	t.isSlow = true
 	p.quick--
 	p.countQuick(t, -1)
 }
 
-func (p *places) end(t *place) {
+func (p *slots) end(t *slot) {
 	if !t.isSlow {
 		p.quick--
 		p.countQuick(t, -1)
@@ -169,11 +169,11 @@ func (p *places) end(t *place) {
 	p.used--
 	p.count(t, -1)
 	p.move(t, "")
-	p.held = slices.DeleteFunc(p.held, func(o *place) bool { return o == t })
+	p.held = slices.DeleteFunc(p.held, func(o *slot) bool { return o == t })
 }
 
 // move counts a try at the address of a server, and no more at the one before; false: the address has its share.
-func (p *places) move(t *place, to string) bool {
+func (p *slots) move(t *slot, to string) bool {
 	if to == t.at {
 		return true
 	}
@@ -189,11 +189,11 @@ func (p *places) move(t *place, to string) bool {
 	return true
 }
 
-// crowded: more than half of the places are held by tries that take long.
-func (p *places) crowded() bool { return p.used-p.quick > p.all/2 }
+// crowded: more than half of the slots are held by tries that take long.
+func (p *slots) crowded() bool { return p.used-p.quick > p.all/2 }
 
 // makeWay ends first tries that have had their time, the oldest first; wanted is how many entries wait for a place alone.
-func (p *places) makeWay(now time.Time, wanted int) {
+func (p *slots) makeWay(now time.Time, wanted int) {
 	for _, t := range p.held {
 		if t.isSlow && t.cut == nil {
 			wanted-- // it is ending
@@ -216,50 +216,50 @@ func (p *places) makeWay(now time.Time, wanted int) {
 	}
 }
 
-// makeWay lets first tries end that others need the places of.
-func (l *line) makeWay(now time.Time) {
+// makeWay lets first tries end that others need the slots of.
+func (l *queue) makeWay(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	wanted := 0
-	if l.places.full() {
+	if l.slots.full() {
 		for _, w := range l.waiting {
-			if n := l.need(w); !l.places.free(n) && l.places.within(n) {
+			if n := l.need(w); !l.slots.free(n) && l.slots.within(n) {
 				wanted++
 			}
 		}
 	}
-	l.places.makeWay(now, wanted)
+	l.slots.makeWay(now, wanted)
 }
 
 // cuttable says how a try is ended early; nil: it cannot be.
-func (l *line) cuttable(p *place, cut context.CancelCauseFunc) {
+func (l *queue) cuttable(p *slot, cut context.CancelCauseFunc) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p.cut = cut
 }
 
 // sent says that a server may have the message.
-func (l *line) sent(p *place) {
+func (l *queue) sent(p *slot) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p.sent = true
 }
 
 // arrive counts a try at the address of a server that it is about to connect to; false: the address has its share.
-func (l *line) arrive(p *place, address string) bool {
+func (l *queue) arrive(p *slot, address string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.places.move(p, "at "+address)
+	return l.slots.move(p, "at "+address)
 }
 
-// turns are when somebody's entry was taken last: a network's, or of one network an organisation's.
-type turns struct {
+// fairQueue knows when somebody's entry was taken last: a network's, or of one network an organisation's.
+type fairQueue struct {
 	last map[string]int64
 	n    int64
 }
 
 // before tells whether an entry goes before another that waits here for longer.
-func (t *turns) before(a *waiter, of need, b *waiter, than need) bool {
+func (t *fairQueue) before(a *waiter, of need, b *waiter, than need) bool {
 	if x, y := t.last[a.network], t.last[b.network]; x != y {
 		return x < y
 	}
@@ -269,8 +269,8 @@ func (t *turns) before(a *waiter, of need, b *waiter, than need) bool {
 	return t.last[a.inside()] < t.last[b.inside()]
 }
 
-// taken notes that an entry has had its turn.
-func (t *turns) taken(w *waiter) {
+// note says that an entry has had its turn.
+func (t *fairQueue) note(w *waiter) {
 	if t.last == nil || len(t.last) >= mostRemembered {
 		t.last = map[string]int64{}
 	}

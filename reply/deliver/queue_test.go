@@ -19,7 +19,7 @@ func waiting(id, to string) store.Claimed {
 }
 
 // take gives the ids of all that have a place now.
-func take(l *line) (ids []string, all []*place) {
+func take(l *queue) (ids []string, all []*slot) {
 	for {
 		c, ok := l.next()
 		if !ok {
@@ -32,7 +32,7 @@ func take(l *line) (ids []string, all []*place) {
 // Organisations take turns; what one has waits in its order.
 func TestLineKeepsOrderAndOvertakesAFullDomain(t *testing.T) {
 	t.Parallel()
-	l := newLine(10, 2, share.Rule{})
+	l := newQueue(10, 2, share.Rule{})
 	for i, domain := range []string{"a.example", "A.example", "a.example", "b.example", "b.example"} {
 		l.add(waiting(fmt.Sprint(i), "x@"+domain), time.Time{})
 	}
@@ -48,7 +48,7 @@ func TestLineKeepsOrderAndOvertakesAFullDomain(t *testing.T) {
 
 func TestLineHasAnEntryOnce(t *testing.T) {
 	t.Parallel()
-	l := newLine(10, 10, share.Rule{})
+	l := newQueue(10, 10, share.Rule{})
 	e := waiting("1", "x@a.example")
 	l.add(e, time.Time{})
 	l.add(e, time.Time{})
@@ -69,13 +69,13 @@ func TestLineHasAnEntryOnce(t *testing.T) {
 
 func TestLineGivesTheSlowTheirOwnPlaces(t *testing.T) {
 	t.Parallel()
-	l := newLine(1, 1, share.Rule{})
+	l := newQueue(1, 1, share.Rule{})
 	for i := range 2 * hanging {
 		to := fmt.Sprintf("x@d%d.example", i)
 		l.add(waiting(fmt.Sprint(i), to), time.Time{})
 		l.took.add(domainOf(to))
 	}
-	var running []*place
+	var running []*slot
 	for range hanging {
 		_, all := take(l)
 		if len(all) != 1 {
@@ -95,33 +95,33 @@ func TestLineGivesTheSlowTheirOwnPlaces(t *testing.T) {
 
 func TestLineIsBounded(t *testing.T) {
 	t.Parallel()
-	l := newLine(1, 1, share.Rule{})
-	for i := range lineDomain + 5 {
+	l := newQueue(1, 1, share.Rule{})
+	for i := range queuePerDomain + 5 {
 		l.add(waiting(fmt.Sprint("a", i), "x@a.example"), time.Time{})
 	}
-	if got := l.returns(); len(got) != 5 || l.room() != lineLength-lineDomain {
-		t.Errorf("one domain: %d go back and %d have room, want 5 and %d", len(got), l.room(), lineLength-lineDomain)
+	if got := l.returns(); len(got) != 5 || l.room() != queueLength-queuePerDomain {
+		t.Errorf("one domain: %d go back and %d have room, want 5 and %d", len(got), l.room(), queueLength-queuePerDomain)
 	}
-	for i := range lineLength {
+	for i := range queueLength {
 		l.add(waiting(fmt.Sprint("b", i), fmt.Sprintf("x@b%d.example", i)), time.Time{})
 	}
-	if len(l.waiting) != lineLength || l.room() != lineNetwork || len(l.back) != lineDomain {
-		t.Errorf("full: %d wait, %d are asked for, %d go back, want %d, %d and %d", len(l.waiting), l.room(), len(l.back), lineLength, lineNetwork, lineDomain)
+	if len(l.waiting) != queueLength || l.room() != queuePerNetwork || len(l.back) != queuePerDomain {
+		t.Errorf("full: %d wait, %d are asked for, %d go back, want %d, %d and %d", len(l.waiting), l.room(), len(l.back), queueLength, queuePerNetwork, queuePerDomain)
 	}
-	for i := range returnLength + 5 {
+	for i := range returnedLength + 5 {
 		l.add(waiting(fmt.Sprint("c", i), "x@c.example"), time.Time{})
 	}
-	if got := l.drain(); len(got) != returnLength+lineLength {
-		t.Errorf("drain: got %d, want %d", len(got), returnLength+lineLength)
+	if got := l.drain(); len(got) != returnedLength+queueLength {
+		t.Errorf("drain: got %d, want %d", len(got), returnedLength+queueLength)
 	}
-	if len(l.known)+len(l.domains)+len(l.waits)+len(l.waiting) != 0 || l.room() != lineLength {
+	if len(l.known)+len(l.domains)+len(l.waits)+len(l.waiting) != 0 || l.room() != queueLength {
 		t.Errorf("after it: %d known, %d domains, %d groups", len(l.known), len(l.domains), len(l.waits))
 	}
 }
 
 func TestLineForgetsDomains(t *testing.T) {
 	t.Parallel()
-	l := newLine(5, 5, share.Rule{})
+	l := newQueue(5, 5, share.Rule{})
 	for i := range 5 {
 		l.add(waiting(fmt.Sprint(i), fmt.Sprintf("x@d%d.example", i)), time.Time{})
 	}
@@ -130,11 +130,11 @@ func TestLineForgetsDomains(t *testing.T) {
 		l.tried(c.ID)
 		l.end(c)
 	}
-	if n := len(l.domains) + len(l.waits) + len(l.known) + len(l.places.domains) + len(l.places.by) + len(l.places.quickBy) + len(l.places.held); n != 0 {
-		t.Errorf("%d are left: %+v", n, l.places)
+	if n := len(l.domains) + len(l.waits) + len(l.known) + len(l.slots.domains) + len(l.slots.by) + len(l.slots.quickBy) + len(l.slots.held); n != 0 {
+		t.Errorf("%d are left: %+v", n, l.slots)
 	}
-	if l.places.quick+l.places.used != 0 {
-		t.Errorf("%d places are used, %d quick", l.places.used, l.places.quick)
+	if l.slots.quick+l.slots.used != 0 {
+		t.Errorf("%d places are used, %d quick", l.slots.used, l.slots.quick)
 	}
 }
 
@@ -153,14 +153,14 @@ func TestDomainOf(t *testing.T) {
 func TestLineOfADomainThatRests(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	l := newLine(10, 1, share.Rule{})
+	l := newQueue(10, 1, share.Rule{})
 	for i, domain := range []string{"a.example", "a.example", "b.example"} {
 		l.add(waiting(fmt.Sprint(i), "x@"+domain), now)
 	}
 	got, all := take(l)
 	l.tried(all[0].ID)
-	l.rest("x@a.example", now, now.Add(time.Minute))
-	l.rest("x@a.example", now, now.Add(time.Hour)) // another that ran's later try
+	l.backsOff("x@a.example", now, now.Add(time.Minute))
+	l.backsOff("x@a.example", now, now.Add(time.Hour)) // another that ran's later try
 	l.end(all[0])
 	l.add(waiting("3", "x@a.example"), now.Add(time.Minute-1))
 	if back := l.returns(); !slices.Equal(got, []string{"0", "2"}) || !slices.Equal(back, []string{"1", "3"}) {
@@ -170,7 +170,7 @@ func TestLineOfADomainThatRests(t *testing.T) {
 	if got, _ := take(l); !slices.Equal(got, []string{"1"}) {
 		t.Errorf("after the rest: got %v, want 1", got)
 	}
-	l.rest("x@a.example", now, now.Add(time.Hour))
+	l.backsOff("x@a.example", now, now.Add(time.Hour))
 	l.reached("x@A.example")
 	l.add(waiting("4", "x@a.example"), now)
 	if n := len(l.returns()); n != 0 {
@@ -182,10 +182,10 @@ func TestLineOfADomainThatRests(t *testing.T) {
 func TestLineOfARelayThatRests(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	l := newLine(10, 1, share.Rule{})
+	l := newQueue(10, 1, share.Rule{})
 	l.relayed = true
 	l.add(waiting("1", "x@a.example"), now)
-	l.rest("x@b.example", now, now.Add(time.Minute))
+	l.backsOff("x@b.example", now, now.Add(time.Minute))
 	l.add(waiting("2", "x@c.example"), now)
 	if got, _ := take(l); len(got) != 0 {
 		t.Errorf("tried %v while the relay rests", got)
@@ -203,11 +203,11 @@ func TestLineOfARelayThatRests(t *testing.T) {
 func TestLineForgetsThoseThatRest(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	l := newLine(1, 1, share.Rule{})
+	l := newQueue(1, 1, share.Rule{})
 	for i := range 2*mostResting + 1 {
-		l.rest(fmt.Sprintf("x@d%d.example", i), now, now.Add(time.Hour))
+		l.backsOff(fmt.Sprintf("x@d%d.example", i), now, now.Add(time.Hour))
 	}
-	if n := len(l.resting); n > mostResting {
+	if n := len(l.backOffs); n > mostResting {
 		t.Errorf("%d rest, want at most %d", n, mostResting)
 	}
 }
@@ -217,7 +217,7 @@ func TestRepliesThatLeaveTooSlowly(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 	before := now.Add(-time.Hour)
-	l := newLine(1, 1, share.Rule{})
+	l := newQueue(1, 1, share.Rule{})
 	l.add(waiting("runs", "x@slow.example"), before)
 	if got, _ := take(l); len(got) != 1 {
 		t.Fatalf("got %v", got)
@@ -237,7 +237,7 @@ func TestRepliesThatLeaveTooSlowly(t *testing.T) {
 	if now := now.Add(longStand); l.slowly(now) || !l.slowly(now.Add(1)) {
 		t.Error("one that stands here too long does not count, or too early")
 	}
-	l = newLine(1, 1, share.Rule{})
+	l = newQueue(1, 1, share.Rule{})
 	for i := range longLine {
 		if l.slowly(now) {
 			t.Fatalf("%d are too many", i)
@@ -250,7 +250,7 @@ func TestRepliesThatLeaveTooSlowly(t *testing.T) {
 }
 
 // crowd has entries of one network and one organisation stand here since long ago.
-func crowd(l *line, n int, now time.Time) {
+func crowd(l *queue, n int, now time.Time) {
 	for i := range n {
 		l.add(of(fmt.Sprint("crowd", i), "2001:db8:1:100::1", fmt.Sprintf("x@d%d.evil.example", i)), now.Add(-time.Hour))
 	}
@@ -271,14 +271,14 @@ func TestWhoIsPutOff(t *testing.T) {
 		{"another network and organisation", "2001:db8:2:100::1", "ann@honest.example", false},
 		{"nothing is known of it", "", "", false},
 	} {
-		l := newLine(1, 1, share.Rule{Part: 8})
+		l := newQueue(1, 1, share.Rule{Part: 8})
 		crowd(l, 50, now)
 		l.add(of("waits", "192.0.2.1", "ann@honest.example"), now.Add(-time.Hour)) // for who has caused it
 		var client netip.Addr
 		if c.client != "" {
 			client = netip.MustParseAddr(c.client)
 		}
-		if got := l.behind(client, c.to, now); got != c.want {
+		if got := l.isBehind(client, c.to, now); got != c.want {
 			t.Errorf("%s: put off %t, want %t", c.name, got, c.want)
 		}
 	}
@@ -287,22 +287,22 @@ func TestWhoIsPutOff(t *testing.T) {
 func TestEase(t *testing.T) {
 	t.Parallel()
 	client := netip.MustParseAddr("2001:db8:1:100::1")
-	d := &Deliverer{cfg: Config{Now: time.Now}, line: newLine(1, 1, share.Rule{Part: 8})}
-	if err := d.Ease(t.Context(), client, "x@evil.example"); err != nil {
+	d := &Deliverer{cfg: Config{Now: time.Now}, queue: newQueue(1, 1, share.Rule{Part: 8})}
+	if err := d.Admit(t.Context(), client, "x@evil.example"); err != nil {
 		t.Fatal(err)
 	}
-	crowd(d.line, 50, time.Now())
+	crowd(d.queue, 50, time.Now())
 	ctx, cancel := context.WithCancelCause(t.Context())
 	left := errors.New("left")
 	time.AfterFunc(2*easeLook, func() { cancel(left) })
-	if err := d.Ease(ctx, client, "x@evil.example"); !errors.Is(err, left) {
+	if err := d.Admit(ctx, client, "x@evil.example"); !errors.Is(err, left) {
 		t.Errorf("got %v, want %v", err, left)
 	}
-	if err := d.Ease(t.Context(), netip.MustParseAddr("192.0.2.1"), "ann@honest.example"); err != nil {
+	if err := d.Admit(t.Context(), netip.MustParseAddr("192.0.2.1"), "ann@honest.example"); err != nil {
 		t.Errorf("who has not caused it waits: %v", err)
 	}
-	time.AfterFunc(2*easeLook, func() { d.line.drain() })
-	if err := d.Ease(t.Context(), client, "x@evil.example"); err != nil {
+	time.AfterFunc(2*easeLook, func() { d.queue.drain() })
+	if err := d.Admit(t.Context(), client, "x@evil.example"); err != nil {
 		t.Errorf("it does not end with the wait: %v", err)
 	}
 }

@@ -15,33 +15,33 @@ import (
 // The bounds of what waits in memory. Beyond them only ids are kept, then nothing: the lease brings
 // the entry back.
 const (
-	lineLength   = 500             // entries with their bodies: 32 MiB of reports of the largest size
-	lineDomain   = 50              // of one domain, so that one that hangs leaves room for others
-	lineNetwork  = lineLength / 10 // whose tests one network has sent
-	returnLength = 50000           // ids on their way back to the store
+	queueLength   = 500             // entries with their bodies: 32 MiB of reports of the largest size
+	queuePerDomain   = 50              // of one domain, so that one that hangs leaves room for others
+	queuePerNetwork  = queueLength / 10 // whose tests one network has sent
+	returnedLength = 50000           // ids on their way back to the store
 )
 
-// line is what waits for a place (places.go), and what is under way.
-type line struct {
+// queue is what waits for a slot (slots.go), and what is under way.
+type queue struct {
 	mu      sync.Mutex
-	places  places
+	slots  slots
 	relayed bool       // everything goes to one server
 	rule    share.Rule // whose clients have no bound
 	waiting []*waiter
 	domains map[string]int   // waiting entries by domain
 	waits   map[string]int   // waiting entries by group
-	turns   turns            // whose entry was taken when
+	turns   fairQueue            // whose entry was taken when
 	took    remembered       // domains that took mail, or said soon why not
 	known   map[string]stamp // ids that wait, are tried or are kept, since then: an entry is never sent twice at once
-	resting map[string]rest  // destinations whose servers could not be reached
+	backOffs map[string]backOff  // destinations whose servers could not be reached
 	back    []string
 	kept    []ending // not stored yet
 }
 
-func newLine(concurrency, perDomain int, rule share.Rule) *line {
-	return &line{
-		places: newPlaces(concurrency, perDomain), rule: rule, domains: map[string]int{}, waits: map[string]int{},
-		took: remembered{most: mostRemembered}, known: map[string]stamp{}, resting: map[string]rest{},
+func newQueue(concurrency, perDomain int, rule share.Rule) *queue {
+	return &queue{
+		slots: newSlots(concurrency, perDomain), rule: rule, domains: map[string]int{}, waits: map[string]int{},
+		took: remembered{most: mostRemembered}, known: map[string]stamp{}, backOffs: map[string]backOff{},
 	}
 }
 
@@ -60,8 +60,8 @@ func (w *waiter) groups() []string { return append(slices.Clone(w.networks), w.o
 // inside is whose turn it is within the tester's network.
 func (w *waiter) inside() string { return w.network + " " + w.organisation }
 
-// waiter puts an entry into the line's terms.
-func (l *line) waiter(c store.Claimed) *waiter {
+// waiter puts an entry into the terms of the queue.
+func (l *queue) waiter(c store.Claimed) *waiter {
 	w := &waiter{Claimed: c, domain: domainOf(c.To), organisation: "to " + c.Organisation()}
 	if c.Client.IsValid() && !l.rule.Lifted(c.Client) {
 		for _, n := range naming.Networks(c.Client) {
@@ -73,7 +73,7 @@ func (l *line) waiter(c store.Claimed) *waiter {
 }
 
 // need is what an entry needs a place for.
-func (l *line) need(w *waiter) need {
+func (l *queue) need(w *waiter) need {
 	if l.relayed { // everything goes to one server, which is the operator's: no stranger has named it
 		return need{domain: w.domain, proved: true}
 	}
@@ -82,14 +82,14 @@ func (l *line) need(w *waiter) need {
 	}
 }
 
-func (l *line) add(c store.Claimed, now time.Time) {
+func (l *queue) add(c store.Claimed, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, known := l.known[c.ID]; known {
 		return
 	}
 	w := l.waiter(c)
-	if l.resting[l.destination(c.To)].on(now) || l.domains[w.domain] >= lineDomain || w.network != "" && l.waits[w.network] >= lineNetwork || !l.makeRoom(w) {
+	if l.backOffs[l.destination(c.To)].on(now) || l.domains[w.domain] >= queuePerDomain || w.network != "" && l.waits[w.network] >= queuePerNetwork || !l.makeRoom(w) {
 		l.giveBack(c.ID)
 		return
 	}
@@ -99,7 +99,7 @@ func (l *line) add(c store.Claimed, now time.Time) {
 }
 
 // count counts an entry that waits, or waits no more.
-func (l *line) count(w *waiter, n int) {
+func (l *queue) count(w *waiter, n int) {
 	change(l.domains, w.domain, n)
 	for _, g := range w.groups() {
 		change(l.waits, g, n)
@@ -111,8 +111,8 @@ func (l *line) count(w *waiter, n int) {
 
 // makeRoom sends back the last entry of the network that has most of them here, where all is full and that one has more
 // than the newcomer's. Those without a bound are as one network.
-func (l *line) makeRoom(newcomer *waiter) bool {
-	if len(l.waiting) < lineLength {
+func (l *queue) makeRoom(newcomer *waiter) bool {
+	if len(l.waiting) < queueLength {
 		return true
 	}
 	last, most := -1, l.waits[newcomer.network]+1
@@ -132,16 +132,16 @@ func (l *line) makeRoom(newcomer *waiter) bool {
 	return true
 }
 
-func (l *line) giveBack(id string) {
-	if len(l.back) < returnLength {
+func (l *queue) giveBack(id string) {
+	if len(l.back) < returnedLength {
 		l.back = append(l.back, id)
 	}
 }
 
 // rest is that of a destination. One that has not begun yet is over: the clock was set back.
-type rest struct{ since, until time.Time }
+type backOff struct{ since, until time.Time }
 
-func (r rest) on(now time.Time) bool { return !now.Before(r.since) && now.Before(r.until) }
+func (r backOff) on(now time.Time) bool { return !now.Before(r.since) && now.Before(r.until) }
 
 // stamp is a moment by the service's clock, which may be set, and by the machine's, which goes on.
 type stamp struct{ wall, steady time.Time }
@@ -157,7 +157,7 @@ func (s stamp) set(now time.Time) bool {
 }
 
 // clockSet tells whether the clock was set since an entry came here, and when by the old one that was.
-func (l *line) clockSet(id string, now time.Time) (since time.Time, set bool) {
+func (l *queue) clockSet(id string, now time.Time) (since time.Time, set bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s, ok := l.known[id]
@@ -168,7 +168,7 @@ func (l *line) clockSet(id string, now time.Time) (since time.Time, set bool) {
 const mostResting = 10000
 
 // destination is what rests as one: a domain, or the relay.
-func (l *line) destination(to string) string {
+func (l *queue) destination(to string) string {
 	if l.relayed {
 		return ""
 	}
@@ -178,19 +178,19 @@ func (l *line) destination(to string) string {
 // rest sends back what waits for the destination of an address, and what comes until then: one entry has seen
 // that its servers cannot be reached, the others need not each find out. Where several see it at once the first
 // that is tried again ends it.
-func (l *line) rest(to string, now, until time.Time) {
+func (l *queue) backsOff(to string, now, until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.resting) >= mostResting {
-		clear(l.resting)
+	if len(l.backOffs) >= mostResting {
+		clear(l.backOffs)
 	}
 	where := l.destination(to)
-	if old := l.resting[where]; old.on(now) && old.until.Before(until) {
+	if old := l.backOffs[where]; old.on(now) && old.until.Before(until) {
 		until = old.until
 	}
-	l.resting[where] = rest{now, until}
+	l.backOffs[where] = backOff{now, until}
 	l.waiting = slices.DeleteFunc(l.waiting, func(w *waiter) bool {
-		if l.destination(w.To) != where || len(l.back) >= returnLength {
+		if l.destination(w.To) != where || len(l.back) >= returnedLength {
 			return false
 		}
 		l.giveBack(w.ID)
@@ -201,27 +201,27 @@ func (l *line) rest(to string, now, until time.Time) {
 }
 
 // reached ends the rest of an address's destination.
-func (l *line) reached(to string) {
+func (l *queue) reached(to string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.resting, l.destination(to))
+	delete(l.backOffs, l.destination(to))
 }
 
 // room is how many entries to ask the store for. Where all is full some are asked for all the same: who waits in the
 // store may have a better right to be here.
-func (l *line) room() int {
+func (l *queue) room() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return max(lineLength-len(l.waiting), lineNetwork)
+	return max(queueLength-len(l.waiting), queuePerNetwork)
 }
 
 // When what waits for a place alone is too much.
 const (
-	longLine  = lineLength * 3 / 4
+	longLine  = queueLength * 3 / 4
 	longStand = 20 * time.Second
 )
 
-// behind tells whether replies leave too slowly, and a new one to an address, of a client's test, would make it worse.
+// isBehind tells whether replies leave too slowly, and a new one to an address, of a client's test, would make it worse.
 //
 // Replies leave too slowly where first tries that have a place but for others stand here in great number, or since long
 // ago. What waits for a domain, a network or an organisation that has its share does not count, and neither does a
@@ -229,21 +229,21 @@ const (
 // all are.
 //
 // Who makes it worse has his share of all that waits and is under way already. Whoever has nothing here never does.
-func (l *line) behind(client netip.Addr, to string, now time.Time) bool {
+func (l *queue) isBehind(client netip.Addr, to string, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.slowly(now) {
 		return false
 	}
 	w := l.waiter(store.Claimed{Entry: reply.Entry{Client: client, To: to}})
-	most := tenth.Most(l.places.all + lineLength - l.places.used - len(l.waiting))
-	return slices.ContainsFunc(w.groups(), func(g string) bool { return l.waits[g]+l.places.by[g]+l.places.by[proved+g] >= most })
+	most := tenth.Most(l.slots.all + queueLength - l.slots.used - len(l.waiting))
+	return slices.ContainsFunc(w.groups(), func(g string) bool { return l.waits[g]+l.slots.by[g]+l.slots.by[proved+g] >= most })
 }
 
-func (l *line) slowly(now time.Time) bool {
+func (l *queue) slowly(now time.Time) bool {
 	ready := 0
 	for _, w := range l.waiting {
-		if w.Tries > 0 || !l.places.within(l.need(w)) {
+		if w.Tries > 0 || !l.slots.within(l.need(w)) {
 			continue
 		}
 		if ready++; ready >= longLine || now.Sub(l.known[w.ID].wall) > longStand {
@@ -255,13 +255,13 @@ func (l *line) slowly(now time.Time) bool {
 
 // next takes the entry whose turn it is, of those that have a place: networks of testers take turns, and within one the
 // organisations that its tests lead to, those that have shown that they answer first.
-func (l *line) next() (*place, bool) {
+func (l *queue) next() (*slot, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	best, of := -1, need{}
 	for i, w := range l.waiting {
 		n := l.need(w)
-		if !l.places.free(n) || best >= 0 && !l.turns.before(w, n, l.waiting[best], of) || !l.places.within(n) {
+		if !l.slots.free(n) || best >= 0 && !l.turns.before(w, n, l.waiting[best], of) || !l.slots.within(n) {
 			continue
 		}
 		best, of = i, n
@@ -272,31 +272,31 @@ func (l *line) next() (*place, bool) {
 	w := l.waiting[best]
 	l.waiting = slices.Delete(l.waiting, best, best+1)
 	l.count(w, -1)
-	l.turns.taken(w)
-	return l.places.take(w.Claimed, of), true
+	l.turns.note(w)
+	return l.slots.take(w.Claimed, of), true
 }
 
 // slowed says that a delivery takes long.
-func (l *line) slowed(p *place) {
+func (l *queue) slowed(p *slot) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.places.slow(p)
+	l.slots.slow(p)
 }
 
 // tried says that an entry's try is over. Where it gets another one this comes before the outcome is
 // stored: from then on the entry may be due and claimed again, and must not be taken for one that is here
 // already.
-func (l *line) tried(id string) {
+func (l *queue) tried(id string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.known, id)
 }
 
 // keep holds an ending that could not be stored; false: there is no room, and the entry comes again.
-func (l *line) keep(e ending) bool {
+func (l *queue) keep(e ending) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.kept) >= returnLength {
+	if len(l.kept) >= returnedLength {
 		return false
 	}
 	l.kept = append(l.kept, e)
@@ -304,7 +304,7 @@ func (l *line) keep(e ending) bool {
 }
 
 // takeKept takes the endings that were kept; their ids stay known.
-func (l *line) takeKept() []ending {
+func (l *queue) takeKept() []ending {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	kept := l.kept
@@ -313,17 +313,17 @@ func (l *line) takeKept() []ending {
 }
 
 // end gives a place back. A destination that has taken long and said nothing has lost its good name.
-func (l *line) end(p *place) {
+func (l *queue) end(p *slot) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.places.end(p)
+	l.slots.end(p)
 	if p.isSlow && !p.answered {
 		l.took.forget(domainOf(p.To))
 	}
 }
 
 // answers notes that a destination has taken mail, or has said within a short time that it does not.
-func (l *line) answers(p *place, took bool) {
+func (l *queue) answers(p *slot, took bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if took || !p.isSlow {
@@ -333,7 +333,7 @@ func (l *line) answers(p *place, took bool) {
 }
 
 // returns takes the ids that go back to the store.
-func (l *line) returns() []string {
+func (l *queue) returns() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ids := l.back
@@ -342,7 +342,7 @@ func (l *line) returns() []string {
 }
 
 // drain takes everything that waits.
-func (l *line) drain() []string {
+func (l *queue) drain() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ids := l.back
