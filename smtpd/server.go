@@ -37,7 +37,7 @@ type Server struct {
 	notices  share.Notices
 	memory   *share.Pot // blocks of messages in memory
 	broken   handshakes // that clients gave up lately
-	hourly   onceAnHour     // warnings that clients' addresses are not those of senders
+	hourly   onceAnHour // warnings that clients' addresses are not those of senders
 
 	ctx context.Context // of all transactions
 	end context.CancelCauseFunc

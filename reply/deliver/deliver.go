@@ -170,7 +170,7 @@ type Deliverer struct {
 	cfg        Config
 	store      Store
 	dns        dns.Resolver
-	queue       *queue
+	queue      *queue
 	idle       connectionPool
 	sts        *mtasts.Client // nil where MTA-STS is not asked
 	six        addressOf
@@ -215,7 +215,7 @@ var ErrBehind = errors.New("replies leave too slowly: too many of them wait")
 
 // The wait of Admit.
 const (
-	easeLook = 50 * time.Millisecond
+	easeLook  = 50 * time.Millisecond
 	admitMost = 5 * time.Second // it takes one of the slots to evaluate in
 )
 

@@ -15,27 +15,27 @@ import (
 // The bounds of what waits in memory. Beyond them only ids are kept, then nothing: the lease brings
 // the entry back.
 const (
-	queueLength   = 500             // entries with their bodies: 32 MiB of reports of the largest size
-	queuePerDomain   = 50              // of one domain, so that one that hangs leaves room for others
-	queuePerNetwork  = queueLength / 10 // whose tests one network has sent
-	returnedLength = 50000           // ids on their way back to the store
+	queueLength     = 500              // entries with their bodies: 32 MiB of reports of the largest size
+	queuePerDomain  = 50               // of one domain, so that one that hangs leaves room for others
+	queuePerNetwork = queueLength / 10 // whose tests one network has sent
+	returnedLength  = 50000            // ids on their way back to the store
 )
 
 // queue is what waits for a slot (slots.go), and what is under way.
 type queue struct {
-	mu      sync.Mutex
-	slots  slots
-	relayed bool       // everything goes to one server
-	rule    share.Rule // whose clients have no bound
-	waiting []*waiter
-	domains map[string]int   // waiting entries by domain
-	waits   map[string]int   // waiting entries by group
-	turns   fairQueue            // whose entry was taken when
-	took    remembered       // domains that took mail, or said soon why not
-	known   map[string]stamp // ids that wait, are tried or are kept, since then: an entry is never sent twice at once
-	backOffs map[string]backOff  // destinations whose servers could not be reached
-	back    []string
-	kept    []ending // not stored yet
+	mu       sync.Mutex
+	slots    slots
+	relayed  bool       // everything goes to one server
+	rule     share.Rule // whose clients have no bound
+	waiting  []*waiter
+	domains  map[string]int     // waiting entries by domain
+	waits    map[string]int     // waiting entries by group
+	turns    fairQueue          // whose entry was taken when
+	took     remembered         // domains that took mail, or said soon why not
+	known    map[string]stamp   // ids that wait, are tried or are kept, since then: an entry is never sent twice at once
+	backOffs map[string]backOff // destinations whose servers could not be reached
+	back     []string
+	kept     []ending // not stored yet
 }
 
 func newQueue(concurrency, perDomain int, rule share.Rule) *queue {

@@ -89,7 +89,7 @@ type slots struct {
 	domains                map[string]int // that are used, by domain
 	by                     map[string]int // by group, and by address
 	quickBy                map[string]int // that are quick, by group
-	held                   []*slot       // in the order in which they began
+	held                   []*slot        // in the order in which they began
 }
 
 func newSlots(concurrency, perDomain int) slots {

@@ -64,7 +64,7 @@ type Responder struct {
 	Policy  policy.Config
 	Compose *compose.Composer
 	Store   Store
-	Enqueue    func(reply.Entry) // tells the delivery that an entry is there
+	Enqueue func(reply.Entry) // tells the delivery that an entry is there
 	// Admit waits while replies leave more slowly than they come in, where a reply to an address, of a client's test, would
 	// make that worse (deliver.Deliverer); nil: nobody waits.
 	Admit func(ctx context.Context, client netip.Addr, to string) error
@@ -75,7 +75,7 @@ type Responder struct {
 
 	mu      sync.Mutex
 	working map[string]bool // digests of messages that are evaluated just now
-	heard   heardReports           // answers
+	heard   heardReports    // answers
 
 	tokens keyring
 	warned lastWarning

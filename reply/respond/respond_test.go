@@ -119,7 +119,7 @@ func build(t *testing.T) *house {
 			Addresses: policy.Addresses{Domains: []string{host}, Service: "check-auth", From: "auth-results"}},
 		Run:         evaluate.Evaluator{Config: evaluate.Defaults(), DNS: dnstest.Zone(t, zone+h.key.Record()+"\n", patient), Now: clock},
 		Destination: deliver.Destination,
-		Enqueue:        func(e reply.Entry) { h.kicked = append(h.kicked, e) },
+		Enqueue:     func(e reply.Entry) { h.kicked = append(h.kicked, e) },
 	}
 	return h
 }

@@ -15,9 +15,9 @@ type pledge uint8
 
 const (
 	unheard  pledge = iota
-	asked             // nothing has come back yet; it has a place in its organisation's pot
-	askedOwn          // the same for a name of the sender's own, without one
-	void              // nothing was there, or no answer came
+	asked           // nothing has come back yet; it has a place in its organisation's pot
+	askedOwn        // the same for a name of the sender's own, without one
+	void            // nothing was there, or no answer came
 	voidOwn
 	alike    // its records are those of many other names
 	expanded // an SPF macro was expanded to it

@@ -43,7 +43,7 @@ type Server struct {
 	world     atomic.Pointer[world]
 	listeners []*mdns.Server
 	running   sync.WaitGroup
-	stop     sync.Once
+	stop      sync.Once
 	closed    chan struct{}
 
 	mu      sync.Mutex
