@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"checkauth/verify/mail"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
 )
@@ -169,16 +170,12 @@ func cutLocal(s string) (local, rest string, err error) {
 // they are quoted when we write them. RFC 6531, 3.3 adds UTF-8.
 func isAtoms(s string) bool {
 	for _, r := range s {
-		if r == '.' || r >= utf8.RuneSelf || isAtext(byte(r)) {
+		if r == '.' || r >= utf8.RuneSelf || mail.Atext(byte(r), false) {
 			continue
 		}
 		return false
 	}
 	return s == result.Clean(s)
-}
-
-func isAtext(c byte) bool {
-	return c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c != 0 && strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
 }
 
 // isDomain: labels of letters, digits, hyphens and underscores, UTF-8 too, or an address literal.

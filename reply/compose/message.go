@@ -304,34 +304,6 @@ func (c *Composer) signed(b []byte, err error, now time.Time) ([]byte, error) {
 
 // wellFormedID: RFC 5322, 3.6.4, without the obsolete forms; a longer one than a line holds is left out.
 func wellFormedID(id string) bool {
-	if len(id) > 250 || len(id) < 5 || id[0] != '<' || id[len(id)-1] != '>' {
-		return false
-	}
-	left, right, ok := strings.Cut(id[1:len(id)-1], "@")
-	return ok && isDotAtom(left) && (isDotAtom(right) || isNoFold(right))
+	rest, ok := mail.CutMessageID(id, false)
+	return ok && rest == "" && len(id) <= 250
 }
-
-func isDotAtom(s string) bool {
-	for a := range strings.SplitSeq(s, ".") {
-		if a == "" || strings.Trim(a, atext) != "" {
-			return false
-		}
-	}
-	return true
-}
-
-// isNoFold is a no-fold-literal.
-func isNoFold(s string) bool {
-	if len(s) < 2 || s[0] != '[' || s[len(s)-1] != ']' {
-		return false
-	}
-	for _, c := range []byte(s[1 : len(s)-1]) {
-		if c <= ' ' || c > '~' || c == '[' || c == ']' || c == '\\' {
-			return false
-		}
-	}
-	return true
-}
-
-// atext of RFC 5322, 3.2.3.
-const atext = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~"

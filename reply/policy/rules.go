@@ -179,30 +179,9 @@ func hasToken(r *verify.Report, field string, tokens ...string) bool {
 
 // firstWord is the value without its parameters and comments, in lower case.
 func firstWord(v string) string {
-	v = strings.ToLower(strings.TrimSpace(v))
-	for strings.HasPrefix(v, "(") { // RFC 5322, 3.2.2: a comment may stand before it
-		v = strings.TrimSpace(behindComment(v))
-	}
+	v = strings.ToLower(mail.SkipCFWS(strings.TrimSpace(v)))
 	if i := strings.IndexAny(v, "; \t("); i >= 0 {
 		v = v[:i]
 	}
 	return v
-}
-
-// behindComment cuts a comment with those inside it off the beginning; all of it, where it does not end.
-func behindComment(v string) string {
-	depth := 0
-	for i := 0; i < len(v); i++ {
-		switch v[i] {
-		case '\\':
-			i++
-		case '(':
-			depth++
-		case ')':
-			if depth--; depth == 0 {
-				return v[i+1:]
-			}
-		}
-	}
-	return ""
 }

@@ -116,54 +116,20 @@ func instance(text string) int {
 // claimed reads the value of an ARC-Authentication-Results as far as its instance: RFC 8617, 4.1.1. The
 // instance is 0 where it does not begin with one; the rest is what follows the semicolon.
 func claimed(value string) (i int, rest string) {
-	s, ok := strings.CutPrefix(skip(value), "i")
+	s, ok := strings.CutPrefix(mail.SkipCFWS(value), "i")
 	if !ok {
 		return 0, ""
 	}
-	if s, ok = strings.CutPrefix(skip(s), "="); !ok {
+	if s, ok = strings.CutPrefix(mail.SkipCFWS(s), "="); !ok {
 		return 0, ""
 	}
-	s = skip(s)
+	s = mail.SkipCFWS(s)
 	rest = strings.TrimLeft(s, "0123456789")
 	i = instance(s[:len(s)-len(rest)])
-	if rest, ok = strings.CutPrefix(skip(rest), ";"); !ok || i == 0 {
+	if rest, ok = strings.CutPrefix(mail.SkipCFWS(rest), ";"); !ok || i == 0 {
 		return 0, ""
 	}
 	return i, rest
-}
-
-// skip leaves out white space and comments in front: RFC 5322, 3.2.2. A comment without an end is text.
-func skip(s string) string {
-	for {
-		s = strings.TrimLeft(s, " \t\r\n")
-		n := comment(s)
-		if n == 0 {
-			return s
-		}
-		s = s[n:]
-	}
-}
-
-// comment is the length of the comment that s begins with, 0 where it begins with none.
-func comment(s string) int {
-	if !strings.HasPrefix(s, "(") {
-		return 0
-	}
-	depth := 0
-	for i := 0; i < len(s); i++ {
-		switch s[i] {
-		case '\\':
-			i++
-		case '(':
-			depth++
-		case ')':
-			depth--
-		}
-		if depth == 0 {
-			return i + 1
-		}
-	}
-	return 0
 }
 
 // shownClaims is how much of the results is kept.
@@ -171,7 +137,7 @@ const shownClaims = 1000
 
 // authserv parts what a host claims into its name and the results: RFC 8601, 2.2.
 func authserv(rest string) (host, results string) {
-	rest = skip(rest)
+	rest = mail.SkipCFWS(rest)
 	host = rest
 	if quoted, ok := strings.CutPrefix(rest, `"`); ok {
 		host, rest, _ = strings.Cut(quoted, `"`)

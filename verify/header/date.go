@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"checkauth/verify/mail"
 	"checkauth/verify/result"
 )
 
@@ -81,7 +82,7 @@ var (
 
 // parseDate: RFC 5322, 3.3, and of 4.3 the years and zones.
 func parseDate(value string) (date, bool) {
-	text, ok := uncomment(value)
+	text, ok := mail.Uncomment(value)
 	m := dateForm.FindStringSubmatch(strings.ToLower(text))
 	if !ok || m == nil {
 		return date{}, false

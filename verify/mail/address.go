@@ -91,7 +91,7 @@ func (p *parser) mailbox() Fault {
 			return FaultBackslash
 		case c == ',' || c == ';':
 			return name.without(FaultNoDomain)
-		case c != '"' && c != '.' && !atext(c):
+		case c != '"' && c != '.' && !Atext(c, true):
 			return FaultTrailing
 		}
 		w, fault := p.word()
@@ -137,7 +137,7 @@ func (p *parser) angle(display string) Fault {
 		return FaultEmpty
 	case c == '\\':
 		return FaultBackslash
-	case c != '"' && c != '.' && !atext(c):
+	case c != '"' && c != '.' && !Atext(c, true):
 		return FaultLocal
 	}
 	local, fault := p.word()
@@ -177,7 +177,7 @@ func (p *parser) address(display string, local word) Fault {
 	}
 	if !local.quoted {
 		switch {
-		case !dotAtom(local.text):
+		case !DotAtom(local.text, true):
 			return FaultLocal
 		case strings.Contains(local.text, "=?") && strings.Contains(local.text, "?="):
 			return FaultEncodedWord
@@ -191,7 +191,7 @@ func (p *parser) address(display string, local word) Fault {
 	if p.i < len(p.s) && p.s[p.i] == '[' {
 		return FaultLiteral
 	}
-	for p.i < len(p.s) && (p.s[p.i] == '.' || atext(p.s[p.i])) {
+	for p.i < len(p.s) && (p.s[p.i] == '.' || Atext(p.s[p.i], true)) {
 		p.i++
 	}
 	written := p.s[start:p.i]
@@ -229,7 +229,7 @@ func (p *parser) word() (word, Fault) {
 		return p.quotedString()
 	}
 	start := p.i
-	for p.i < len(p.s) && (p.s[p.i] == '.' || atext(p.s[p.i])) {
+	for p.i < len(p.s) && (p.s[p.i] == '.' || Atext(p.s[p.i], true)) {
 		p.i++
 	}
 	return word{text: p.s[start:p.i]}, ""
@@ -252,37 +252,12 @@ func (p *parser) quotedString() (word, Fault) {
 	return word{}, FaultQuote
 }
 
-// skip reads white space and comments; they nest, so depth is counted, not recursed.
+// skip reads white space and comments.
 func (p *parser) skip() Fault {
-	depth, open := 0, 0
-	for ; p.i < len(p.s); p.i++ {
-		switch c := p.s[p.i]; {
-		case c == '(':
-			if depth++; depth == 1 {
-				open = p.i
-			}
-		case depth > 0 && c == ')':
-			depth--
-		case depth > 0 && c == '\\':
-			p.i++
-		case depth == 0 && c != ' ' && c != '\t':
-			return ""
-		}
-	}
-	if p.i = min(p.i, len(p.s)); depth > 0 {
-		p.i = open
+	rest := SkipCFWS(p.s[p.i:])
+	p.i = len(p.s) - len(rest)
+	if strings.HasPrefix(rest, "(") {
 		return FaultComment
 	}
 	return ""
-}
-
-// atext: RFC 5322, 3.2.3, and all of UTF-8 (RFC 6532, 3.2).
-func atext(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c >= 0x80 ||
-		strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) >= 0
-}
-
-// dotAtom: no dot at either end, and no two in a row.
-func dotAtom(s string) bool {
-	return s != "" && s[0] != '.' && s[len(s)-1] != '.' && !strings.Contains(s, "..")
 }
