@@ -25,7 +25,7 @@ var reasons = map[string]string{
 	"451 4.7.1": "rate", "451": "trouble",
 }
 
-// noteworthy commands: what is refused of the others is no attempt to send mail.
+// noteworthy commands are logged when they are refused; the refusal of another one is no attempt to send mail.
 var noteworthy = map[string]bool{"MAIL": true, "RCPT": true, "AUTH": true}
 
 // Refused implements front.Handler.

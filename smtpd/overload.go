@@ -44,7 +44,7 @@ func shareOf(key string, err error) *overload {
 	return &overload{key: key, network: e.Network, have: e.Have, size: e.Size}
 }
 
-// pot is what all clients share, and who has his part of it is put off.
+// pot is what all clients share. A client that has had its part of it is put off.
 type pot struct {
 	key      string
 	size     func(Config) int64

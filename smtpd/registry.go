@@ -110,8 +110,8 @@ func (r *registry) take(p *slot) *overload {
 	return shareOf(keyConnections, p.hold.Take(1))
 }
 
-// longIdle is how long a session must have been idle to be ended for another. A mail server is busy; who
-// only holds places is not.
+// longIdle is how long a session must have been idle to be ended so that another can begin. A mail server that has mail is
+// busy; a client that only occupies a connection is idle.
 const longIdle = 2 * time.Second
 
 // idlest is the session in a network (the invalid one: anywhere) that has been idle longest, if that is long; mu is held.

@@ -147,8 +147,7 @@ type listener struct {
 	err    error
 }
 
-// Accept must not wait for a client: what needs its bytes (PROXY, the greeting) is done by the
-// goroutine that serves it.
+// Accept must not wait for a client: the goroutine that serves the client reads its bytes (PROXY, the greeting).
 func (l *listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()

@@ -125,7 +125,7 @@ func (s *session) sender(arg string) (path, params string, r *smtp.SMTPError) {
 	return a.String(), withoutAuth(params), nil
 }
 
-// withoutAuth: RFC 4954, 5: who does not trust the client goes on as with AUTH=<>, whatever it says.
+// withoutAuth: RFC 4954, 5: a server that does not trust the client treats AUTH= as AUTH=<>.
 // go-smtp refuses the mail for an empty value, for a name that is no mailbox, and for xtext in lower case.
 func withoutAuth(params string) string {
 	var kept strings.Builder
@@ -247,7 +247,7 @@ func (s *session) Rcpt(string, *smtp.RcptOptions) error {
 	return nil
 }
 
-// nobody counts recipients that are none: who tries many is looking for addresses.
+// nobody counts recipients that do not exist: a client that tries many is looking for addresses.
 func (s *session) nobody() error {
 	s.unknown++
 	if s.unknown >= s.server.cfg.UnknownUsers {

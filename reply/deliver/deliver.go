@@ -219,10 +219,10 @@ const (
 	admitMost = 5 * time.Second // it takes one of the slots to evaluate in
 )
 
-// Admit returns when replies leave about as fast as they come in, so that whoever makes them slows down before they get
-// old, and at once for whom that is not to be blamed on: the network of client, who sends the test, or the organisation
-// of to, the recipient, has its share of what waits (line.behind). Where it takes too long it is ErrBehind; the
-// context's end is its cause.
+// Admit waits until replies leave about as fast as they come in, so that new ones are made more slowly before they get old. It
+// waits only for those who cause the queue: where the network of client, which sends the test, or the organisation of to, the
+// recipient, has had its share of it (queue.isBehind). After too long a wait it gives ErrBehind; after the context's end its
+// cause.
 func (d *Deliverer) Admit(ctx context.Context, client netip.Addr, to string) error {
 	for end := time.Now().Add(admitMost); d.queue.isBehind(client, to, d.cfg.Now()); {
 		if time.Now().After(end) {

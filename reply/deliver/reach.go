@@ -21,8 +21,8 @@ const (
 
 // families are the networks that are dialled, in the order in which they are tried.
 //
-// There is no race between them (RFC 8305): what counts for a mail server is not who answers first but whose
-// address of ours has a name. Many receivers refuse an IPv6 address without a PTR record for good, so that a lost
+// They do not race (RFC 8305): for a mail server it does not count which family answers first, but for which of them our
+// address has a PTR record. Many receivers refuse an IPv6 address without a PTR record for good, so that a lost
 // packet of the IPv4 connection would lose the mail.
 func (d *Deliverer) families(ctx context.Context) []string {
 	switch {
@@ -124,13 +124,13 @@ type addressOf struct {
 	ok    bool
 }
 
-// How long that is believed: what was learnt, and what could not be.
+// For how long an answer, and the lack of one, is remembered.
 const (
 	believed = time.Hour
 	unlearnt = time.Minute
 )
 
-// good waits for nobody else's question: meanwhile what was known before counts.
+// good does not wait while another delivery asks: until then the former answer counts.
 func (s *addressOf) good(ctx context.Context, d *Deliverer) bool {
 	s.mu.Lock()
 	if left := s.until.Sub(d.cfg.Now()); s.busy || 0 < left && left <= believed { // more is left where the clock was set back

@@ -59,7 +59,7 @@ func (d *Deliverer) claim(ctx context.Context) {
 	}
 	for _, c := range due {
 		if c.Hurried {
-			d.queue.reached(c.To) // the operator knows better
+			d.queue.reached(c.To) // the operator asked for this try: forget the back-off
 		}
 		d.queue.add(c, d.cfg.Now())
 	}
@@ -344,7 +344,7 @@ func (d *Deliverer) write(ctx context.Context, e ending) error {
 	return err
 }
 
-// writeAgain stores what was kept, up to the first that still cannot be stored.
+// writeAgain stores the endings that could not be stored before, up to the first that still cannot.
 func (d *Deliverer) writeAgain(ctx context.Context) {
 	kept := d.queue.takeKept()
 	for i, e := range kept {

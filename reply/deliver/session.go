@@ -195,7 +195,7 @@ func (s *session) hello() error {
 }
 
 // secure begins TLS. RFC 7435: where nothing was promised no certificate is asked for, since without TLS the
-// message would go in clear; who listens learns nothing, who stands between is not kept out. An answer other than
+// message would go in clear text: TLS keeps out those who only listen, not those who can change what is sent. An answer other than
 // 220 leaves the connection as it is.
 func (s *session) secure(ctx context.Context, at server) error {
 	err := s.command("STARTTLS", "STARTTLS", 2)

@@ -32,7 +32,7 @@ type outcome struct {
 	bye func()
 }
 
-// then is what is known after another server failed, too: of the last that said something.
+// or is the outcome after another server failed too: that of the last one that gave a reason.
 func (t outcome) or(next outcome) outcome {
 	talked, met := t.talked || next.talked, slices.Concat(t.met, next.met)
 	if next.said != "" || t.said == "" && (next.tls != "" || t.tls == "") {

@@ -56,7 +56,7 @@ func refusalCode(r *verify.Report) [3]int {
 const longestRecord = 300
 
 // todo is the first change of the DNS, where its record fits into a line. What authorises somebody is never
-// among the actions of who is refuted.
+// among the actions for a refuted sender.
 func todo(r *verify.Report) []result.Reason {
 	for _, a := range r.Actions {
 		if a.Zone == "" || len(a.Zone) > longestRecord {

@@ -30,7 +30,7 @@ const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._+
 
 // author gives the address where the message may have a report sent to its author: it is the one From address,
 // and a signature of that very domain proves the message, or the operator trusts the domain. A relaxed alignment
-// will not do: who has the key of one sub-domain is not who has another's mailbox.
+// will not do: the owner of the key of one sub-domain may not be the owner of a mailbox in another.
 func (c Config) author(r *verify.Report, to string) string {
 	from := authorOf(r)
 	if to == "" || from == "" || !strings.EqualFold(from, to) {

@@ -1,11 +1,10 @@
 // Package policy decides who gets a reply, what is in it and what the client hears: by class of what proves the
 // envelope sender, after the rules of RFC 3834 for automatic answers. It is pure: a report, some facts and the
-// clock in, a Decision out. docs/abuse.md has its rules, written by Table.
+// clock go in, a Decision comes out. docs/abuse.md has its rules, written by a test.
 //
-// From: plays no part (two address forms apart, which are off by default): the address that we would write to
-// is the envelope sender, so the class asks what proves that one. A pass is not required, for the user whose
-// SPF fails is the customer; but who is refuted hears it in the SMTP answer, which reaches the machine that
-// really connected.
+// The From field decides nothing (except in two forms of our address, which are off by default): a reply goes to the envelope
+// sender, so the class says what proves that address. A pass is not required, because a user whose SPF fails needs the report
+// most. A sender that a record refutes gets the verdict in the SMTP answer, which reaches the machine that connected.
 package policy
 
 import (

@@ -11,9 +11,9 @@ import (
 	"checkauth/verify/result"
 )
 
-// What there is so many of for everybody: a pot. Its counter is one for all, and beside it stands one for each network
-// of a client (/24; /64, /56 and /48 of IPv6), which may have its share of what is free (share.Rule), so that who
-// empties a pot needs many networks, and never takes all of it from all others.
+// A pot is a number of replies for all clients together. It has one counter, and one more for each network of a client (/24;
+// /64, /56 and /48 of IPv6), which may have its share of what is free (share.Rule). So an attacker needs many networks to empty
+// a pot, and never takes all of it from the others.
 
 // The names of pots' counters, and of those of shares.
 const (
@@ -30,7 +30,7 @@ const (
 	operatorNetwork = 3
 )
 
-// pots as docs/abuse.md has them; who finds one full hears says.
+// pots as docs/abuse.md has them; a client that finds one full gets the sentence says.
 var pots = []quota{
 	{destinationHour, nil, func(q Quotas) int64 { return q.DestinationHour }, hour, fullDestination,
 		"an address of a mail server, of organisations of which it has taken no report for 7 days: domains of one's own whose MX points at a victim. Names of mail services (policy.servers) apart; what could not be learnt has one counter", "TestQuotaOfADestination"},

@@ -64,8 +64,8 @@ const (
 	day    = 24 * time.Hour
 )
 
-// What proves nothing has counters of its own for domain and network, so that a flood of forged mail does not
-// take the replies of who is proved; the address has one for all, so that it never gets more.
+// Unproved senders have counters of their own for domain and network, so that a flood of forged mail does not use up the
+// replies of proved senders. An address has one counter for both, so that it never gets more.
 var (
 	byAddress = func(r reach) []string { return []string{r.address} }
 	byNetwork = func(r reach) []string { return []string{r.network} }

@@ -33,7 +33,7 @@ func digestOf(m *verify.Message) ([]byte, error) {
 	return h.Sum(nil), nil
 }
 
-// again gives the report id of the same message, where its client may not have heard of it: it is a second try then,
+// answeredBefore gives the report id of the same message, where its client may not have heard of it: it is a second try then,
 // and no second test (RFC 1047).
 func (t *Transaction) answeredBefore(ctx context.Context, digest []byte) (string, error) {
 	now := t.r.Config.Now()

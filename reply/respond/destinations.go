@@ -45,9 +45,9 @@ func (d Destinations) Connect(ctx context.Context, e reply.Entry, host string, a
 }
 
 // Took says that an address of a mail server took an entry: from now on it is known to take what goes to that
-// organisation. What the entry was counted there when it was stored is given back, and what it counts at addresses that
-// its first try did not come to; met are those that were connected to. What was counted at the moment of connecting stays:
-// an address that the DNS did not show before may be that of a victim who takes everything.
+// organisation. What was counted for the entry at that address when it was stored is given back, and so is what was counted at
+// addresses that the first try did not reach; met are those that were connected to. What was counted when the connection was
+// made stays: an address that the DNS did not show before may be a victim's, whose server takes everything.
 func (d Destinations) Took(ctx context.Context, e reply.Entry, host string, at netip.Addr, met []netip.Addr) error {
 	now := d.Now()
 	if len(d.Policy.Destination(host, at, e.To, netip.Addr{}, now)) == 0 {

@@ -49,7 +49,7 @@ func (t *Transaction) putOff(ctx context.Context, err error) (reply.Answer, erro
 	return reply.Answer{}, err
 }
 
-// seconds until then, rounded up: who comes so much later finds room.
+// seconds until then, rounded up, so that a client that waits so long finds room.
 func seconds(d time.Duration) int { return max(1, int((d+time.Second-1)/time.Second)) }
 
 // lastWarning bounds how often the operator hears of a full quota.

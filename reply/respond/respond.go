@@ -191,7 +191,7 @@ func (t *Transaction) finish(ctx context.Context, m *verify.Message) (reply.Answ
 	return t.decide(ctx, report, m, digest, t.r.Config.Now().Sub(began))
 }
 
-// compute runs what waits for nobody in one of the turns of all that computes.
+// compute runs a computation that waits for nothing. Only so many run at once.
 func (t *Transaction) compute(ctx context.Context, f func()) { t.r.Run.Turns.Do(ctx, f) }
 
 // settle decides, composes and stores.

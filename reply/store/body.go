@@ -20,7 +20,8 @@ const checksum = 4
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// rooms are for packed bodies, each as long as the statement that stores it runs.
+// bodyBuffers are for packed bodies, until the statement that stores one has run. Each is as
+// long as a report.
 var bodyBuffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // pack gives a body packed, until done is called.

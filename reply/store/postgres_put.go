@@ -193,7 +193,7 @@ func (c pgCounters) store(b *pgx.Batch) {
 }
 
 // raced tells that another node made a counter between our two steps, or that each waited for the other: nothing is
-// stored, and the next time it is another story.
+// stored, and the next try may end otherwise.
 func raced(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (e.Code == "23505" && e.TableName == "counters" || e.Code == "40P01") // unique_violation, deadlock_detected

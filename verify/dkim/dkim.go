@@ -36,7 +36,7 @@ type Verifier struct {
 	Now        func() time.Time // nil is time.Now
 	Signatures int              // at most so many are verified; 0 is 10
 	// Turns are for hashing and verifying, which take milliseconds; Searches for looking for causes, which hashes a body again
-	// and again: who only wants a verdict must not stand behind those. No turn is held while the DNS is asked.
+	// and again: a message that only needs its verdict must not wait for them. No turn is held while the DNS is asked.
 	Turns, Searches share.Turns
 }
 

@@ -128,7 +128,7 @@ func (r *ctxReader) Read(p []byte) (int, error) {
 var valueOfB = regexp.MustCompile(`b\s*=[^;]+`)
 
 // answerable tells whether go-msgauth reads this signature as RFC 6376 does. Where it does not, our own
-// verification has the word.
+// verification decides.
 func (c *check) answerable(s *signature) bool {
 	switch {
 	case s.Length != nil:

@@ -138,7 +138,7 @@ func isName(s string) bool {
 	for _, r := range s {
 		switch {
 		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '_', r == '.':
-		case r > 0x9f && r != utf8.RuneError: // IDNA has the word on these
+		case r > 0x9f && r != utf8.RuneError: // IDNA decides on these
 		default:
 			return false
 		}

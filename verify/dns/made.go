@@ -131,7 +131,7 @@ func (a *Account) bar(m *minute, from string, free int) {
 	}
 }
 
-// place finds room for a name that has not been heard of in this minute.
+// place counts a name that was not asked for before in this minute.
 func (a *Account) place(e *passage, byMacro, late bool) (wait <-chan struct{}, spent error) {
 	quota, m := a.quota, e.minute
 	if m.names[e.name] != unheard {

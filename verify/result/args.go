@@ -66,7 +66,7 @@ func (as Args) With(name string, value any) Args {
 	return slices.Clone(as).insert(Arg{name, t.Value, t.From})
 }
 
-// Equal tells whether the two say the same, whoever's words it is.
+// Equal compares names and values; the provenance does not count.
 func (as Args) Equal(bs Args) bool {
 	return slices.EqualFunc(as, bs, func(a, b Arg) bool { return a.Name == b.Name && a.Value == b.Value })
 }

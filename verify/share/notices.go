@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Notices lets each thing be told of once a minute, so that a log says who has his share and is not filled by him. The
+// Notices allows one notice a minute about each thing, so that a log names who has used up a share, and is not filled. The
 // zero value is ready.
 type Notices struct {
 	mu     sync.Mutex
