@@ -167,7 +167,7 @@ func spreadDetail(detail any, s string) {
 		g.Key.Type, g.Key.Hashes, g.Key.Services, g.Key.Flags, g.Key.Notes = s, []string{s}, []string{s}, []string{s, s}, s
 	case *dmarc.Result:
 		m := d
-		m.Author, m.Org, m.PolicyName, m.Record, m.Policy, m.Tag = s, s, s, s, s, s
+		m.Author, m.Org, m.PolicyName, m.Record, m.Policy, m.Tag = s, s, s, s, dmarc.Policy(s), s
 		m.SPF.Domain, m.SPF.Org = s, s
 		for i := range m.DKIM {
 			m.DKIM[i].Domain, m.DKIM[i].Org = s, s

@@ -23,10 +23,10 @@ func refutedLines(in *input) (out []result.Reason) {
 	}
 	if c := r.Check(verify.MethodDMARC); c.Result == result.Fail && result.Detail[dmarc.Result](c) != nil {
 		d := result.Detail[dmarc.Result](c)
-		out = append(out, result.Because("answer-dmarc-fail", "domain", result.Domain(d.Author), "policy", result.Ours(d.Policy), "name", result.Domain(recordName(d.PolicyName))))
+		out = append(out, result.Because("answer-dmarc-fail", "domain", result.Domain(d.Author), "policy", d.Policy.Text(), "name", result.Domain(recordName(d.PolicyName))))
 	}
 	if standing.RefutedBy(r) == standing.OwnPolicy {
-		out = append(out, result.Because("answer-disowned", "domain", result.Domain(domain), "policy", result.Ours(r.Sender.Policy), "name", result.Domain(recordName(r.Sender.PolicyName))))
+		out = append(out, result.Because("answer-disowned", "domain", result.Domain(domain), "policy", dmarc.Policy(r.Sender.Policy).Text(), "name", result.Domain(recordName(r.Sender.PolicyName))))
 	}
 	return append(out, result.Because("answer-refuted-mend", "ip", result.Ours(r.Session.ClientIP), "domain", result.Domain(domain)))
 }

@@ -458,7 +458,7 @@ func TestAnAnswerNamesTheRecordThatRefutes(t *testing.T) {
 	dmarcFails := func(policy, name string) func(*verify.Report) {
 		return func(r *verify.Report) {
 			r.Checks[3].Result = result.Fail
-			r.Checks[3].Detail = &dmarc.Result{Author: "news.example.net", Policy: policy, PolicyName: name}
+			r.Checks[3].Detail = &dmarc.Result{Author: "news.example.net", Policy: dmarc.Policy(policy), PolicyName: name}
 		}
 	}
 	disowned := asks("quarantine", "example.org")

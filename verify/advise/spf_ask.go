@@ -122,10 +122,10 @@ func (a *adviser) refutedBy() result.Reason {
 	switch standing.RefutedBy(a.Report) {
 	case standing.AuthorPolicy:
 		d := result.Detail[dmarc.Result](a.Report.Check(verify.MethodDMARC))
-		return result.Because("why-spf-ask-refuted-dmarc", "ip", result.Ours(ip), "domain", result.Domain(d.Author), "policy", result.Ours(d.Policy), "name", result.Domain("_dmarc."+d.PolicyName))
+		return result.Because("why-spf-ask-refuted-dmarc", "ip", result.Ours(ip), "domain", result.Domain(d.Author), "policy", d.Policy.Text(), "name", result.Domain("_dmarc."+d.PolicyName))
 	case standing.OwnPolicy:
 		s := a.Report.Sender
-		return result.Because("why-spf-ask-refuted-own", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "policy", result.Ours(s.Policy), "name", result.Domain("_dmarc."+s.PolicyName))
+		return result.Because("why-spf-ask-refuted-own", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "policy", dmarc.Policy(s.Policy).Text(), "name", result.Domain("_dmarc."+s.PolicyName))
 	}
 	args := a.Report.Check(verify.MethodSPF).Reason.Args
 	return result.Because("why-spf-ask-refuted", "ip", result.Ours(ip), "domain", result.Domain(a.sender), "term", args.Text("term"), "at", args.Text("domain"))

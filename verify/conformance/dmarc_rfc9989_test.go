@@ -79,7 +79,7 @@ func (c dmarcCase) assert(t *testing.T, r dmarc.Result, queries []string) {
 	t.Helper()
 	e := c.Expect
 	for _, v := range []struct{ what, got, want string }{
-		{"organisational domain", r.Org, e.Org}, {"policy", r.Policy, e.Policy}, {"tag", r.Tag, e.Tag},
+		{"organisational domain", r.Org, e.Org}, {"policy", string(r.Policy), e.Policy}, {"tag", r.Tag, e.Tag},
 	} {
 		if v.want != "" && v.got != v.want {
 			t.Errorf("%s: got %q, want %q", v.what, v.got, v.want)

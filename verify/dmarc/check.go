@@ -159,7 +159,7 @@ func (s *state) take(ctx context.Context, n node, inherited bool) {
 	if n.record.Test {
 		p = lower(p)
 	}
-	s.res.Policy, s.res.Tag = string(p), tag
+	s.res.Policy, s.res.Tag = p, tag
 }
 
 // policy is what the record asks for, before t. RFC 9989, 4.10.1: p for the name itself; sp for those

@@ -54,7 +54,7 @@ type Result struct {
 	Org        string      `json:"org"`               // organisational domain of the author domain
 	PolicyName string      `json:"policy_name"`       // domain whose record applies; "" where none does
 	Record     string      `json:"record"`            // that record's text
-	Policy     string      `json:"policy"`            // none, quarantine, reject: what is asked for of this message, after sp, np and t
+	Policy     Policy      `json:"policy"`            // none, quarantine, reject: what is asked for of this message, after sp, np and t
 	Tag        string      `json:"tag"`               // p, sp or np: which tag gave it
 	Testing    bool        `json:"testing,omitempty"` // t=y
 	SPFMode    string      `json:"aspf"`              // r or s

@@ -24,8 +24,8 @@ func (r *Result) Outcome() result.Outcome {
 func (r *Result) Describe(o *result.Outcome) {
 	o.Facts, o.Table = nil, nil
 	if r.Policy != "" {
-		o.Properties = map[string]result.Text{"policy.dmarc": result.Said(r.PolicyName, r.Policy)}
-		policy, tag := result.Said(r.PolicyName, r.Policy), result.Said(r.PolicyName, r.Tag)
+		o.Properties = map[string]result.Text{"policy.dmarc": r.Policy.Text()}
+		policy, tag := r.Policy.Text(), result.Said(r.PolicyName, r.Tag)
 		text := result.LineOf(policy, result.Ours(" ("), tag, result.Ours("= of _dmarc."), result.Domain(r.PolicyName))
 		page := result.LineOf(result.Because("html-policy-of", "policy", policy, "tag", tag, "name", result.Said(r.PolicyName, "_dmarc."+r.PolicyName)))
 		if r.Testing {
@@ -178,3 +178,11 @@ func related(a, b string) bool { return naming.Below(a, b) || naming.Below(b, a)
 
 // Signers are the domains that sign and do not align: what the finding dkim-not-aligned is about.
 type Signers []string
+
+// Text is ours where the policy is one of RFC 9989, 4.7, else a stranger's.
+func (p Policy) Text() result.Text {
+	if slices.Contains(policies, string(p)) {
+		return result.TextOf(result.Ours(p))
+	}
+	return result.TextOf(string(p))
+}

@@ -106,7 +106,7 @@ func (s *state) lint(ctx context.Context) {
 	s.lintSubdomain()
 	s.lintSuffix()
 	if s.res.Testing {
-		s.found(result.Found(result.Info, "dmarc-testing", "name", result.Domain("_dmarc."+s.res.PolicyName), "policy", result.Said(s.res.PolicyName, s.res.Policy)))
+		s.found(result.Found(result.Info, "dmarc-testing", "name", result.Domain("_dmarc."+s.res.PolicyName), "policy", s.res.Policy.Text()))
 	}
 	if !s.looking {
 		s.lintAlignment()
@@ -120,11 +120,11 @@ func (s *state) lintSubdomain() {
 		return
 	}
 	severity := result.Info
-	if s.res.Word == result.Fail && s.res.Policy != string(PolicyNone) {
+	if s.res.Word == result.Fail && s.res.Policy != PolicyNone {
 		severity = result.Warning
 	}
 	s.found(result.Found(severity, "dmarc-subdomain-policy",
-		"domain", result.Domain(s.res.Author), "name", result.Domain("_dmarc."+s.res.PolicyName), "tag", result.Said(s.res.Author, s.res.Tag), "policy", result.Said(s.res.Author, s.res.Policy)))
+		"domain", result.Domain(s.res.Author), "name", result.Domain("_dmarc."+s.res.PolicyName), "tag", result.Said(s.res.PolicyName, s.res.Tag), "policy", s.res.Policy.Text()))
 }
 
 // lintSuffix: RFC 9989, 11.8: a public suffix that publishes a record without psd=y makes one organisation

@@ -20,7 +20,7 @@ type Lookup struct {
 	PolicyName string     `json:"policy_name"` // domain whose record applies; "" where none does
 	Record     string     `json:"record"`      // that record's text, also where it cannot be used
 	Tags       []Tag      `json:"tags"`        // of that record, as written
-	Policy     string     `json:"policy"`      // none, quarantine, reject: what is asked for, after sp, np and t
+	Policy     Policy     `json:"policy"`      // none, quarantine, reject: what is asked for, after sp, np and t
 	Tag        string     `json:"tag"`         // p, sp or np: which tag gave it
 	Testing    bool       `json:"testing,omitempty"`
 	SPFMode    string     `json:"aspf"`  // r or s

@@ -16,7 +16,7 @@ import (
 // registered domain by the public suffix list; sp for every subdomain; no np, psd and t.
 type View struct {
 	Word       result.Word `json:"result,omitempty"`
-	Policy     string      `json:"policy"`        // none, quarantine, reject; "" where no record applies
+	Policy     Policy      `json:"policy"`        // none, quarantine, reject; "" where no record applies
 	Tag        string      `json:"tag"`           // p or sp: which tag gave it
 	PolicyName string      `json:"policy_name"`   // domain whose record applies; "" where none does
 	Org        string      `json:"org"`           // organisational domain by the public suffix list
@@ -46,8 +46,8 @@ func (s *state) lintOld(ctx context.Context) {
 }
 
 // inShort is word and policy, of which either may not be there, in the words of the standard.
-func inShort(w result.Word, policy string) string {
-	out := strings.Trim(string(w)+"/"+policy, "/")
+func inShort(w result.Word, policy Policy) string {
+	out := strings.Trim(string(w)+"/"+string(policy), "/")
 	return cmp.Or(out, string(result.None))
 }
 
@@ -107,7 +107,7 @@ func (s *state) oldPolicy(v *View, n node) {
 	if r.Pct == 0 && policy != PolicyNone {
 		policy = lower(policy)
 	}
-	v.Policy, v.Word = string(policy), s.oldWord(s.judgeOld(r, v.Org))
+	v.Policy, v.Word = policy, s.oldWord(s.judgeOld(r, v.Org))
 }
 
 // oldWord is a word where there is mail to judge; a Lookup has none.

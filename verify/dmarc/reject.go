@@ -19,7 +19,7 @@ const (
 // lintUnderReject says what a stricter policy would do, where the domain does not have it yet.
 func (s *state) lintUnderReject() {
 	s.res.UnderReject = s.underReject()
-	if s.policyErr != nil || s.res.Policy == string(PolicyReject) {
+	if s.policyErr != nil || s.res.Policy == PolicyReject {
 		return
 	}
 	switch s.res.UnderReject {
@@ -33,9 +33,9 @@ func (s *state) lintUnderReject() {
 
 // nextStep gives the record with the next stricter policy, where the record has this one for all mail.
 func (s *state) nextStep() {
-	next := map[string]Policy{string(PolicyNone): PolicyQuarantine, string(PolicyQuarantine): PolicyReject}[s.res.Policy]
+	next := map[Policy]Policy{PolicyNone: PolicyQuarantine, PolicyQuarantine: PolicyReject}[s.res.Policy]
 	r, _ := Parse(s.res.Record)
-	if next == "" || s.res.Tag != "p" || string(r.P) != s.res.Policy || s.res.Word != result.Pass {
+	if next == "" || s.res.Tag != "p" || r.P != s.res.Policy || s.res.Word != result.Pass {
 		return
 	}
 	s.found(result.Found(result.Info, "dmarc-next-step", "domain", result.Domain(s.res.Author), "name", result.Domain("_dmarc."+s.res.PolicyName),

@@ -151,7 +151,7 @@ _dmarc.example.org.   TXT "v=DMARC1; p=reject"`, "example.org", "reject", "p"},
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := check(t, c.zone, query(c.author))
-			if r.Word != result.Fail || r.PolicyName != c.at || r.Policy != c.policy || r.Tag != c.tag || r.Record == "" {
+			if r.Word != result.Fail || r.PolicyName != c.at || string(r.Policy) != c.policy || r.Tag != c.tag || r.Record == "" {
 				t.Errorf("got %s, %s= %s of %q; want fail, %s= %s of %q", r.Word, r.Tag, r.Policy, r.PolicyName, c.tag, c.policy, c.at)
 			}
 		})
@@ -180,7 +180,7 @@ func TestRFC9989_4_10_1_policy_missing_or_invalid(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := check(t, `_dmarc.example.org. TXT "`+strings.ReplaceAll(c.record, ";", `\;`)+`"`, query("example.org"))
-			if r.Word != c.word || r.Policy != c.policy {
+			if r.Word != c.word || string(r.Policy) != c.policy {
 				t.Errorf("%q: got %s, policy %q (%s); want %s, %q", c.record, r.Word, r.Policy, r.Reason, c.word, c.policy)
 			}
 			if !slices.ContainsFunc(r.Findings, func(f result.Finding) bool { return f.Code == "dmarc-syntax" }) {
@@ -468,7 +468,7 @@ func TestRFC9989_4_7_testing(t *testing.T) {
 	t.Parallel()
 	for policy, asked := range map[string]string{"reject": "quarantine", "quarantine": "none", "none": "none"} {
 		r := check(t, `_dmarc.example.org. TXT "v=DMARC1; p=`+policy+`; t=y"`, query("example.org"))
-		if r.Policy != asked || !r.Testing || r.Word != result.Fail {
+		if string(r.Policy) != asked || !r.Testing || r.Word != result.Fail {
 			t.Errorf("p=%s: got %s, policy %s, testing %t; want fail, %s", policy, r.Word, r.Policy, r.Testing, asked)
 		}
 		findings := []string{"info dmarc-testing"}

@@ -344,7 +344,7 @@ func judge(r *verify.Report) verify.Verdict {
 	case result.Pass:
 		return say(verify.Authenticated, "verdict-dmarc-pass")
 	case result.Fail:
-		return say(verify.NotProved, "verdict-dmarc-fail", "policy", result.Ours(result.Detail[dmarc.Result](d).Policy))
+		return say(verify.NotProved, "verdict-dmarc-fail", "policy", result.Detail[dmarc.Result](d).Policy.Text())
 	case result.TempError:
 		return cannot()
 	case result.NotRun:

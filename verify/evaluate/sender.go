@@ -83,7 +83,7 @@ func (e *Evaluation) rank(ctx context.Context, r *verify.Report) {
 	e.mu.Unlock()
 	r.Sender = s.said
 	r.Sender.Known = s.domain != "" && s.policy.Word != result.TempError
-	r.Sender.Policy, r.Sender.PolicyName = s.policy.Policy, s.policy.PolicyName
+	r.Sender.Policy, r.Sender.PolicyName = string(s.policy.Policy), s.policy.PolicyName
 	r.Sender.Aligned = e.aligned(ctx, s, r)
 	r.Sender.Undecided = undecided(s, r)
 	standing.Rules{Servers: e.ev.Servers, Atlas: e.ev.Atlas}.Decide(r)

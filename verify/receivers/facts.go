@@ -3,6 +3,7 @@ package receivers
 import (
 	"net/netip"
 
+	"checkauth/verify/dmarc"
 	"checkauth/verify/result"
 )
 
@@ -46,7 +47,7 @@ type Facts struct {
 	SPFNever  Fact[bool]        // the record is -all and nothing else: the domain sends no mail
 	DKIM      Fact[[]Signature] // from the top; empty where the message is not signed
 	DMARC     result.Word       // by RFC 9989
-	Policy    string            // that DMARC asks for with this message: none, quarantine, reject; "" without one
+	Policy    dmarc.Policy      // that DMARC asks for with this message: none, quarantine, reject; "" without one
 	Record    Fact[string]      // the DMARC record that applies; "" where there is none
 	Author    Fact[string]      // the one author domain, A-labels, lower case; "" where there is not exactly one
 	SPFDomain string            // that SPF was checked for

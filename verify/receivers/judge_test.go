@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"checkauth/verify/dmarc"
 	"checkauth/verify/result"
 )
 
@@ -91,7 +92,7 @@ var broken = map[string]struct{ not, unsure func(*Facts) }{
 
 func spfIs(w result.Word) func(*Facts) { return func(f *Facts) { f.SPF = w } }
 func dmarcIs(w result.Word, policy string) func(*Facts) {
-	return func(f *Facts) { f.DMARC, f.Policy = w, policy }
+	return func(f *Facts) { f.DMARC, f.Policy = w, dmarc.Policy(policy) }
 }
 func unsigned(f *Facts)   { f.DKIM = Known([]Signature{}) }
 func unsureDKIM(f *Facts) { f.DKIM.Value[0].Word = result.TempError }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"checkauth/verify/dmarc"
 	"checkauth/verify/result"
 )
 
@@ -26,9 +27,9 @@ var predicates = map[string]predicate{
 	"aligned-spf-or-dkim":     alignedSPFOrDKIM,
 
 	"dmarc-pass":                  dmarcPass,
-	"dmarc-pass-or-no-policy":     dmarcUnlessAsked("quarantine", "reject"),
-	"dmarc-pass-or-no-quarantine": dmarcUnlessAsked("quarantine"),
-	"dmarc-pass-or-no-reject":     dmarcUnlessAsked("reject"),
+	"dmarc-pass-or-no-policy":     dmarcUnlessAsked(dmarc.PolicyQuarantine, dmarc.PolicyReject),
+	"dmarc-pass-or-no-quarantine": dmarcUnlessAsked(dmarc.PolicyQuarantine),
+	"dmarc-pass-or-no-reject":     dmarcUnlessAsked(dmarc.PolicyReject),
 	"dmarc-record":                dmarcRecord,
 	"dmarc-policy-published":      dmarcPolicyPublished,
 
@@ -150,7 +151,7 @@ func dmarcPass(f Facts, _ *receiver) State { return word(f.DMARC, passes) }
 
 // dmarcUnlessAsked minds a fail alone, and that only where the domain asks for one of the policies: where
 // there is no record, or one that cannot be used, nothing was asked for.
-func dmarcUnlessAsked(policies ...string) predicate {
+func dmarcUnlessAsked(policies ...dmarc.Policy) predicate {
 	return func(f Facts, _ *receiver) State {
 		if f.DMARC == result.PermError && f.Author.Known && f.Author.Value == "" {
 			return Undecided // From names no single domain, and no receiver says what it does then

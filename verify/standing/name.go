@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"checkauth/verify"
+	"checkauth/verify/dmarc"
 	"checkauth/verify/iprev"
 	"checkauth/verify/naming"
 	"checkauth/verify/result"
@@ -14,7 +15,7 @@ import (
 // provedByName: the name of the client's address is no word of the domain. So it proves nobody whom the domain's own
 // records disown, nor where nobody could read them.
 func provedByName(r *verify.Report) bool {
-	return r.Sender.Host != "" && r.Check(verify.MethodSPF).Result != result.Fail && r.Sender.Known && !r.Sender.Undecided && !AsksFor(r.Sender.Policy)
+	return r.Sender.Host != "" && r.Check(verify.MethodSPF).Result != result.Fail && r.Sender.Known && !r.Sender.Undecided && !AsksFor(dmarc.Policy(r.Sender.Policy))
 }
 
 // ownHost is a name of the client's address that leads back to it and is the own one of the domain of MAIL FROM; "" where

@@ -133,7 +133,7 @@ func (f facts) report() *verify.Report {
 	r.Session.RcptTo = []string{"check-auth@verifier.example"}
 	r.Sender = verify.Sender{Known: f.known, Undecided: f.undecided, Policy: f.own, MX: []string{"mx.example.org"}}
 	r.Checks[0].Result, r.Checks[0].Detail = f.spf, &spf.Result{Network: f.width}
-	r.Checks[3].Result, r.Checks[3].Detail = f.dmarc, &dmarc.Result{Policy: f.policy}
+	r.Checks[3].Result, r.Checks[3].Detail = f.dmarc, &dmarc.Result{Policy: dmarc.Policy(f.policy)}
 	if f.own != "" {
 		r.Sender.PolicyName = "example.org"
 	}

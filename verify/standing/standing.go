@@ -75,7 +75,7 @@ func RefutedBy(r *verify.Report) Record {
 // disowned: the DMARC record of the envelope sender's own domain asks for reject or quarantine, and no signature that
 // aligns with it passes: mail of that domain would fail, whoever the author is.
 func disowned(r *verify.Report) bool {
-	return AsksFor(r.Sender.Policy) && len(signatures(r)) == 0 && !unsaid(r)
+	return AsksFor(dmarc.Policy(r.Sender.Policy)) && len(signatures(r)) == 0 && !unsaid(r)
 }
 
 // unsaid: a fault of ours kept SPF or a signature from passing, perhaps. That refutes nobody.
@@ -86,7 +86,9 @@ func unsaid(r *verify.Report) bool {
 }
 
 // AsksFor tells whether a DMARC policy disowns what fails: RFC 9989, 4.7.
-func AsksFor(policy string) bool { return policy == "reject" || policy == "quarantine" }
+func AsksFor(policy dmarc.Policy) bool {
+	return policy == dmarc.PolicyReject || policy == dmarc.PolicyQuarantine
+}
 
 // provedBySPF: a pass of MAIL FROM, but not by a term that lets half of the Internet pass.
 func provedBySPF(r *verify.Report) bool {
